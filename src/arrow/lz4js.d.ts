@@ -1,0 +1,9 @@
+/** lz4js has no types of its own: LZ4 frame format, both ways. */
+declare module "lz4js" {
+  const lz4: {
+    /** @param bytesMax length of the result; more is cut off or an error */
+    decompress(frame: Uint8Array, bytesMax: number): Uint8Array;
+    compress(bytes: Uint8Array, bytesMax?: number): Uint8Array;
+  };
+  export default lz4;
+}

@@ -1,0 +1,33 @@
+/** One server per data directory: the owner row names a control socket, and a socket that does not answer has a dead owner. */
+
+import type { Catalog } from "../catalog/catalog.ts";
+import { giveUpOwnership, type Owner, readOwner, takeOwnership } from "../catalog/store-facts.ts";
+import { askControlSocket, openControlSocket } from "../host/control-socket.ts";
+import type { Disk } from "../host/disk.ts";
+import { newUlid } from "../host/entropy.ts";
+import { Fault } from "../model/fault.ts";
+import { lockFile } from "../store/layout.ts";
+
+/** @param answer what the control socket tells @throws Fault wrong_state when a living server has the directory */
+export async function own(disk: Disk, catalog: Catalog, answer: () => string): Promise<AsyncDisposable> {
+  const previous = readOwner(catalog);
+  if (previous !== undefined && (await askControlSocket(disk.root, previous.socket)) !== undefined) {
+    throw new Fault("wrong_state", `Another server (process ${previous.pid}) is running on ${disk.root}.`);
+  }
+  const owner: Owner = { socket: `control-${newUlid(Date.now())}.sock`, pid: process.pid };
+  const stack = new AsyncDisposableStack();
+  stack.use(await openControlSocket(disk.root, owner.socket, answer));
+  try {
+    await takeOwnership(catalog, owner, previous);
+    if (previous !== undefined) await disk.remove(previous.socket);
+    await disk.writeText(lockFile, `process ${owner.pid}, socket ${owner.socket}\n`);
+  } catch (error) {
+    await stack.disposeAsync();
+    throw error;
+  }
+  stack.defer(async () => {
+    await giveUpOwnership(catalog, owner);
+    await disk.remove(lockFile);
+  });
+  return stack;
+}

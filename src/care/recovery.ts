@@ -1,0 +1,175 @@
+/**
+ * Brings the data directory to what the catalog says, before the first call is served. The catalog row decides: what was
+ * written and not committed goes, what was deleted goes on being deleted. Costs what is open, not what is stored.
+ */
+
+import type { Catalog } from "../catalog/catalog.ts";
+import { readStoreFacts, type StoreFacts, writeStoreFacts } from "../catalog/store-facts.ts";
+import { listAllSessions, listTopicsOfSession } from "../catalog/resources.ts";
+import { listChunks } from "../catalog/chunk-rows.ts";
+import type { Clock } from "../host/clock.ts";
+import type { Disk } from "../host/disk.ts";
+import { newUuid } from "../host/entropy.ts";
+import type { Log } from "../host/log.ts";
+import { Fault } from "../model/fault.ts";
+import { writeJson } from "../model/json.ts";
+import { isFinalized, type Session, type Topic, type Ulid } from "../model/resource.ts";
+import { sessionDocument, storeFormatVersion } from "../store/documents.ts";
+import { chunkFile, quarantineDirectory, sessionDirectory, sessionFile, sessionsDirectory, storeFile, topicDirectory, trashDirectory } from "../store/layout.ts";
+import { moveToTrash, removeFromTrash, type TrashItem } from "../store/trash.ts";
+
+export interface RecoveryParts {
+  readonly disk: Disk;
+  readonly catalog: Catalog;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** What recovery did, for the ready line and the log. */
+export interface Recovered {
+  readonly openSessions: number;
+  readonly sweptPaths: number;
+  readonly cutFiles: number;
+}
+
+/**
+ * @throws Fault wrong_state when the directory is of a newer version, or its catalog is missing or another store's while there
+ * is data: nothing is touched then
+ */
+export async function recover(parts: RecoveryParts): Promise<Recovered> {
+  await checkStore(parts);
+  await finishDeletes(parts);
+  const sessions = [...listAllSessions(parts.catalog)];
+  const open = sessions.filter((session) => !isFinalized(session));
+  let sweptPaths = await sweepSessions(parts, new Set(sessions.map((session) => session.ulid)));
+  let cutFiles = 0;
+  for (const session of open) {
+    const done = await recoverSession(parts, session);
+    sweptPaths += done.sweptPaths;
+    cutFiles += done.cutFiles;
+  }
+  return { openSessions: open.length, sweptPaths, cutFiles };
+}
+
+interface StoreDocument {
+  readonly format: number;
+  readonly id: string;
+}
+
+async function checkStore({ disk, catalog, clock }: RecoveryParts): Promise<void> {
+  const facts = readStoreFacts(catalog);
+  const document = (await disk.exists(storeFile)) ? readStoreDocument(await disk.readText(storeFile)) : undefined;
+  if (facts !== undefined && facts.format > storeFormatVersion) throw newerVersion(facts.format);
+  if (document !== undefined && document.format > storeFormatVersion) throw newerVersion(document.format);
+  const sessions = await disk.list(sessionsDirectory);
+  if (facts === undefined && sessions.length > 0) {
+    throw new Fault("wrong_state", `The catalog of ${disk.root} is empty, but there are ${sessions.length} sessions on disk. Nothing was touched.`);
+  }
+  if (facts !== undefined && document !== undefined && document.id !== facts.id) {
+    throw new Fault("wrong_state", `The catalog of ${disk.root} belongs to store ${facts.id}, the directory to store ${document.id}. Nothing was touched.`);
+  }
+  const own: StoreFacts = facts ?? { id: document?.id ?? newUuid(), format: storeFormatVersion, createdAtNs: clock.wallNs() };
+  if (facts === undefined) await writeStoreFacts(catalog, own);
+  if (document === undefined) await disk.replaceText(storeFile, `${writeJson({ format: own.format, id: own.id })}\n`);
+}
+
+function readStoreDocument(text: string): StoreDocument {
+  const document: unknown = JSON.parse(text);
+  if (typeof document === "object" && document !== null && "format" in document && "id" in document) {
+    if (typeof document.format === "number" && typeof document.id === "string") return { format: document.format, id: document.id };
+  }
+  throw new Fault("corrupt", `${storeFile} has no format and id: ${text.slice(0, 200)}`);
+}
+
+function newerVersion(found: number): Fault {
+  return new Fault("wrong_state", `The data directory has format ${found}, this program reads up to ${storeFormatVersion}. Use the newer program. Nothing was touched.`);
+}
+
+async function finishDeletes({ disk, catalog }: RecoveryParts): Promise<void> {
+  const items: TrashItem[] = [...catalog.trash.range("\u0001", "\u007f")].map(({ key, value }) => ({ id: String(key) as Ulid, path: value }));
+  await moveToTrash(disk, items);
+  await removeFromTrash(disk, items);
+  if (items.length > 0) {
+    await catalog.transaction(() => {
+      for (const item of items) catalog.trash.remove(item.id);
+    });
+  }
+  // Whatever else lies there has lost its row: its removal was cut off at the very end.
+  for (const name of await disk.list(trashDirectory)) await disk.remove(`${trashDirectory}/${name}`);
+}
+
+/** Directories without a row: left by an upload whose first commit never came. Finalized ones are put aside, never removed. */
+async function sweepSessions({ disk, log }: RecoveryParts, known: ReadonlySet<string>): Promise<number> {
+  const unknown = (await disk.list(sessionsDirectory)).filter((name) => !known.has(name));
+  for (const name of unknown) {
+    const finalized = await hasManifest(disk, name as Ulid);
+    log.warning(finalized ? "session_quarantined" : "session_swept", { session: name });
+    if (!finalized) await disk.remove(sessionDirectory(name as Ulid));
+    else {
+      await disk.makeDirectory(quarantineDirectory);
+      await disk.rename(sessionDirectory(name as Ulid), `${quarantineDirectory}/${name}`);
+      await disk.syncDirectory(quarantineDirectory);
+    }
+  }
+  if (unknown.length > 0) await disk.syncDirectory(sessionsDirectory);
+  return unknown.length;
+}
+
+async function hasManifest(disk: Disk, session: Ulid): Promise<boolean> {
+  if (!(await disk.exists(sessionFile(session)))) return false;
+  return (await disk.readText(sessionFile(session))).includes('"completed_at_ns"');
+}
+
+async function recoverSession(parts: RecoveryParts, session: Session): Promise<{ sweptPaths: number; cutFiles: number }> {
+  const { disk, catalog } = parts;
+  // A manifest without its row was never answered: the session is open.
+  if (await hasManifest(disk, session.ulid)) await disk.replaceText(sessionFile(session.ulid), sessionDocument(session));
+  const topics = listTopicsOfSession(catalog, session);
+  const numbers = new Set(topics.map((topic) => String(topic.number)));
+  let sweptPaths = 0;
+  let cutFiles = 0;
+  for (const name of await disk.list(sessionDirectory(session.ulid))) {
+    if (name === "session.json" || numbers.has(name)) continue;
+    await disk.remove(`${sessionDirectory(session.ulid)}/${name}`);
+    sweptPaths += 1;
+  }
+  for (const topic of topics) {
+    const done = await recoverTopic(parts, session, topic);
+    sweptPaths += done.sweptPaths;
+    cutFiles += done.cutFiles;
+  }
+  return { sweptPaths, cutFiles };
+}
+
+/** Cuts open chunks to their committed length and sweeps files that no row names. */
+async function recoverTopic({ disk, catalog, log }: RecoveryParts, session: Session, topic: Topic): Promise<{ sweptPaths: number; cutFiles: number }> {
+  const directory = topicDirectory(session.ulid, topic.number);
+  const expected = new Set(["topic.json"]);
+  let sweptPaths = 0;
+  let cutFiles = 0;
+  for (const chunk of listChunks(catalog, topic.uuid)) {
+    const path = chunkFile(session.ulid, topic.number, chunk.number);
+    expected.add(path.slice(directory.length + 1));
+    if (chunk.sealed) continue;
+    const file = await disk.openWritable(path);
+    try {
+      const reader = await disk.openReadable(path);
+      const bytes = await reader.size().finally(() => reader.close());
+      if (bytes < chunk.bytes) {
+        throw new Fault("corrupt", `Topic \`${topic.locator}\`: ${path} has ${bytes} bytes, ${chunk.bytes} were committed.`);
+      }
+      if (bytes === chunk.bytes) continue;
+      log.info("chunk_cut", { path, bytes: chunk.bytes, cutBytes: bytes - chunk.bytes });
+      await file.truncate(chunk.bytes);
+      cutFiles += 1;
+    } finally {
+      await file.close();
+    }
+  }
+  for (const name of await disk.list(directory)) {
+    if (expected.has(name)) continue;
+    await disk.remove(`${directory}/${name}`);
+    sweptPaths += 1;
+  }
+  return { sweptPaths, cutFiles };
+}

@@ -1,0 +1,148 @@
+/**
+ * The catalog: facts in LMDB. Its rows are the commit of everything else, so a transaction that resolved is on disk.
+ * One open function gives every process the same options; several processes may have it open at once.
+ */
+
+import { type Database, open, type RootDatabase } from "lmdb";
+import { Fault } from "../model/fault.ts";
+import { catalogMapBytes } from "../model/limits.ts";
+
+export type Key = string | readonly (string | number)[];
+
+export interface TextTable {
+  get(key: Key): string | undefined;
+  put(key: Key, value: string): void;
+  remove(key: Key): void;
+  /** Entries with `start` <= key < `end` in order of the keys. */
+  range(start: Key, end: Key): Iterable<{ key: Key; value: string }>;
+  count(): number;
+}
+
+export interface BytesTable {
+  get(key: Key): Uint8Array | undefined;
+  put(key: Key, value: Uint8Array): void;
+  remove(key: Key): void;
+  range(start: Key, end: Key): Iterable<{ key: Key; value: Uint8Array }>;
+  count(): number;
+}
+
+export interface Catalog extends AsyncDisposable {
+  /** Store identity, owner, counters. */
+  readonly facts: TextTable;
+  /** Sequence name -> Sequence. */
+  readonly sequences: TextTable;
+  /** [sequence ULID, session ULID] -> Session. */
+  readonly sessions: TextTable;
+  /** Session UUID, alias or ULID -> JSON of the session's key. */
+  readonly sessionKeys: TextTable;
+  /** Topic locator -> Topic. */
+  readonly topics: TextTable;
+  /** Topic UUID -> locator. */
+  readonly topicLocators: TextTable;
+  /** Topic UUID -> schema message, as the client sent it. */
+  readonly schemas: BytesTable;
+  /** [topic UUID, chunk number] -> chunk row. */
+  readonly chunks: BytesTable;
+  /** [topic UUID, chunk number, first batch] -> packed batches of an open chunk. */
+  readonly batches: BytesTable;
+  /** [resource UUID, number] -> notification. */
+  readonly notifications: TextTable;
+  /** Fingerprint -> API key. */
+  readonly keys: TextTable;
+  /** [kind, name] -> dialect memory. */
+  readonly dialects: TextTable;
+  /** ULID -> directory that has to go. */
+  readonly trash: TextTable;
+  /**
+   * Runs `act` inside one write transaction and resolves when it is on disk. `act` decides before it writes: when it
+   * throws, it must not have written anything, for what it wrote would be committed with its neighbours.
+   */
+  transaction<T>(act: () => T): Promise<T>;
+  /** Makes the next read see what other processes have committed. */
+  refresh(): void;
+}
+
+const tableNames = [
+  "facts",
+  "sequences",
+  "sessions",
+  "sessionKeys",
+  "topics",
+  "topicLocators",
+  "notifications",
+  "keys",
+  "dialects",
+  "trash",
+] as const;
+const byteTableNames = ["schemas", "chunks", "batches"] as const;
+
+/**
+ * Opens the catalog in `directory`, creating it when it is not there.
+ * @param onFailure called when a commit failed: nothing may be trusted to be written until a restart
+ * @throws Fault unavailable
+ */
+export function openCatalog(directory: string, onFailure: (error: unknown) => void): Catalog {
+  let root: RootDatabase<string, string>;
+  try {
+    root = open({
+      path: directory,
+      noSubdir: false,
+      maxDbs: tableNames.length + byteTableNames.length + 8,
+      mapSize: catalogMapBytes,
+      // With the default, a failed sync goes unnoticed and pages of the same boot are trusted unflushed.
+      overlappingSync: false,
+      // SIGBUS on a full disk.
+      useWritemap: false,
+      cache: false,
+      encoding: "string",
+    });
+  } catch (error) {
+    throw new Fault("unavailable", `Cannot open the catalog ${directory}: ${error instanceof Error ? error.message : error}`, error);
+  }
+  const text = (name: string): TextTable => table(root.openDB<string, string>({ name, encoding: "string", cache: false }));
+  const bytes = (name: string): BytesTable =>
+    table(root.openDB<Uint8Array, string>({ name, encoding: "binary", cache: false }));
+  const tables = Object.fromEntries([
+    ...tableNames.map((name) => [name, text(name)] as const),
+    ...byteTableNames.map((name) => [name, bytes(name)] as const),
+  ]) as unknown as Pick<Catalog, (typeof tableNames)[number] | (typeof byteTableNames)[number]>;
+
+  return {
+    ...tables,
+    async transaction(act) {
+      let thrown: { error: unknown } | undefined;
+      let result: unknown;
+      try {
+        await root.transaction(() => {
+          try {
+            result = act();
+          } catch (error) {
+            thrown = { error };
+          }
+        });
+      } catch (error) {
+        onFailure(error);
+        throw new Fault("unavailable", "The catalog could not be written; nothing more is accepted until a restart", error);
+      }
+      if (thrown !== undefined) throw thrown.error;
+      return result as ReturnType<typeof act>;
+    },
+    refresh: () => root.resetReadTxn(),
+    async [Symbol.asyncDispose]() {
+      await root.close();
+    },
+  };
+}
+
+function table<V>(database: Database<V, string>) {
+  // lmdb types its keys as mutable arrays; they are never changed.
+  const key = (given: Key): string => given as string;
+  return {
+    get: (at: Key) => database.get(key(at)),
+    put: (at: Key, value: V) => void database.put(key(at), value),
+    remove: (at: Key) => void database.remove(key(at)),
+    range: (start: Key, end: Key) =>
+      database.getRange({ start: key(start), end: key(end) }) as Iterable<{ key: Key; value: V }>,
+    count: () => database.getCount(),
+  };
+}

@@ -1,0 +1,97 @@
+/** Sequences, sessions and topics in the catalog. Functions named put and remove are to be called inside a transaction. */
+
+import type { SequenceName, TopicLocator } from "../model/locator.ts";
+import type { Sequence, Session, Topic, Ulid, Uuid } from "../model/resource.ts";
+import type { Catalog, Key } from "./catalog.ts";
+import { removeChunks } from "./chunk-rows.ts";
+import { removeNotifications } from "./notifications.ts";
+import { decodeRow, encodeRow } from "./row.ts";
+
+// Locators are ASCII, so this is behind every key that starts with a given text.
+const behindAscii = "\u007f";
+
+export function findSequence(catalog: Catalog, name: SequenceName): Sequence | undefined {
+  const row = catalog.sequences.get(name);
+  return row === undefined ? undefined : decodeRow<Sequence>(row);
+}
+
+export function* listSequences(catalog: Catalog): Generator<Sequence> {
+  for (const { value } of catalog.sequences.range("\u0001", behindAscii)) yield decodeRow<Sequence>(value);
+}
+
+export function putSequence(catalog: Catalog, sequence: Sequence): void {
+  catalog.sequences.put(sequence.name, encodeRow(sequence));
+}
+
+export function removeSequence(catalog: Catalog, sequence: Sequence): void {
+  removeNotifications(catalog, sequence.uuid);
+  catalog.sequences.remove(sequence.name);
+}
+
+/** Finds a session by its UUID, its alias, its locator or its ULID. */
+export function findSession(catalog: Catalog, id: string): Session | undefined {
+  const key = catalog.sessionKeys.get(id);
+  if (key === undefined) return undefined;
+  const row = catalog.sessions.get(JSON.parse(key) as Key);
+  return row === undefined ? undefined : decodeRow<Session>(row);
+}
+
+/** Sessions of a sequence in the order of their creation. */
+export function* listSessions(catalog: Catalog, sequence: Ulid): Generator<Session> {
+  for (const { value } of catalog.sessions.range([sequence, ""], [sequence, behindAscii])) yield decodeRow<Session>(value);
+}
+
+export function* listAllSessions(catalog: Catalog): Generator<Session> {
+  for (const { value } of catalog.sessions.range(["", ""], [behindAscii, ""])) yield decodeRow<Session>(value);
+}
+
+export function putSession(catalog: Catalog, session: Session): void {
+  const key: Key = [session.sequenceUlid, session.ulid];
+  catalog.sessions.put(key, encodeRow(session));
+  for (const id of idsOf(session)) catalog.sessionKeys.put(id, JSON.stringify(key));
+}
+
+export function removeSession(catalog: Catalog, session: Session): void {
+  catalog.sessions.remove([session.sequenceUlid, session.ulid]);
+  for (const id of idsOf(session)) catalog.sessionKeys.remove(id);
+}
+
+function idsOf(session: Session): string[] {
+  return [session.uuid, session.alias, session.locator, session.ulid];
+}
+
+export function findTopic(catalog: Catalog, locator: TopicLocator): Topic | undefined {
+  const row = catalog.topics.get(locator);
+  return row === undefined ? undefined : decodeRow<Topic>(row);
+}
+
+export function findTopicByUuid(catalog: Catalog, uuid: Uuid): Topic | undefined {
+  const locator = catalog.topicLocators.get(uuid);
+  return locator === undefined ? undefined : findTopic(catalog, locator as TopicLocator);
+}
+
+/** Topics of a sequence, all sessions, in the order of their locators. */
+export function* listTopics(catalog: Catalog, sequence: SequenceName): Generator<Topic> {
+  for (const { value } of catalog.topics.range(`${sequence}/`, `${sequence}/${behindAscii}`)) yield decodeRow<Topic>(value);
+}
+
+export function* listAllTopics(catalog: Catalog): Generator<Topic> {
+  for (const { value } of catalog.topics.range("\u0001", behindAscii)) yield decodeRow<Topic>(value);
+}
+
+export function listTopicsOfSession(catalog: Catalog, session: Session): Topic[] {
+  return [...listTopics(catalog, session.sequence)].filter((topic) => topic.session === session.ulid);
+}
+
+export function putTopic(catalog: Catalog, topic: Topic): void {
+  catalog.topics.put(topic.locator, encodeRow(topic));
+  catalog.topicLocators.put(topic.uuid, topic.locator);
+}
+
+export function removeTopic(catalog: Catalog, topic: Topic): void {
+  removeChunks(catalog, topic.uuid);
+  removeNotifications(catalog, topic.uuid);
+  catalog.schemas.remove(topic.uuid);
+  catalog.topicLocators.remove(topic.uuid);
+  catalog.topics.remove(topic.locator);
+}

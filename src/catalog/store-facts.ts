@@ -1,0 +1,49 @@
+/** Facts about the store as a whole: its identity and format, and which process owns it. */
+
+import { Fault } from "../model/fault.ts";
+import type { TimeNs } from "../model/time.ts";
+import type { Catalog } from "./catalog.ts";
+import { decodeRow, encodeRow } from "./row.ts";
+
+export interface StoreFacts {
+  readonly id: string;
+  readonly format: number;
+  readonly createdAtNs: TimeNs;
+}
+
+export function readStoreFacts(catalog: Catalog): StoreFacts | undefined {
+  const row = catalog.facts.get("store");
+  return row === undefined ? undefined : decodeRow<StoreFacts>(row);
+}
+
+export async function writeStoreFacts(catalog: Catalog, facts: StoreFacts): Promise<void> {
+  await catalog.transaction(() => catalog.facts.put("store", encodeRow(facts)));
+}
+
+/** The process that serves the store. Its control socket answers as long as it lives. */
+export interface Owner {
+  readonly socket: string;
+  readonly pid: number;
+}
+
+export function readOwner(catalog: Catalog): Owner | undefined {
+  const row = catalog.facts.get("owner");
+  return row === undefined ? undefined : decodeRow<Owner>(row);
+}
+
+/** Takes the store from `previous`, which has been found dead. @throws Fault wrong_state when another process was faster */
+export async function takeOwnership(catalog: Catalog, owner: Owner, previous: Owner | undefined): Promise<void> {
+  await catalog.transaction(() => {
+    const current = readOwner(catalog);
+    if (current?.socket !== previous?.socket) {
+      throw new Fault("wrong_state", `Another server (process ${current?.pid}) has just started on this data directory.`);
+    }
+    catalog.facts.put("owner", encodeRow(owner));
+  });
+}
+
+export async function giveUpOwnership(catalog: Catalog, owner: Owner): Promise<void> {
+  await catalog.transaction(() => {
+    if (readOwner(catalog)?.socket === owner.socket) catalog.facts.remove("owner");
+  });
+}

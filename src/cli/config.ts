@@ -1,0 +1,49 @@
+/** Where settings come from: flags before variables before the TOML file before defaults. */
+
+import { parse } from "smol-toml";
+import { readOutsideText } from "../host/disk.ts";
+import { Fault } from "../model/fault.ts";
+import { type Config, type ConfigSource, flagOf, resolveConfig, type SettingName, settingNames, variablesOf } from "./settings.ts";
+
+export type Flags = Readonly<Partial<Record<SettingName, unknown>>>;
+
+/** @throws Fault invalid, absent (file) naming key, expected and found */
+export function readConfig(options: {
+  flags: Flags;
+  environment: Readonly<Record<string, string | undefined>>;
+  file: string | undefined;
+}): Config {
+  const file = options.file ?? options.environment["MOSAICO_EDGE_CONFIG"];
+  const sources: ConfigSource[] = [
+    { name: flagOf, values: options.flags },
+    environmentSource(options.environment),
+    ...(file === undefined ? [] : [fileSource(file)]),
+  ];
+  return resolveConfig(sources);
+}
+
+function environmentSource(environment: Readonly<Record<string, string | undefined>>): ConfigSource {
+  const variableOf = (name: SettingName) => variablesOf(name).find((variable) => environment[variable] !== undefined);
+  const values = Object.fromEntries(
+    settingNames.flatMap((name) => {
+      const variable = variableOf(name);
+      return variable === undefined ? [] : [[name, environment[variable]]];
+    }),
+  );
+  return { name: (name) => variableOf(name) ?? name, values };
+}
+
+function fileSource(file: string): ConfigSource {
+  let values: Record<string, unknown>;
+  try {
+    values = parse(readOutsideText(file));
+  } catch (error) {
+    if (error instanceof Fault) throw error;
+    throw new Fault("invalid", `${file} is not TOML: ${error instanceof Error ? error.message : ""}`, error);
+  }
+  const unknown = Object.keys(values).filter((key) => !settingNames.some((name) => name === key));
+  if (unknown.length > 0) {
+    throw new Fault("invalid", `${file}: unknown key ${unknown.join(", ")}, expected ${settingNames.join(", ")}`);
+  }
+  return { name: (name) => `${file}: ${name}`, values };
+}

@@ -1,0 +1,104 @@
+/** The command line: words and flags into calls. What a command throws is for main.ts to say. */
+
+import { Command, CommanderError, Option } from "commander";
+import type { KeyRequest } from "../care/keys.ts";
+import { Fault } from "../model/fault.ts";
+import { parsePermissions } from "../model/permission.ts";
+import { readConfig } from "./config.ts";
+import { createKey, listKeys, revokeKey } from "./keys.ts";
+import { run } from "./run.ts";
+import { flagOf, type Setting, type SettingName, settingNames, settings } from "./settings.ts";
+import { edgeVersion } from "./version.ts";
+
+/** Runs one command line. @throws Fault, or CommanderError when commander has said all there is to say */
+export async function runProgram(argv: readonly string[], signal: AbortSignal): Promise<void> {
+  const program = new Command("mosaico-edge")
+    .description("A Mosaico server for robots, vehicles and labs")
+    .version(edgeVersion)
+    .exitOverride();
+  program.addCommand(runCommand(signal));
+  program.addCommand(keyCommand());
+  await program.parseAsync(argv, { from: "user" });
+}
+
+/** Whether commander itself has answered: help and version end with 0, wrong usage with its own code. */
+export function usageExitCode(error: unknown): number | undefined {
+  if (!(error instanceof CommanderError)) return undefined;
+  return error.exitCode === 0 ? 0 : 64;
+}
+
+function runCommand(signal: AbortSignal): Command {
+  const command = new Command("run").description("Serve a data directory").exitOverride();
+  for (const name of settingNames) {
+    const setting: Setting = settings[name];
+    const normal = setting.normal === undefined ? "" : ` (default ${setting.normal})`;
+    const value = setting.value === undefined ? "" : ` <${setting.value}>`;
+    command.addOption(new Option(`${flagOf(name)}${value}`, `${setting.meaning}${normal}`));
+  }
+  command.option("--config <FILE>", "TOML file with the same keys, written with underscores");
+  command.action(async (options: Record<string, unknown>) => {
+    const flags: Partial<Record<SettingName, unknown>> = {};
+    for (const name of settingNames) {
+      const given = options[camelCase(name)];
+      if (given !== undefined) flags[name] = given;
+    }
+    const file = typeof options["config"] === "string" ? options["config"] : undefined;
+    await run(readConfig({ flags, environment: process.env, file }), signal);
+  });
+  return command;
+}
+
+function camelCase(name: string): string {
+  return name.replace(/_([a-z0-9])/g, (_match, letter: string) => letter.toUpperCase());
+}
+
+interface KeyOptions {
+  readonly dataDir: string;
+  readonly permissions: string;
+  readonly exact?: boolean;
+  readonly description: string;
+  readonly expiresAt?: string;
+  readonly legacySdk?: "0.4" | "0.5";
+}
+
+function keyCommand(): Command {
+  const command = new Command("key").description("API keys of a data directory, also while the server runs").exitOverride();
+  const dataDirectory = new Option("--data-dir <DIR>", "the server's data directory").default("./data");
+  command
+    .command("create")
+    .description("Create a key and print its token, which is shown only now")
+    .addOption(dataDirectory)
+    .requiredOption("-p, --permissions <WORDS>", "read, write, delete or manage, each with those before it; or several joined by |, exactly these")
+    .option("--exact", "a single word means this permission alone")
+    .option("-d, --description <TEXT>", "what the key is for", "")
+    .option("--expires-at <TIME>", "RFC 3339 time after which it is refused")
+    .addOption(new Option("--legacy-sdk <VERSION>", "the client's SDK, when it is one of these").choices(["0.4", "0.5"]))
+    .action(async (options: KeyOptions) => createKey(options.dataDir, keyRequest(options)));
+  command
+    .command("list")
+    .description("List keys, a line of JSON each")
+    .addOption(dataDirectory)
+    .action(async (options: { dataDir: string }) => listKeys(options.dataDir));
+  command
+    .command("revoke <fingerprint>")
+    .description("Revoke a key; the next call with it is refused")
+    .addOption(dataDirectory)
+    .action(async (fingerprint: string, options: { dataDir: string }) => revokeKey(options.dataDir, fingerprint));
+  return command;
+}
+
+function keyRequest({ permissions, exact, description, expiresAt, legacySdk }: KeyOptions): KeyRequest {
+  return {
+    permissions: parsePermissions(permissions, exact === true ? "exact" : "hierarchy"),
+    description,
+    expiresAtNs: expiresAt === undefined ? undefined : parseExpiry(expiresAt),
+    legacySdk,
+  };
+}
+
+function parseExpiry(text: string): bigint {
+  const milliseconds = Date.parse(text);
+  if (Number.isNaN(milliseconds)) throw new Fault("invalid", `--expires-at: expected a time like 2027-01-31T12:00:00Z, found ${JSON.stringify(text)}`);
+  if (milliseconds <= Date.now()) throw new Fault("invalid", `--expires-at: ${text} has passed`);
+  return BigInt(milliseconds) * 1_000_000n;
+}

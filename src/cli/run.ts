@@ -1,0 +1,101 @@
+/** The command `run`: the whole life of the server. What opened last closes first. */
+
+import { join } from "node:path";
+import { own } from "../care/ownership.ts";
+import { recover } from "../care/recovery.ts";
+import { openCatalog } from "../catalog/catalog.ts";
+import { Budget } from "../flow/budget.ts";
+import { BufferPool } from "../flow/buffer-pool.ts";
+import { machineClock } from "../host/clock.ts";
+import { openDisk, readOutsideBytes } from "../host/disk.ts";
+import { openLog, printOut } from "../host/log.ts";
+import { GroupCommit } from "../ingest/group-commit.ts";
+import { Uploads } from "../ingest/uploads.ts";
+import { Dialects } from "../serve/dialects.ts";
+import { Health } from "../serve/health.ts";
+import { startServer } from "../serve/server.ts";
+import { catalogDirectory, sequencesDirectory, sessionsDirectory } from "../store/layout.ts";
+import { Poison } from "../store/poison.ts";
+import type { Config } from "./settings.ts";
+import { edgeVersion } from "./version.ts";
+
+/** Serves until the signal fires. Prints one JSON line on stdout when it is ready. */
+export async function run(config: Config, signal: AbortSignal): Promise<void> {
+  const log = openLog(config.log_level);
+  const clock = machineClock();
+  const startedMs = clock.monotonicMs();
+  const health = new Health();
+  const poison = new Poison((cause) => {
+    health.setReady(false);
+    log.error("store_poisoned", { cause });
+  });
+  await using stack = new AsyncDisposableStack();
+
+  const disk = await openDisk(config.data_dir);
+  for (const directory of [catalogDirectory, sequencesDirectory, sessionsDirectory]) {
+    for (const parent of await disk.makeDirectory(directory)) await disk.syncDirectory(parent);
+  }
+  const catalog = stack.use(openCatalog(join(disk.root, catalogDirectory), (error) => poison.poison(error)));
+  // Its files may have just come into being.
+  await disk.syncDirectory(catalogDirectory);
+  stack.use(await own(disk, catalog, () => JSON.stringify({ pid: process.pid })));
+  const recovered = await recover({ disk, catalog, clock, log });
+
+  const commit = new GroupCommit(disk, catalog, poison, { intervalMs: config.commit_interval_ms, bytes: config.commit_bytes });
+  const chunkBytesMax = config.max_chunk_size_in_bytes;
+  const uploads = new Uploads({ disk, catalog, clock, commit, poison, chunkBytesMax });
+  const dialects = new Dialects({ catalog, clock, log, legacySdk: config.legacy_sdk });
+  const authorizer = { catalog, clock, keysRequired: config.api_key };
+  const messageBytesMax = config.max_message_bytes;
+  const { uploadBudget, readBudget, pool } = divideMemory(config);
+  const server = await startServer({
+    disk,
+    catalog,
+    log,
+    authorizer,
+    dialects,
+    uploads,
+    health,
+    uploadBudget,
+    readBudget,
+    pool,
+    messageBytesMax,
+    host: config.host,
+    port: config.port,
+    tls:
+      config.tls_cert === undefined || config.tls_key === undefined
+        ? undefined
+        : { certificate: readOutsideBytes(config.tls_cert), key: readOutsideBytes(config.tls_key) },
+    actions: { disk, catalog, clock, poison, log, uploads, dialects, messageBytesMax, edgeVersion },
+  });
+  stack.defer(() => server.stop());
+  const ready = {
+    event: "ready",
+    port: server.port,
+    host: config.host,
+    dataDir: disk.root,
+    version: edgeVersion,
+    pid: process.pid,
+    startMs: Math.round(clock.monotonicMs() - startedMs),
+    ...recovered,
+  };
+  printOut(`${JSON.stringify(ready)}\n`);
+  await new Promise<void>((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+  log.info("stopping", {});
+}
+
+/**
+ * Reads have a quarter of the budget and never less than one message: a client that reads slowly must not stop a recording.
+ * The pool keeps at most another quarter of what uploads have given back.
+ */
+function divideMemory({ memory_budget, max_message_bytes }: Config): { uploadBudget: Budget; readBudget: Budget; pool: BufferPool } {
+  const readBytes = Math.max(Math.floor(memory_budget / 4), max_message_bytes);
+  return {
+    uploadBudget: new Budget(memory_budget - readBytes),
+    readBudget: new Budget(readBytes),
+    pool: new BufferPool(Math.floor(memory_budget / 4)),
+  };
+}

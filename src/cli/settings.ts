@@ -1,0 +1,167 @@
+/** Every setting of the server, once: its flag, variable, TOML key, bounds, default and meaning. The README's table is made of it. */
+
+import { z } from "zod";
+import { logLevels } from "../host/log.ts";
+import { Fault } from "../model/fault.ts";
+import { chunkBytesNormal, commitBytesNormal, commitIntervalMs, memoryBytes, messageBytes } from "../model/limits.ts";
+
+const sizeUnits: Readonly<Record<string, number>> = {
+  "": 1,
+  B: 1,
+  kB: 1e3,
+  MB: 1e6,
+  GB: 1e9,
+  KiB: 1024,
+  MiB: 1024 ** 2,
+  GiB: 1024 ** 3,
+};
+
+/** Bytes: a number, or a text with a unit such as `64MiB`. */
+function size(least: number, most: number) {
+  return z.union([z.number(), z.string()]).transform((given, context) => {
+    const match = /^([0-9]+)\s*([A-Za-z]*)$/.exec(String(given));
+    const unit = sizeUnits[match?.[2] ?? ""];
+    const bytes = match === null || unit === undefined ? Number.NaN : Number(match[1]) * unit;
+    if (Number.isSafeInteger(bytes) && bytes >= least && bytes <= most) return bytes;
+    context.addIssue({ code: "custom", message: `expected bytes from ${least} to ${most}, as a number or like 64MiB, found ${JSON.stringify(given)}` });
+    return z.NEVER;
+  });
+}
+
+function integer(least: number, most: number) {
+  return z.union([z.number(), z.string()]).transform((given, context) => {
+    const value = typeof given === "number" ? given : /^[0-9]+$/.test(given) ? Number(given) : Number.NaN;
+    if (Number.isInteger(value) && value >= least && value <= most) return value;
+    context.addIssue({ code: "custom", message: `expected an integer from ${least} to ${most}, found ${JSON.stringify(given)}` });
+    return z.NEVER;
+  });
+}
+
+const flag = z.union([z.boolean(), z.string()]).transform((given, context) => {
+  if (typeof given === "boolean") return given;
+  if (["1", "true", "yes", "on"].includes(given.toLowerCase())) return true;
+  if (["0", "false", "no", "off", ""].includes(given.toLowerCase())) return false;
+  context.addIssue({ code: "custom", message: `expected true or false, found ${JSON.stringify(given)}` });
+  return z.NEVER;
+});
+
+function oneOf<const Words extends readonly [string, ...string[]]>(words: Words) {
+  return z.unknown().transform((given, context): Words[number] => {
+    const word = words.find((known) => known === String(given));
+    if (word !== undefined) return word;
+    context.addIssue({ code: "custom", message: `expected one of ${words.join(", ")}, found ${JSON.stringify(given)}` });
+    return z.NEVER;
+  });
+}
+
+const text = z.string().min(1);
+
+export interface Setting {
+  readonly shape: z.ZodType;
+  /** As it is written; undefined when there is none. */
+  readonly normal: string | number | boolean | undefined;
+  /** Placeholder of the flag's value; a flag without one is a switch. */
+  readonly value?: string;
+  /** Variables besides `MOSAICO_EDGE_<KEY>`. */
+  readonly variables?: readonly string[];
+  readonly meaning: string;
+}
+
+const chunkSizeMax = 2 ** 40;
+
+export const settings = {
+  data_dir: { shape: text, normal: "./data", value: "DIR", meaning: "where everything is kept" },
+  host: { shape: text, normal: "127.0.0.1", value: "ADDRESS", meaning: "address to listen on" },
+  port: { shape: integer(0, 65_535), normal: 6726, value: "N", meaning: "port to listen on, 0 for any free one" },
+  api_key: { shape: flag, normal: false, meaning: "ask every call for an API key" },
+  insecure: { shape: flag, normal: false, meaning: "listen beyond this machine without API keys" },
+  tls_cert: { shape: text, normal: undefined, value: "FILE", meaning: "certificate chain (PEM); switches TLS on, 1.2 at least" },
+  tls_key: { shape: text, normal: undefined, value: "FILE", meaning: "private key (PEM)" },
+  legacy_sdk: {
+    shape: oneOf(["0.4", "0.5"]),
+    normal: "0.4",
+    value: "0.4|0.5",
+    meaning: "for which of the two a client is taken that lists first and gives no other sign",
+  },
+  max_message_bytes: {
+    shape: size(messageBytes.least, messageBytes.most),
+    normal: messageBytes.normal,
+    value: "BYTES",
+    meaning: "largest message of an upload; SDK 0.7 makes its batches and its drop limit of it",
+  },
+  memory_budget: {
+    shape: size(memoryBytes.least, memoryBytes.most),
+    normal: memoryBytes.normal,
+    value: "BYTES",
+    meaning: "bytes that messages in flight, reads and merges may hold together",
+  },
+  max_chunk_size_in_bytes: {
+    shape: size(0, chunkSizeMax),
+    normal: chunkBytesNormal,
+    value: "BYTES",
+    variables: ["MOSAICOD_MAX_CHUNK_SIZE_IN_BYTES"],
+    meaning: "a chunk file is sealed before it grows beyond this; 0 for unlimited",
+  },
+  commit_interval_ms: {
+    shape: integer(commitIntervalMs.least, commitIntervalMs.most),
+    normal: commitIntervalMs.normal,
+    value: "MS",
+    meaning: "streams in flight are made durable this often",
+  },
+  commit_bytes: { shape: size(1, chunkSizeMax), normal: commitBytesNormal, value: "BYTES", meaning: "or after so many bytes" },
+  log_level: { shape: oneOf(["debug", "info", "warning", "error"]), normal: "info", value: logLevels.join("|"), meaning: "least level that is logged" },
+} as const satisfies Record<string, Setting>;
+
+export type SettingName = keyof typeof settings;
+export type Config = { readonly [Name in SettingName]: z.output<(typeof settings)[Name]["shape"]> | Undefined<Name> };
+type Undefined<Name extends SettingName> = (typeof settings)[Name]["normal"] extends undefined ? undefined : never;
+
+export const settingNames = Object.keys(settings) as SettingName[];
+
+export function flagOf(name: SettingName): string {
+  return `--${name.replaceAll("_", "-")}`;
+}
+
+export function variablesOf(name: SettingName): string[] {
+  const { variables }: Setting = settings[name];
+  return [`MOSAICO_EDGE_${name.toUpperCase()}`, ...(variables ?? [])];
+}
+
+/** Values of one source, by setting; where they come from is named in errors. */
+export interface ConfigSource {
+  readonly name: (setting: SettingName) => string;
+  readonly values: Readonly<Partial<Record<SettingName, unknown>>>;
+}
+
+/** Takes each setting from the first source that has it. @throws Fault invalid naming source, expected and found */
+export function resolveConfig(sources: readonly ConfigSource[]): Config {
+  const entries = settingNames.map((name) => {
+    const source = sources.find(({ values }) => values[name] !== undefined);
+    if (source === undefined) return [name, normalOf(name)] as const;
+    const result = settings[name].shape.safeParse(source.values[name]);
+    if (result.success) return [name, result.data] as const;
+    throw new Fault("invalid", `${source.name(name)}: ${result.error.issues.map((issue) => issue.message).join("; ")}`);
+  });
+  return checkTogether(Object.fromEntries(entries) as Config);
+}
+
+function normalOf(name: SettingName): unknown {
+  const { normal, shape }: Setting = settings[name];
+  return normal === undefined ? undefined : shape.parse(normal);
+}
+
+const loopback = new Set(["127.0.0.1", "::1", "localhost"]);
+
+function checkTogether(config: Config): Config {
+  if (2 * config.max_message_bytes > config.memory_budget) {
+    throw new Fault("invalid", `max_message_bytes is ${config.max_message_bytes} and memory_budget ${config.memory_budget}: the budget has to hold two messages`);
+  }
+  if ((config.tls_cert === undefined) !== (config.tls_key === undefined)) {
+    throw new Fault("invalid", "tls_cert and tls_key belong together, one of them is missing");
+  }
+  const local = loopback.has(config.host) || /^127\.[0-9.]+$/.test(config.host);
+  if (!local && !config.api_key && !config.insecure) {
+    throw new Fault("invalid", `host is ${config.host}: without API keys (--api-key) everybody who reaches this machine may write and delete. Say --insecure if that is wanted`);
+  }
+  return config;
+}

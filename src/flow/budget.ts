@@ -1,0 +1,104 @@
+/**
+ * The byte budget of the process. Whatever holds message bytes takes them here first and gives them back by scope; who asks
+ * for more than is free waits its turn, so that producers are slowed and never dropped.
+ */
+
+import { assert } from "../model/assert.ts";
+import { Fault } from "../model/fault.ts";
+
+export interface Held extends Disposable {
+  readonly bytes: number;
+}
+
+interface Waiter {
+  readonly bytes: number;
+  readonly grant: (held: Held) => void;
+}
+
+export interface BudgetUse {
+  readonly limitBytes: number;
+  readonly heldBytes: number;
+  readonly waiting: number;
+  readonly waitsTotal: number;
+}
+
+export class Budget {
+  readonly limitBytes: number;
+  #heldBytes = 0;
+  #waitsTotal = 0;
+  // In order of arrival: a large request is never overtaken for ever by small ones.
+  readonly #waiters: Waiter[] = [];
+
+  constructor(limitBytes: number) {
+    assert(limitBytes > 0, "a budget has bytes");
+    this.limitBytes = limitBytes;
+  }
+
+  use(): BudgetUse {
+    return {
+      limitBytes: this.limitBytes,
+      heldBytes: this.#heldBytes,
+      waiting: this.#waiters.length,
+      waitsTotal: this.#waitsTotal,
+    };
+  }
+
+  /** Takes the bytes if they are free and nobody waits. */
+  tryTake(bytes: number): Held | undefined {
+    if (this.#waiters.length > 0 || this.#heldBytes + bytes > this.limitBytes) return undefined;
+    return this.#hold(bytes);
+  }
+
+  /**
+   * Takes the bytes, waiting until they are free.
+   * @throws Fault overloaded when the budget can never hold them, cancelled when the signal fires first
+   */
+  async take(bytes: number, signal: AbortSignal): Promise<Held> {
+    if (bytes > this.limitBytes) {
+      throw new Fault("overloaded", `Cannot take ${bytes} bytes: the memory budget is ${this.limitBytes}`);
+    }
+    if (signal.aborted) throw new Fault("cancelled", "Cancelled while waiting for memory");
+    const held = this.tryTake(bytes);
+    if (held !== undefined) return held;
+    this.#waitsTotal += 1;
+    return await new Promise<Held>((resolve, reject) => {
+      const waiter: Waiter = {
+        bytes,
+        grant: (granted) => {
+          signal.removeEventListener("abort", abort);
+          resolve(granted);
+        },
+      };
+      const abort = (): void => {
+        const index = this.#waiters.indexOf(waiter);
+        if (index >= 0) this.#waiters.splice(index, 1);
+        reject(new Fault("cancelled", "Cancelled while waiting for memory"));
+        this.#wake();
+      };
+      signal.addEventListener("abort", abort, { once: true });
+      this.#waiters.push(waiter);
+    });
+  }
+
+  #hold(bytes: number): Held {
+    this.#heldBytes += bytes;
+    let given = false;
+    return {
+      bytes,
+      [Symbol.dispose]: () => {
+        if (given) return;
+        given = true;
+        this.#heldBytes -= bytes;
+        this.#wake();
+      },
+    };
+  }
+
+  #wake(): void {
+    for (let next = this.#waiters[0]; next !== undefined; next = this.#waiters[0]) {
+      if (this.#heldBytes + next.bytes > this.limitBytes) return;
+      this.#waiters.shift();
+      next.grant(this.#hold(next.bytes));
+    }
+  }
+}

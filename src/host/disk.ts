@@ -1,0 +1,242 @@
+/**
+ * The data directory: the only door to the file system. Paths are relative to the directory and made of ULIDs, numbers and
+ * fixed names, never of client text. Nothing here is durable until it is synced; whoever writes says when.
+ */
+
+import fs from "node:fs";
+import fsp from "node:fs/promises";
+import path from "node:path";
+import { Fault } from "../model/fault.ts";
+import { errnoOf, toFault } from "./errno.ts";
+
+/** A file that grows. Writes go to given positions, so that several may be under way at once. */
+export interface WritableFile {
+  readonly path: string;
+  /** Writes all pieces one behind the other from `position` on. @throws Fault overloaded when the disk is full */
+  write(pieces: readonly Uint8Array[], position: number): Promise<void>;
+  /** Makes everything written so far survive a power cut. */
+  sync(): Promise<void>;
+  truncate(bytes: number): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface ReadableFile {
+  readonly path: string;
+  /** Fills `target` from `position` on. @throws Fault corrupt when the file ends before */
+  read(target: Uint8Array, position: number): Promise<void>;
+  size(): Promise<number>;
+  close(): Promise<void>;
+}
+
+export interface Disk {
+  readonly root: string;
+  /** Opens for writing, creating the file when it is not there. */
+  openWritable(file: string): Promise<WritableFile>;
+  openReadable(file: string): Promise<ReadableFile>;
+  /** @throws Fault absent */
+  readText(file: string): Promise<string>;
+  /** Writes a whole file that was not there, or replaces its content; not atomic, not synced. */
+  writeText(file: string, text: string): Promise<void>;
+  /** Replaces a file so that old or new is seen whole after any crash; durable when it returns. */
+  replaceText(file: string, text: string): Promise<void>;
+  /** Creates a directory and those above it. Returns the directories that gained a name, to be synced. */
+  makeDirectory(directory: string): Promise<string[]>;
+  syncFile(file: string): Promise<void>;
+  syncDirectory(directory: string): Promise<void>;
+  rename(source: string, target: string): Promise<void>;
+  /** Names in a directory; none when it is not there. */
+  list(directory: string): Promise<string[]>;
+  exists(file: string): Promise<boolean>;
+  /** Removes a file or a whole directory; not being there is success. */
+  remove(file: string): Promise<void>;
+  freeBytes(): Promise<number>;
+}
+
+const openFlags = fs.constants.O_RDWR | fs.constants.O_CREAT;
+
+/** Opens the data directory, creating it (mode 0700) when it is not there. @throws Fault unavailable */
+export async function openDisk(root: string): Promise<Disk> {
+  const absolute = path.resolve(root);
+  await wrap(`create the data directory ${absolute}`, async () => {
+    const first = await fsp.mkdir(absolute, { recursive: true, mode: 0o700 });
+    if (first !== undefined) await syncUpwards(path.dirname(absolute), path.dirname(first));
+    await fsp.access(absolute, fs.constants.W_OK | fs.constants.X_OK);
+  });
+  const at = (name: string): string => path.join(absolute, name);
+
+  const disk: Disk = {
+    root: absolute,
+    openWritable: (file) => wrap(`open ${file} for writing`, () => openWritable(at(file), file)),
+    openReadable: (file) => wrap(`open ${file}`, () => openReadable(at(file), file)),
+    readText: (file) => wrap(`read ${file}`, () => fsp.readFile(at(file), "utf8")),
+    writeText: (file, text) => wrap(`write ${file}`, () => fsp.writeFile(at(file), text, { mode: 0o600 })),
+    async replaceText(file, text) {
+      const temporary = `${file}.new`;
+      await disk.writeText(temporary, text);
+      await disk.syncFile(temporary);
+      await disk.rename(temporary, file);
+      await disk.syncDirectory(path.dirname(file));
+    },
+    makeDirectory: (directory) =>
+      wrap(`create the directory ${directory}`, async () => {
+        const first = await fsp.mkdir(at(directory), { recursive: true, mode: 0o700 });
+        return first === undefined ? [] : parentsOf(directory, path.relative(absolute, first));
+      }),
+    syncFile: (file) => wrap(`sync ${file}`, () => syncPath(at(file))),
+    syncDirectory: (directory) => wrap(`sync the directory ${directory}`, () => syncPath(at(directory))),
+    rename: (source, target) => wrap(`rename ${source} to ${target}`, () => fsp.rename(at(source), at(target))),
+    list: (directory) =>
+      wrap(`list ${directory}`, () => fsp.readdir(at(directory))).catch((fault: unknown) => {
+        if (fault instanceof Fault && fault.code === "absent") return [];
+        throw fault;
+      }),
+    exists: (file) =>
+      wrap(`look for ${file}`, () => fsp.access(at(file))).then(
+        () => true,
+        (fault: unknown) => {
+          if (fault instanceof Fault && fault.code === "absent") return false;
+          throw fault;
+        },
+      ),
+    remove: (file) => wrap(`remove ${file}`, () => fsp.rm(at(file), { recursive: true, force: true })),
+    freeBytes: () =>
+      wrap("ask for free space", async () => {
+        const { bavail, bsize } = await fsp.statfs(absolute);
+        return bavail * bsize;
+      }),
+  };
+  return disk;
+}
+
+async function wrap<T>(what: string, act: () => Promise<T>): Promise<T> {
+  try {
+    return await act();
+  } catch (error) {
+    throw toFault(error, what);
+  }
+}
+
+/** The parents of each directory from `directory` up to `first`, the topmost one that was created. */
+function parentsOf(directory: string, first: string): string[] {
+  const parents = [path.dirname(directory)];
+  for (let at = directory; at !== first && at !== "."; at = path.dirname(at)) parents.push(path.dirname(path.dirname(at)));
+  return [...new Set(parents)];
+}
+
+async function syncUpwards(from: string, to: string): Promise<void> {
+  for (let at = from; ; at = path.dirname(at)) {
+    await syncPath(at);
+    if (at === to || at === path.dirname(at)) return;
+  }
+}
+
+async function syncPath(absolute: string): Promise<void> {
+  const handle = await fsp.open(absolute, "r");
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+// The callback functions cost about half of what FileHandle does per call, and batches come thousands a second.
+function call<T>(start: (done: (error: NodeJS.ErrnoException | null, value?: T) => void) => void): Promise<T> {
+  return new Promise((resolve, reject) => {
+    start((error, value) => (error === null || error === undefined ? resolve(value as T) : reject(error)));
+  });
+}
+
+async function openWritable(absolute: string, name: string): Promise<WritableFile> {
+  const descriptor = await call<number>((done) => fs.open(absolute, openFlags, 0o600, done));
+  let open = true;
+  return {
+    path: name,
+    async write(pieces, position) {
+      try {
+        await writeAll(descriptor, pieces, position);
+      } catch (error) {
+        throw toFault(error, `write to ${name} at ${position}`);
+      }
+    },
+    sync: () => wrap(`sync ${name}`, () => call<void>((done) => fs.fdatasync(descriptor, done))),
+    truncate: (bytes) => wrap(`cut ${name} to ${bytes}`, () => call<void>((done) => fs.ftruncate(descriptor, bytes, done))),
+    async close() {
+      if (!open) return;
+      open = false;
+      await wrap(`close ${name}`, () => call<void>((done) => fs.close(descriptor, done)));
+    },
+  };
+}
+
+async function writeAll(descriptor: number, pieces: readonly Uint8Array[], position: number): Promise<void> {
+  let rest = pieces.filter((piece) => piece.byteLength > 0);
+  let at = position;
+  while (rest.length > 0) {
+    const chunk = rest;
+    const written = await call<number>((done) =>
+      chunk.length === 1 && chunk[0] !== undefined
+        ? fs.write(descriptor, chunk[0], 0, chunk[0].byteLength, at, done)
+        : fs.writev(descriptor, chunk as NodeJS.ArrayBufferView[], at, done),
+    );
+    at += written;
+    rest = behind(chunk, written);
+  }
+}
+
+/** What is left of `pieces` when their first `bytes` are done. */
+function behind(pieces: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  const rest: Uint8Array[] = [];
+  let skip = bytes;
+  for (const piece of pieces) {
+    if (skip >= piece.byteLength) skip -= piece.byteLength;
+    else {
+      rest.push(skip === 0 ? piece : piece.subarray(skip));
+      skip = 0;
+    }
+  }
+  return rest;
+}
+
+async function openReadable(absolute: string, name: string): Promise<ReadableFile> {
+  const descriptor = await call<number>((done) => fs.open(absolute, fs.constants.O_RDONLY, done));
+  let open = true;
+  return {
+    path: name,
+    async read(target, position) {
+      let filled = 0;
+      while (filled < target.byteLength) {
+        const bytes = await wrap(`read ${name} at ${position + filled}`, () =>
+          call<number>((done) => fs.read(descriptor, target, filled, target.byteLength - filled, position + filled, done)),
+        );
+        if (bytes === 0) {
+          throw new Fault("corrupt", `Cannot read ${name}: it ends at ${position + filled}, expected bytes up to ${position + target.byteLength}`);
+        }
+        filled += bytes;
+      }
+    },
+    size: () => wrap(`ask for the size of ${name}`, async () => (await call<fs.Stats>((done) => fs.fstat(descriptor, done))).size),
+    async close() {
+      if (!open) return;
+      open = false;
+      await wrap(`close ${name}`, () => call<void>((done) => fs.close(descriptor, done)));
+    },
+  };
+}
+
+/** Reads a text file outside the data directory: configuration, certificates. @throws Fault absent, unavailable */
+export function readOutsideText(file: string): string {
+  try {
+    return fs.readFileSync(file, "utf8");
+  } catch (error) {
+    if (errnoOf(error) === "EISDIR") throw new Fault("invalid", `Cannot read ${file}: it is a directory, expected a file`);
+    throw toFault(error, `read ${file}`);
+  }
+}
+
+export function readOutsideBytes(file: string): Buffer {
+  try {
+    return fs.readFileSync(file);
+  } catch (error) {
+    throw toFault(error, `read ${file}`);
+  }
+}

@@ -1,0 +1,48 @@
+/** Chance of this machine: ids and secrets. The only door to randomness, and to the hash that secrets are kept by. */
+
+import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { ulid } from "ulid";
+import { v4, validate, version } from "uuid";
+import type { Ulid, Uuid } from "../model/resource.ts";
+
+export function newUlid(wallMs: number): Ulid {
+  return ulid(wallMs) as Ulid;
+}
+
+export function newUuid(): Uuid {
+  return v4() as Uuid;
+}
+
+/** Whether the text is a UUID of version 4 in its hyphenated form. */
+export function isUuidV4(text: string): boolean {
+  return validate(text) && version(text) === 4;
+}
+
+const alphabet = "0123456789abcdefghijklmnopqrstuvwxyz";
+
+/** Random text of `[0-9a-z]`, every character equally likely. */
+export function newAlphanumeric(characters: number): string {
+  let text = "";
+  while (text.length < characters) {
+    for (const byte of randomBytes(characters)) {
+      // 252 is the largest multiple of 36 in a byte; above it the first characters would be likelier.
+      if (byte < 252 && text.length < characters) text += alphabet[byte % 36];
+    }
+  }
+  return text;
+}
+
+export function newSalt(): string {
+  return randomBytes(16).toString("hex");
+}
+
+export function saltedHash(salt: string, secret: string): string {
+  return createHash("sha256").update(salt).update(":").update(secret).digest("hex");
+}
+
+/** Compares two hashes of equal length in time that does not depend on where they differ. */
+export function equalHashes(a: string, b: string): boolean {
+  const left = Buffer.from(a, "hex");
+  const right = Buffer.from(b, "hex");
+  return left.byteLength === right.byteLength && timingSafeEqual(left, right);
+}

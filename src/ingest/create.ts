@@ -1,0 +1,118 @@
+/** Creates sequences, sessions and topics. A name is taken when the transaction that resolved says so; files come later. */
+
+import type { Catalog } from "../catalog/catalog.ts";
+import { findSequence, findSession, findTopic, putSequence, putSession, putTopic } from "../catalog/resources.ts";
+import type { Clock } from "../host/clock.ts";
+import { newUlid, newUuid } from "../host/entropy.ts";
+import { Fault } from "../model/fault.ts";
+import { topicsPerSessionMax } from "../model/limits.ts";
+import { type SequenceName, type SessionLocator, sequenceOfTopic, type TopicLocator } from "../model/locator.ts";
+import {
+  emptyExtent,
+  isFinalized,
+  type JsonText,
+  type Sequence,
+  type SerializationFormat,
+  type Session,
+  type Topic,
+  type Ulid,
+  type Uuid,
+} from "../model/resource.ts";
+import type { Poison } from "../store/poison.ts";
+
+export interface CreateParts {
+  readonly catalog: Catalog;
+  readonly clock: Clock;
+  readonly poison: Poison;
+}
+
+/** @throws Fault exists, unavailable */
+export async function createSequence(
+  { catalog, clock, poison }: CreateParts,
+  request: { name: SequenceName; userMetadata: JsonText },
+): Promise<Sequence> {
+  poison.check();
+  const createdAtNs = clock.wallNs();
+  const sequence: Sequence = { ...request, ulid: ulidAt(createdAtNs), uuid: newUuid(), createdAtNs };
+  return await catalog.transaction(() => {
+    if (findSequence(catalog, request.name) !== undefined) {
+      throw new Fault("exists", `Already exists: sequence \`${request.name}\`.`);
+    }
+    putSequence(catalog, sequence);
+    return sequence;
+  });
+}
+
+/** @throws Fault absent, unavailable */
+export async function createSession(
+  { catalog, clock, poison }: CreateParts,
+  request: { sequence: SequenceName; creator: string | undefined },
+): Promise<Session> {
+  poison.check();
+  const createdAtNs = clock.wallNs();
+  const ulid = ulidAt(createdAtNs);
+  return await catalog.transaction(() => {
+    const sequence = findSequence(catalog, request.sequence);
+    if (sequence === undefined) throw new Fault("absent", `Not found: sequence \`${request.sequence}\`.`);
+    const session: Session = {
+      ulid,
+      uuid: newUuid(),
+      alias: newUuid(),
+      locator: `${sequence.name}:${ulid}` as SessionLocator,
+      sequence: sequence.name,
+      sequenceUlid: sequence.ulid,
+      createdAtNs,
+      topicNumberNext: 0,
+      creator: request.creator,
+    };
+    putSession(catalog, session);
+    return session;
+  });
+}
+
+export interface TopicRequest {
+  readonly locator: TopicLocator;
+  /** The session's UUID: whoever knows it may add topics. */
+  readonly session: Uuid;
+  readonly ontologyTag: string;
+  readonly serializationFormat: SerializationFormat;
+  readonly userMetadata: JsonText;
+}
+
+/** @throws Fault absent, exists, wrong_state (finalized session), denied (other sequence), overloaded, unavailable */
+export async function createTopic({ catalog, clock, poison }: CreateParts, request: TopicRequest): Promise<Topic> {
+  poison.check();
+  const createdAtNs = clock.wallNs();
+  return await catalog.transaction(() => {
+    const session = findSession(catalog, request.session);
+    if (session?.uuid !== request.session) throw new Fault("absent", "Not found: there is no session with this UUID.");
+    if (findTopic(catalog, request.locator) !== undefined) {
+      throw new Fault("exists", `Already exists: topic \`${request.locator}\`.`);
+    }
+    if (isFinalized(session)) throw new Fault("wrong_state", `Session \`${session.locator}\` is locked.`);
+    if (sequenceOfTopic(request.locator) !== session.sequence) {
+      throw new Fault("denied", `Unauthorized: topic \`${request.locator}\` is not below sequence \`${session.sequence}\` of the session.`);
+    }
+    if (session.topicNumberNext >= topicsPerSessionMax) {
+      throw new Fault("overloaded", `Session \`${session.locator}\` has had ${topicsPerSessionMax} topics, more are not allowed.`);
+    }
+    const topic: Topic = {
+      uuid: newUuid(),
+      locator: request.locator,
+      session: session.ulid,
+      number: session.topicNumberNext,
+      ontologyTag: request.ontologyTag,
+      serializationFormat: request.serializationFormat,
+      userMetadata: request.userMetadata,
+      createdAtNs,
+      extent: emptyExtent,
+    };
+    putSession(catalog, { ...session, topicNumberNext: session.topicNumberNext + 1 });
+    putTopic(catalog, topic);
+    return topic;
+  });
+}
+
+function ulidAt(timeNs: bigint): Ulid {
+  return newUlid(Number(timeNs / 1_000_000n));
+}

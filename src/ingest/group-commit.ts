@@ -1,0 +1,109 @@
+/**
+ * Group commit: sync what was touched, then ONE catalog transaction, then acknowledge. Streams in flight share a commit per
+ * interval or per so many bytes; whoever waits for an acknowledgement starts one at once when none runs and joins the next
+ * one otherwise.
+ */
+
+import type { Catalog } from "../catalog/catalog.ts";
+import type { Disk, WritableFile } from "../host/disk.ts";
+import type { Poison } from "../store/poison.ts";
+
+/** What one participant brings to a commit. */
+export interface CommitPart {
+  readonly files: readonly WritableFile[];
+  /** Documents and directories to be synced, by path. */
+  readonly documents: readonly string[];
+  readonly directories: readonly string[];
+  /** Puts the rows; runs inside the transaction. */
+  apply(): void;
+  /** Runs when everything is durable. */
+  committed(): Promise<void>;
+}
+
+export interface Participant {
+  /** What is whole and not yet committed; undefined when there is nothing. */
+  part(): CommitPart | undefined;
+}
+
+export interface GroupCommitOptions {
+  readonly intervalMs: number;
+  readonly bytes: number;
+}
+
+export class GroupCommit {
+  readonly #disk: Disk;
+  readonly #catalog: Catalog;
+  readonly #poison: Poison;
+  readonly #options: GroupCommitOptions;
+  readonly #dirty = new Set<Participant>();
+  #dirtyBytes = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> | undefined;
+  #next: Promise<void> | undefined;
+
+  constructor(disk: Disk, catalog: Catalog, poison: Poison, options: GroupCommitOptions) {
+    this.#disk = disk;
+    this.#catalog = catalog;
+    this.#poison = poison;
+    this.#options = options;
+  }
+
+  /** Says that a participant has `bytes` more to commit; they will be, within the interval. */
+  note(participant: Participant, bytes: number): void {
+    this.#dirty.add(participant);
+    this.#dirtyBytes += bytes;
+    if (this.#dirtyBytes >= this.#options.bytes) void this.commit().catch(() => undefined);
+    else this.#timer ??= setTimeout(() => void this.commit().catch(() => undefined), this.#options.intervalMs);
+  }
+
+  /**
+   * Resolves when everything noted and whole at the time of the call is durable.
+   * @throws Fault unavailable when sync or commit failed: the store is poisoned then
+   */
+  commit(): Promise<void> {
+    if (this.#running === undefined) return this.#start();
+    // What is noted now may have missed the snapshot of the commit that runs.
+    this.#next ??= this.#running.catch(() => undefined).then(() => this.#start());
+    return this.#next;
+  }
+
+  #start(): Promise<void> {
+    this.#next = undefined;
+    const run = this.#run().finally(() => {
+      if (this.#running === run) this.#running = undefined;
+    });
+    this.#running = run;
+    return run;
+  }
+
+  async #run(): Promise<void> {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#poison.check();
+    const participants = [...this.#dirty];
+    this.#dirty.clear();
+    this.#dirtyBytes = 0;
+    const parts = participants.flatMap((participant) => participant.part() ?? []);
+    if (parts.length === 0) return;
+    try {
+      await this.#sync(parts);
+      await this.#catalog.transaction(() => {
+        for (const part of parts) part.apply();
+      });
+    } catch (error) {
+      // Nobody knows what is on disk now, and a sync that is tried again lies.
+      this.#poison.poison(error);
+      this.#poison.check();
+    }
+    for (const part of parts) await part.committed();
+  }
+
+  /** Content first, then the directories that gained a name: a name without content would be worse than none. */
+  async #sync(parts: readonly CommitPart[]): Promise<void> {
+    const files = new Set(parts.flatMap((part) => part.files));
+    const documents = new Set(parts.flatMap((part) => part.documents));
+    const directories = new Set(parts.flatMap((part) => part.directories));
+    await Promise.all([...[...files].map((file) => file.sync()), ...[...documents].map((path) => this.#disk.syncFile(path))]);
+    await Promise.all([...directories].map((path) => this.#disk.syncDirectory(path)));
+  }
+}

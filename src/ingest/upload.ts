@@ -1,0 +1,221 @@
+/**
+ * One `do_put`: takes a stream of IPC messages into a topic. Nothing is trusted before it is checked against the schema;
+ * whole batches that were appended stay, whatever happens to the rest of the stream.
+ */
+
+import { readBatch } from "../arrow/batch.ts";
+import { readDictionary } from "../arrow/dictionary.ts";
+import { readMessage } from "../arrow/message.ts";
+import type { Schema } from "../arrow/schema.ts";
+import { timesOf } from "../arrow/timestamps.ts";
+import type { Clock } from "../host/clock.ts";
+import { isDiskFull } from "../host/errno.ts";
+import { assert } from "../model/assert.ts";
+import { Fault } from "../model/fault.ts";
+import { appendsInFlightMax } from "../model/limits.ts";
+import type { Topic } from "../model/resource.ts";
+import { ChunkWriter, type MessageFacts } from "../store/chunk-writer.ts";
+import type { Poison } from "../store/poison.ts";
+import type { DictionaryState, PlacedChunk } from "./dictionary-state.ts";
+import type { GroupCommit } from "./group-commit.ts";
+import type { TopicWriter } from "./topic-writer.ts";
+
+/** One IPC message of the stream; `release` gives its memory back once the bytes are in a file. */
+export interface IncomingMessage {
+  readonly header: Uint8Array;
+  readonly body: Uint8Array;
+  release(): void;
+}
+
+export interface UploadParts {
+  readonly topic: Topic;
+  readonly schema: Schema;
+  readonly writer: TopicWriter;
+  readonly commit: GroupCommit;
+  readonly poison: Poison;
+  readonly clock: Clock;
+  readonly dictionaries: DictionaryState;
+}
+
+export class Upload {
+  readonly #parts: UploadParts;
+  #batches = 0;
+  readonly #inFlight = new Set<Promise<void>>();
+  #failed: unknown;
+  /** Fires when the upload has to end though its client goes on. */
+  readonly #stop = new AbortController();
+  readonly #ended: Promise<void>;
+  #end: () => void = () => undefined;
+
+  constructor(parts: UploadParts) {
+    this.#parts = parts;
+    this.#ended = new Promise((resolve) => {
+      this.#end = resolve;
+    });
+  }
+
+  get stopped(): AbortSignal {
+    return this.#stop.signal;
+  }
+
+  /** Ends the upload from outside: its topic is deleted, or the server stops. Resolves when it wrote its last byte. */
+  async stop(reason: Fault): Promise<void> {
+    this.#stop.abort(reason);
+    await this.#ended;
+  }
+
+  /**
+   * Checks one message and begins to append it. Returns before the bytes are in the file, but not before there is room for
+   * another append in flight.
+   * @throws Fault invalid, unsupported, overloaded; the stream is to be broken off then
+   */
+  async append(message: IncomingMessage): Promise<void> {
+    try {
+      this.#check();
+      await this.#appendChecked(message);
+    } catch (error) {
+      message.release();
+      throw error;
+    }
+    while (this.#inFlight.size >= appendsInFlightMax) await Promise.race(this.#inFlight);
+    this.#check();
+  }
+
+  async #appendChecked(message: IncomingMessage): Promise<void> {
+    const { schema, topic } = this.#parts;
+    const { header, body } = message;
+    const read = readMessage(header, body.byteLength);
+    if (read.kind === "schema") {
+      throw new Fault("invalid", `Unsupported stream message, stream aborted: a second schema in the upload of \`${topic.locator}\`.`);
+    }
+    if (read.kind === "dictionary") {
+      this.#named(() => readDictionary(schema, read, body));
+      return await this.#appendDictionary(message, { id: read.id, isDelta: read.isDelta });
+    }
+    const batch = this.#named(() => readBatch(schema, read, body));
+    const times = this.#named(() => timesOf(schema, batch));
+    this.#batches += 1;
+    // A batch without rows says nothing, and answering with one would end the stream of every SDK.
+    if (batch.rows === 0) return message.release();
+    this.#parts.dictionaries.checkComplete();
+    await this.#makeRoom(ChunkWriter.messageBytes(header, body));
+    const range = { startNs: times.minNs, endNs: times.maxNs };
+    this.#write(message, { kind: "batch", rows: batch.rows, sorted: times.sorted, range });
+  }
+
+  async #appendDictionary(message: IncomingMessage, facts: { id: bigint; isDelta: boolean }): Promise<void> {
+    const { dictionaries } = this.#parts;
+    const dictionary = { ...facts, header: message.header, body: message.body };
+    if (facts.isDelta && !dictionaries.has(facts.id)) {
+      throw new Fault("invalid", `A delta of dictionary ${facts.id} came before the dictionary itself.`);
+    }
+    if (!facts.isDelta && dictionaries.has(facts.id)) {
+      await this.#settle();
+      if (await dictionaries.repeats(dictionary, this.#placedChunk())) return message.release();
+      // Replacing a dictionary is not allowed inside an IPC file: the batches behind it go to the next chunk.
+      dictionaries.drop(facts.id);
+      await this.#rotate();
+    } else await this.#makeRoom(ChunkWriter.messageBytes(message.header, message.body));
+    dictionaries.appended(dictionary, this.#parts.writer.current?.entries.length ?? 0);
+    this.#write(message, { kind: "dictionary", rows: 0, sorted: false });
+  }
+
+  /** Adds to a fault of the arrow floor which batch of which topic it met. */
+  #named<T>(act: () => T): T {
+    try {
+      return act();
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      throw new Fault(error.code, `Batch ${this.#batches} of \`${this.#parts.topic.locator}\`: ${error.message}`, error);
+    }
+  }
+
+  async #makeRoom(messageBytes: number): Promise<void> {
+    if (this.#parts.writer.mustRotate(messageBytes)) await this.#rotate();
+  }
+
+  async #rotate(): Promise<void> {
+    const { writer, dictionaries } = this.#parts;
+    await this.#settle();
+    const carried = writer.current === undefined ? [] : await dictionaries.carryOver(this.#placedChunk());
+    await writer.rotate();
+    for (const dictionary of carried) {
+      dictionaries.appended(dictionary, writer.current?.entries.length ?? 0);
+      await writer.append(dictionary.header, dictionary.body, { kind: "dictionary", rows: 0, sorted: false });
+    }
+    // The chunk that was sealed is to be committed, also when nothing follows for long.
+    this.#parts.commit.note(writer, 0);
+  }
+
+  #placedChunk(): PlacedChunk {
+    const { writer } = this.#parts;
+    const current = writer.current;
+    assert(current !== undefined, "there is a growing chunk");
+    return { writer: current, path: writer.pathOf(current) };
+  }
+
+  #write(message: IncomingMessage, facts: MessageFacts): void {
+    const { writer, commit } = this.#parts;
+    const bytes = message.body.byteLength;
+    const append = writer
+      .append(message.header, message.body, facts)
+      .then(
+        () => commit.note(writer, bytes),
+        (error: unknown) => {
+          this.#failed ??= error;
+        },
+      )
+      .finally(() => {
+        message.release();
+        this.#inFlight.delete(append);
+      });
+    this.#inFlight.add(append);
+  }
+
+  #check(): void {
+    if (this.#stop.signal.aborted) throw this.#stop.signal.reason;
+    this.#parts.poison.check();
+    this.#parts.writer.checkLost();
+    if (this.#failed !== undefined) throw this.#refusal(this.#failed);
+  }
+
+  #refusal(error: unknown): unknown {
+    if (isDiskFull(error)) {
+      return new Fault("overloaded", `The disk is full: the upload of \`${this.#parts.topic.locator}\` ends at its last whole batch. Free space, then continue it.`, error);
+    }
+    // Any other failed write leaves the state of the file in doubt.
+    this.#parts.poison.poison(error);
+    return error;
+  }
+
+  async #settle(): Promise<void> {
+    while (this.#inFlight.size > 0) await Promise.all(this.#inFlight);
+    this.#check();
+  }
+
+  /** The client closed its side: everything is made durable and the topic is complete. */
+  async complete(): Promise<void> {
+    const { writer, commit, clock } = this.#parts;
+    await this.#settle();
+    await writer.complete(clock.wallNs());
+    commit.note(writer, 0);
+    await commit.commit();
+    writer.checkLost();
+  }
+
+  /** Whatever ended the stream: whole batches are committed, the rest is cut off, the topic stays open. */
+  async breakOff(): Promise<void> {
+    const { writer, commit, poison } = this.#parts;
+    while (this.#inFlight.size > 0) await Promise.all(this.#inFlight);
+    if (poison.poisoned) return;
+    if (this.#failed !== undefined) await writer.cutBack();
+    commit.note(writer, 0);
+    await commit.commit();
+  }
+
+  /** To be called last, whatever happened. */
+  async close(): Promise<void> {
+    await this.#parts.writer.close();
+    this.#end();
+  }
+}

@@ -1,0 +1,32 @@
+/** Composition root: the only file that listens to signals and ends the process. */
+
+import { describe, exitCodeOf } from "./cli/exit.ts";
+import { runProgram, usageExitCode } from "./cli/program.ts";
+import { openLog } from "./host/log.ts";
+
+// File I/O, checksums of secrets and compression share this pool; its default of 4 makes syncs wait for each other.
+process.env["UV_THREADPOOL_SIZE"] ??= "8";
+
+const stop = new AbortController();
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => {
+    // Whoever asks twice does not want to wait.
+    if (stop.signal.aborted) process.exit(130);
+    stop.abort();
+  });
+}
+
+// A rejection that nobody waits for is a bug, and in store or catalog it may hide a failed sync: nothing may be trusted then.
+process.on("unhandledRejection", (cause) => {
+  openLog("error").error("unhandled_rejection", { cause });
+  process.exit(70);
+});
+
+runProgram(process.argv.slice(2), stop.signal).then(
+  () => process.exit(0),
+  (error: unknown) => {
+    const usage = usageExitCode(error);
+    if (usage === undefined) process.stderr.write(`mosaico-edge: ${describe(error)}\n`);
+    process.exit(usage ?? exitCodeOf(error));
+  },
+);

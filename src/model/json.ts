@@ -1,0 +1,58 @@
+/** JSON with exact numbers: every number keeps its spelling, so int64 stays exact and 1.0 stays a float. */
+
+import { Fault } from "./fault.ts";
+import type { JsonText } from "./resource.ts";
+
+/** A number of a JSON text in its own spelling. `JSON.stringify` writes it back unchanged. */
+export interface JsonNumber {
+  readonly rawJSON: string;
+}
+
+export type JsonValue = null | boolean | string | JsonNumber | readonly JsonValue[] | JsonObject;
+export interface JsonObject {
+  readonly [key: string]: JsonValue;
+}
+
+// The two functions are in V8 since 2023 and in ES2026; TypeScript's library does not know them yet.
+interface JsonWithSource {
+  parse(text: string, reviver: (this: unknown, key: string, value: unknown, context: { source?: string }) => unknown): unknown;
+  rawJSON(text: string): JsonNumber;
+  isRawJSON(value: unknown): value is JsonNumber;
+}
+const json = JSON as unknown as JsonWithSource;
+
+/** @throws Fault invalid when the text is not JSON (NaN and Infinity are not) or nested too deeply for this machine */
+export function parseJson(text: string, what: string): JsonValue {
+  try {
+    return json.parse(text, (_key, value, context) =>
+      typeof value === "number" ? json.rawJSON(context.source ?? String(value)) : value,
+    ) as JsonValue;
+  } catch (error) {
+    const reason = error instanceof RangeError ? "it is nested too deeply" : error instanceof Error ? error.message : "";
+    throw new Fault("invalid", `Bad request: ${what} is not JSON: ${reason}.`, error);
+  }
+}
+
+export function writeJson(value: unknown): JsonText {
+  return JSON.stringify(value) as JsonText;
+}
+
+export function isJsonNumber(value: unknown): value is JsonNumber {
+  return json.isRawJSON(value);
+}
+
+export function isJsonObject(value: JsonValue | undefined): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && !isJsonNumber(value);
+}
+
+/** An integer, exactly, to be written as a bare number. */
+export function jsonInteger(value: bigint | number): JsonNumber {
+  return json.rawJSON(value.toString());
+}
+
+const integerSpelling = /^-?(?:0|[1-9][0-9]*)$/;
+
+/** The number as bigint when it is spelled as an integer, else undefined. */
+export function integerOf(value: JsonNumber): bigint | undefined {
+  return integerSpelling.test(value.rawJSON) ? BigInt(value.rawJSON) : undefined;
+}

@@ -1,0 +1,92 @@
+/** Every limit that is not configuration, with its unit and its reason. Configuration has its bounds here too. */
+
+import { assert } from "./assert.ts";
+
+const KiB = 1024;
+const MiB = 1024 * KiB;
+
+/** Bounds and default of `max_message_bytes`: SDK 0.4 to 0.6 send up to 16 MiB in a batch, framing comes on top. */
+export const messageBytes = { least: 17 * MiB, most: 512 * MiB, normal: 32 * MiB } as const;
+
+/** Bounds and default of `memory_budget`, the bytes that messages in flight, reads and merges may hold together. */
+export const memoryBytes = { least: 34 * MiB, most: 64 * 1024 * MiB, normal: 256 * MiB } as const;
+assert(2 * messageBytes.normal <= memoryBytes.normal, "one message in, one out always fits");
+assert(2 * messageBytes.least <= memoryBytes.least, "the smallest budget holds the two smallest messages");
+
+/** Default of `max_chunk_size_in_bytes`; 0 means unlimited. */
+export const chunkBytesNormal = 64 * MiB;
+
+/** A chunk is sealed at this many batches, so that its catalog row stays below 4 MiB. */
+export const chunkBatchesMax = 65_536;
+
+/** Bounds and default of `commit_interval_ms`: the data that a power cut may take from a stream in flight. */
+export const commitIntervalMs = { least: 1, most: 60_000, normal: 200 } as const;
+
+/** Bytes appended since the last commit that start one before the interval has passed. */
+export const commitBytesNormal = 64 * MiB;
+
+/** Appends of one stream that may be on their way to the disk: one is written while the next is received. */
+export const appendsInFlightMax = 2;
+
+/** Characters of a locator: LMDB keys end at 1978 bytes and a locator is part of one. */
+export const locatorCharactersMax = 1_024;
+
+/** Bytes of an action body and of a descriptor command; user metadata with whole message definitions is tens of kB. */
+export const actionBytesMax = 4 * MiB;
+
+/** Bytes of a notification's text: SDKs send tracebacks. */
+export const notificationBytesMax = 64 * KiB;
+
+/** Notifications kept per resource; the oldest goes first. An SDK reports every record that it drops. */
+export const notificationsMax = 1_000;
+
+/** Bytes of all stream windows of the process together: what clients may send before anything is admitted. */
+export const windowBytesTotal = 64 * MiB;
+
+/** HTTP/2 receive window per stream: above half a MiB nothing is gained, below 64 KiB every message waits for credit. */
+export const windowBytes = { least: 64 * KiB, most: 512 * KiB } as const;
+
+/** HTTP/2 receive window of a connection; Node refills it by itself, so it only has to be larger than one round trip. */
+export const connectionWindowBytes = 16 * MiB;
+
+/** Streams that one connection may have open: an SDK holds one per topic. */
+export const streamsPerConnectionMax = 4_096;
+
+/** Bytes of the headers of one call. */
+export const headerBytesMax = 16 * KiB;
+
+/** A connection that does not answer a ping for this long is dead, and its uploads end. */
+export const keepalive = { everyMs: 20_000, timeoutMs: 10_000 } as const;
+
+/** Time for uploads to commit what has arrived when the server stops. */
+export const stopGraceMs = 8_000;
+
+/** Address space of the catalog's memory map. It is not memory, and LMDB cannot grow it while readers are open. */
+export const catalogMapBytes = 64 * 1024 * MiB;
+
+/** Bytes of one message that `do_get` cuts or merges itself; whole batches pass in the size in which they came. */
+export const mergedBatchBytes = 4 * MiB;
+
+/** Rows of one message that `do_get` merges itself: run ends may have 16 bits. */
+export const mergedBatchRows = 32_767;
+
+/** Time after which a session that its creator could not read gives its names back when they are asked for again. */
+export const abandonedSessionMs = 2_000;
+
+/** API keys that may exist at once. */
+export const apiKeysMax = 10_000;
+
+/** Peers and keys whose dialect is remembered; the oldest is forgotten first. */
+export const dialectMemoriesMax = 10_000;
+
+/** Topics of one session: the manifest of a session is one file. */
+export const topicsPerSessionMax = 100_000;
+
+/** Sessions watched for whether their client could read the answer; a client that opens so many names the first ones soon. */
+export const sessionsWatchedMax = 10_000;
+
+/** Bytes to which a compressed batch may unfold when it has to be cut, sorted or merged. */
+export const decompressedBytesMax = 256 * MiB;
+
+/** Bytes of rows that a merge of overlapping batches holds at once. */
+export const mergeBytes = 16 * MiB;

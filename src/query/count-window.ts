@@ -1,0 +1,39 @@
+/** Counts the rows of a topic in a window: from the catalog where a batch lies wholly inside, else from its time column. */
+
+import { readBatch } from "../arrow/batch.ts";
+import { readMessage } from "../arrow/message.ts";
+import { timeColumn } from "../arrow/timestamps.ts";
+import type { Topic } from "../model/resource.ts";
+import { includesTime, type TimeRange, type TimeWindow, unionRange, windowCovers } from "../model/time.ts";
+import { type ReadParts, TopicReader } from "./topic-reader.ts";
+
+export async function countWindow(
+  parts: ReadParts,
+  topic: Topic,
+  window: TimeWindow,
+): Promise<{ rows: number; range: TimeRange | undefined }> {
+  const { range: whole, rows: allRows } = topic.extent;
+  if (whole !== undefined && windowCovers(window, whole)) return { rows: allRows, range: whole };
+  const schemaHeader = parts.catalog.schemas.get(topic.uuid);
+  if (schemaHeader === undefined) return { rows: 0, range: undefined };
+  await using reader = new TopicReader(parts, topic, schemaHeader);
+  let rows = 0;
+  let range: TimeRange | undefined;
+  for await (const group of reader.groups(window)) {
+    for (const placed of group) {
+      if (windowCovers(window, placed.range)) {
+        rows += placed.entry.rows;
+        range = unionRange(range, placed.range);
+        continue;
+      }
+      const { header, body } = await reader.load(placed);
+      const batch = readBatch(reader.schema, readMessage(header), body);
+      for (const timeNs of timeColumn(reader.schema, batch)) {
+        if (!includesTime(window, timeNs)) continue;
+        rows += 1;
+        range = unionRange(range, { startNs: timeNs, endNs: timeNs });
+      }
+    }
+  }
+  return { rows, range };
+}

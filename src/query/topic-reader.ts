@@ -1,0 +1,171 @@
+/**
+ * Reads a topic in the order of `timestamp_ns`, in a window, with memory that does not depend on its size. Batches that are
+ * sorted, disjoint and wholly inside the window pass as the bytes that lie on disk; the rest is cut, sorted or merged.
+ */
+
+import { readMessage } from "../arrow/message.ts";
+import { readSchema, type Schema } from "../arrow/schema.ts";
+import type { Catalog } from "../catalog/catalog.ts";
+import { listChunks, readChunk } from "../catalog/chunk-rows.ts";
+import { crc32 } from "../host/checksum.ts";
+import type { Budget } from "../flow/budget.ts";
+import type { Disk } from "../host/disk.ts";
+import { assert } from "../model/assert.ts";
+import type { BatchEntry, Chunk } from "../model/chunk.ts";
+import { Fault } from "../model/fault.ts";
+import { mergeBytes } from "../model/limits.ts";
+import type { Topic } from "../model/resource.ts";
+import { isEmptyWindow, type TimeRange, type TimeWindow, windowCovers, windowOverlaps } from "../model/time.ts";
+import { ChunkReader } from "../store/chunk-reader.ts";
+import { chunkFile } from "../store/layout.ts";
+import { type AdaptBatch, mergeBatches } from "./merge.ts";
+import { groupByOverlap } from "./overlap.ts";
+
+/** One IPC message of the answer. The body is read where the caller wants it, so that it is copied as little as can be. */
+export interface OutgoingMessage {
+  readonly header: Uint8Array;
+  readonly bodyBytes: number;
+  /** What the caller has to take from the read budget while it holds the message; 0 when the reader has done so. */
+  readonly chargeBytes: number;
+  /** Fills `target`, which has `bodyBytes` bytes. @throws Fault corrupt when the bytes on disk are not those that were written */
+  readBody(target: Uint8Array): Promise<void>;
+}
+
+export interface ReadParts {
+  readonly disk: Disk;
+  readonly catalog: Catalog;
+  /** What reads may hold together. */
+  readonly readBudget: Budget;
+}
+
+/** A batch of a topic and where it lies. */
+export interface PlacedBatch {
+  readonly chunk: Chunk;
+  readonly entry: BatchEntry;
+  readonly range: TimeRange;
+}
+
+/** Open files of one read: batches of a group come from few chunks, mostly one. */
+const openFilesMax = 8;
+
+export class TopicReader implements AsyncDisposable {
+  readonly #parts: ReadParts;
+  readonly #topic: Topic;
+  readonly #open = new Map<number, ChunkReader>();
+  readonly schema: Schema;
+
+  /** @param schemaHeader the topic's schema message, as the client sent it */
+  constructor(parts: ReadParts, topic: Topic, schemaHeader: Uint8Array) {
+    this.#parts = parts;
+    this.#topic = topic;
+    this.schema = readSchema(schemaHeader);
+  }
+
+  /** Messages of all rows in the window, none of them without rows, each dictionary before the batches that refer to it. */
+  async *messages(window: TimeWindow, signal: AbortSignal): AsyncGenerator<OutgoingMessage> {
+    let dictionariesOf: number | undefined;
+    for await (const group of this.groups(window)) {
+      const [first] = group;
+      assert(first !== undefined, "a group has a batch");
+      const alone = group.length === 1 && first.entry.sorted && windowCovers(window, first.range);
+      if (!alone) {
+        dictionariesOf = undefined;
+        const { readBudget } = this.#parts;
+        using _held = await readBudget.take(Math.min(2 * mergeBytes, readBudget.limitBytes), signal);
+        const { messages, adapt } = await this.#commonDictionaries(group);
+        yield* messages;
+        yield* mergeBatches(this, group, window, adapt);
+        continue;
+      }
+      if (dictionariesOf !== first.chunk.number) {
+        yield* this.#dictionaries(first.chunk);
+        dictionariesOf = first.chunk.number;
+      }
+      yield await this.#passThrough(first.chunk, first.entry);
+    }
+  }
+
+  /** Batches with rows in the window, in groups that are disjoint in time and in order. */
+  async *groups(window: TimeWindow): AsyncGenerator<PlacedBatch[]> {
+    if (isEmptyWindow(window)) return;
+    const { catalog } = this.#parts;
+    const chunks = [...listChunks(catalog, this.#topic.uuid)].flatMap((chunk) =>
+      chunk.range !== undefined && windowOverlaps(window, chunk.range) ? [{ number: chunk.number, range: chunk.range }] : [],
+    );
+    for (const chunkGroup of groupByOverlap(chunks)) {
+      const batches: PlacedBatch[] = [];
+      for (const { number } of chunkGroup) {
+        const chunk = readChunk(catalog, this.#topic.uuid, number);
+        // Deleted or evicted since the list was made.
+        if (chunk === undefined) throw new Fault("absent", `Topic \`${this.#topic.locator}\` was deleted while it was read.`);
+        for (const entry of chunk.batches) {
+          if (entry.range !== undefined && windowOverlaps(window, entry.range)) batches.push({ chunk, entry, range: entry.range });
+        }
+      }
+      yield* groupByOverlap(batches);
+    }
+  }
+
+  /** Dictionaries for batches that go into one message, and how to make the batches refer to them. */
+  async #commonDictionaries(group: readonly PlacedBatch[]): Promise<{ messages: OutgoingMessage[]; adapt: AdaptBatch }> {
+    const chunks = new Map(group.map(({ chunk }) => [chunk.number, chunk]));
+    const withDictionaries = [...chunks.values()].filter((chunk) => chunk.batches.some(({ kind }) => kind === "dictionary"));
+    const [only, another] = withDictionaries;
+    if (another !== undefined) {
+      throw new Fault("unsupported", `Topic \`${this.#topic.locator}\` cannot be read in order: batches with different dictionaries overlap in time.`);
+    }
+    const messages: OutgoingMessage[] = [];
+    if (only !== undefined) for await (const message of this.#dictionaries(only)) messages.push(message);
+    return { messages, adapt: (batch) => batch };
+  }
+
+  async *#dictionaries(chunk: Chunk): AsyncGenerator<OutgoingMessage> {
+    for (const entry of chunk.batches) {
+      if (entry.kind === "dictionary") yield await this.#passThrough(chunk, entry);
+    }
+  }
+
+  async #passThrough(chunk: Chunk, entry: BatchEntry): Promise<OutgoingMessage> {
+    const reader = await this.#reader(chunk.number);
+    const metadata = await reader.readMetadata(entry);
+    const { bodyBytes } = readMessage(metadata.header);
+    const tail = entry.bodyBytes - bodyBytes;
+    if (tail < 0 || tail > 7) {
+      throw new Fault("corrupt", `Cannot read chunk ${chunk.number} of \`${this.#topic.locator}\` at ${entry.offset}: the header says ${bodyBytes} bytes of body, the catalog ${entry.bodyBytes}`);
+    }
+    return {
+      header: metadata.header,
+      bodyBytes,
+      chargeBytes: bodyBytes,
+      async readBody(target) {
+        await reader.readBody(entry, target);
+        const found = crc32([metadata.bytes, target, new Uint8Array(tail)]);
+        if (found !== entry.crc32) throw reader.wrongChecksum(entry, found);
+      },
+    };
+  }
+
+  /** A whole batch in memory, its checksum checked. */
+  async load({ chunk, entry }: Pick<PlacedBatch, "chunk" | "entry">): Promise<{ header: Uint8Array; body: Uint8Array }> {
+    const reader = await this.#reader(chunk.number);
+    return await reader.readMessage(entry);
+  }
+
+  async #reader(number: number): Promise<ChunkReader> {
+    const known = this.#open.get(number);
+    if (known !== undefined) return known;
+    for (const [oldest, reader] of this.#open) {
+      if (this.#open.size < openFilesMax) break;
+      this.#open.delete(oldest);
+      await reader[Symbol.asyncDispose]();
+    }
+    const reader = await ChunkReader.open(this.#parts.disk, chunkFile(this.#topic.session, this.#topic.number, number));
+    this.#open.set(number, reader);
+    return reader;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const reader of this.#open.values()) await reader[Symbol.asyncDispose]();
+    this.#open.clear();
+  }
+}

@@ -1,0 +1,161 @@
+/** Carries out actions: one internal request in, one answer in the caller's dialect out. */
+
+import { type ApiKey, findApiKey, removeApiKey } from "../catalog/api-keys.ts";
+import type { Catalog } from "../catalog/catalog.ts";
+import { listNotifications, putNotification, removeNotifications } from "../catalog/notifications.ts";
+import { findSequence, findSession, findTopic, listSessions, listTopics } from "../catalog/resources.ts";
+import type { Clock } from "../host/clock.ts";
+import { type CreateParts, createSequence, createSession, createTopic } from "../ingest/create.ts";
+import { type FinalizeParts, finalizeSession } from "../ingest/finalize.ts";
+import { deleteSequence, deleteSession, deleteTopic, type RemoveParts } from "../ingest/remove.ts";
+import { Fault } from "../model/fault.ts";
+import type { SequenceName, TopicLocator } from "../model/locator.ts";
+import { isFinalized, type Uuid } from "../model/resource.ts";
+import { findTopics } from "../query/find-topics.ts";
+import type { ActionRequest, NotificationTarget } from "../wire/action.ts";
+import {
+  apiKeyAnswer,
+  infoAnswer,
+  notificationsAnswer,
+  queryAnswer,
+  sessionCreateAnswer,
+  topicCreateAnswer,
+  versionAnswer,
+} from "../wire/answer.ts";
+import { createApiKey } from "../care/keys.ts";
+import type { Dialects } from "./dialects.ts";
+import type { Identity } from "./identify.ts";
+
+export interface ActionParts extends CreateParts, FinalizeParts, RemoveParts {
+  readonly dialects: Dialects;
+  readonly messageBytesMax: number;
+  readonly edgeVersion: string;
+}
+
+/** The `response` of an action; `"empty"` for the three that never had one. */
+export type ActionResponse = object | null | "empty";
+
+/** Messages of `do_get` that this server aims at, as told to SDK 0.7, which shows it. */
+const targetMessageBytes = 25 * 1024 * 1024;
+
+/** @throws Fault as the single actions do */
+export async function runAction(parts: ActionParts, identity: Identity, request: ActionRequest): Promise<ActionResponse> {
+  const { catalog } = parts;
+  switch (request.kind) {
+    case "version":
+      return versionAnswer();
+    case "info": {
+      const limits = { decodeBytes: parts.messageBytesMax, encodeBytes: 512 * 1024 * 1024, targetBytes: targetMessageBytes };
+      return infoAnswer(limits, parts.edgeVersion);
+    }
+    case "sequence_create":
+      await giveBackAbandoned(parts, identity, request.name);
+      await createSequence(parts, { name: request.name, userMetadata: request.userMetadata });
+      return null;
+    case "sequence_delete":
+      await deleteSequence(parts, request.name);
+      return null;
+    case "session_create":
+      return await openSession(parts, identity, request.sequence);
+    case "session_finalize":
+      parts.dialects.mentioned(request.session);
+      await finalizeSession(parts, request.session);
+      return null;
+    case "session_delete": {
+      const session = findSession(catalog, request.session);
+      if (session !== undefined) parts.dialects.mentioned(session.uuid);
+      await deleteSession(parts, request.session);
+      return null;
+    }
+    case "topic_create": {
+      parts.dialects.mentioned(request.session);
+      const { locator, session, ontologyTag, serializationFormat, userMetadata } = request;
+      return topicCreateAnswer(await createTopic(parts, { locator, session, ontologyTag, serializationFormat, userMetadata }));
+    }
+    case "topic_delete":
+      await deleteTopic(parts, request.locator);
+      return "empty";
+    case "notification_create":
+      return await notify(parts, request.target, request);
+    case "notification_list":
+      return notificationsAnswer(nameOf(request.target), listNotifications(catalog, uuidOf(catalog, request.target)));
+    case "notification_purge":
+      await catalog.transaction(() => removeNotifications(catalog, uuidOf(catalog, request.target)));
+      return request.target.kind === "topic" ? "empty" : null;
+    case "query": {
+      const range = (topic: { extent: { range?: unknown } }) => (request.query.includeTimestampRange ? topic.extent.range : undefined);
+      const found = findTopics(catalog, request.query);
+      return queryAnswer(
+        found.map(({ sequence, topics }) => ({
+          sequence,
+          topics: topics.map((topic) => ({ topic, range: range(topic) as typeof topic.extent.range })),
+        })),
+      );
+    }
+    case "api_key_create": {
+      const { permissions, description, expiresAtNs } = request;
+      return { api_key_token: await createApiKey(parts, { permissions, description, expiresAtNs }) };
+    }
+    case "api_key_status":
+      return apiKeyAnswer(keyOf(catalog, request.fingerprint));
+    case "api_key_revoke":
+      await catalog.transaction(() => {
+        keyOf(catalog, request.fingerprint);
+        removeApiKey(catalog, request.fingerprint);
+      });
+      return null;
+  }
+}
+
+async function openSession(parts: ActionParts, { connection, caller }: Identity, sequence: SequenceName): Promise<object> {
+  const session = await createSession(parts, { sequence, creator: caller.key?.fingerprint });
+  const generation = parts.dialects.decide(connection, caller);
+  parts.dialects.watch(session, connection, caller, generation);
+  return sessionCreateAnswer(session, generation);
+}
+
+/**
+ * A client that could not read the answer of `session_create` leaves an empty sequence and an open session behind, and its next
+ * try would meet "already exists". Nothing was uploaded to it, so the name is given back when it is asked for again.
+ */
+async function giveBackAbandoned(parts: ActionParts, { connection }: Identity, name: SequenceName): Promise<void> {
+  const { catalog, dialects, log } = parts;
+  const sequence = findSequence(catalog, name);
+  if (sequence === undefined) return;
+  const sessions = [...listSessions(catalog, sequence.ulid)];
+  if (sessions.length === 0 || !listTopics(catalog, name).next().done) return;
+  if (!sessions.every((session) => !isFinalized(session) && dialects.isAbandoned(session, connection))) return;
+  log.info("abandoned_sequence_given_back", { sequence: name });
+  for (const session of sessions) dialects.forget(session.uuid);
+  await deleteSequence(parts, name);
+}
+
+async function notify(
+  { catalog, clock }: { catalog: Catalog; clock: Clock },
+  target: NotificationTarget,
+  { type, message }: { type: string; message: string },
+): Promise<ActionResponse> {
+  uuidOf(catalog, target);
+  if (type !== "error") {
+    throw new Fault("invalid", `Bad request: invalid notification type \`${type.slice(0, 100)}\`, expected \`error\`.`);
+  }
+  const createdAtNs = clock.wallNs();
+  await catalog.transaction(() => putNotification(catalog, uuidOf(catalog, target), { type, message, createdAtNs }));
+  return target.kind === "topic" ? "empty" : null;
+}
+
+function nameOf(target: NotificationTarget): SequenceName | TopicLocator {
+  return target.kind === "topic" ? target.locator : target.name;
+}
+
+function uuidOf(catalog: Catalog, target: NotificationTarget): Uuid {
+  const resource = target.kind === "topic" ? findTopic(catalog, target.locator) : findSequence(catalog, target.name);
+  if (resource === undefined) throw new Fault("absent", `Not found: ${target.kind} \`${nameOf(target)}\`.`);
+  return resource.uuid;
+}
+
+function keyOf(catalog: Catalog, fingerprint: string): ApiKey {
+  const key = findApiKey(catalog, fingerprint);
+  if (key === undefined) throw new Fault("absent", `Not found: API key ${JSON.stringify(fingerprint.slice(0, 40))}.`);
+  return key;
+}

@@ -1,0 +1,164 @@
+/**
+ * What the server knows of its clients' dialects: marks per connection, memory per API key and peer address that survives a
+ * restart, and the sessions whose answer was never used, which tell that a guess was wrong.
+ */
+
+import type { Catalog } from "../catalog/catalog.ts";
+import { findDialect, putDialect } from "../catalog/dialect-memory.ts";
+import type { Clock } from "../host/clock.ts";
+import type { Log } from "../host/log.ts";
+import { abandonedSessionMs, sessionsWatchedMax } from "../model/limits.ts";
+import type { Session, Uuid } from "../model/resource.ts";
+import type { DialectProof } from "../wire/action.ts";
+import {
+  type ConnectionMarks,
+  decideGeneration,
+  freshConnection,
+  type Generation,
+  noteCall,
+  otherGeneration,
+  provenGeneration,
+} from "../wire/dialect.ts";
+import type { Caller } from "./authorize.ts";
+
+/** One TCP connection of a client. */
+export interface Connection {
+  /** `address:port` of the peer. */
+  readonly peer: string;
+  marks: ConnectionMarks;
+  /** What was last written to the memory for this connection. */
+  remembered: Generation | undefined;
+  closedAtMs: number | undefined;
+}
+
+/** A session that was answered and not named since. */
+interface Watched {
+  readonly connection: Connection;
+  readonly generation: Generation;
+  readonly fingerprint: string | undefined;
+}
+
+export interface DialectsParts {
+  readonly catalog: Catalog;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly legacySdk: "0.4" | "0.5";
+}
+
+export class Dialects {
+  readonly #parts: DialectsParts;
+  readonly #connections = new Map<string, Connection>();
+  readonly #watched = new Map<Uuid, Watched>();
+  readonly #startedAtNs: bigint;
+
+  constructor(parts: DialectsParts) {
+    this.#parts = parts;
+    this.#startedAtNs = parts.clock.wallNs();
+  }
+
+  /** The connection of a peer, `address:port`. */
+  connection(peer: string): Connection {
+    const known = this.#connections.get(peer);
+    if (known !== undefined) return known;
+    const connection: Connection = { peer, marks: freshConnection, remembered: undefined, closedAtMs: undefined };
+    this.#connections.set(peer, connection);
+    return connection;
+  }
+
+  /** A connection is closed: whoever it was has had the answer of each session that it opened. */
+  closed(peer: string): void {
+    const connection = this.#connections.get(peer);
+    if (connection === undefined) return;
+    this.#connections.delete(peer);
+    connection.closedAtMs = this.#parts.clock.monotonicMs();
+    for (const watched of this.#watched.values()) {
+      if (watched.connection === connection) this.#distrust(watched);
+    }
+  }
+
+  /** Notes a call and what it proves. */
+  note(connection: Connection, call: "list" | "version" | "info" | "other", proof: DialectProof): void {
+    connection.marks = noteCall(connection.marks, call, proof);
+  }
+
+  /** Writes what the connection proves to the memory, once the caller is known. */
+  remember(connection: Connection, caller: Caller): void {
+    const generation = provenGeneration(connection.marks);
+    if (generation === undefined || generation === connection.remembered) return;
+    connection.remembered = generation;
+    this.#write(connection, caller.key?.fingerprint, generation);
+  }
+
+  /** The generation for which `session_create` is answered now. */
+  decide(connection: Connection, caller: Caller): Generation {
+    const { catalog, legacySdk } = this.#parts;
+    const fingerprint = caller.key?.fingerprint;
+    return decideGeneration(connection.marks, {
+      key: caller.key?.legacySdk,
+      keyMemory: fingerprint === undefined ? undefined : findDialect(catalog, "key", fingerprint),
+      peerMemory: findDialect(catalog, "peer", addressOf(connection.peer)),
+      legacySdk,
+    });
+  }
+
+  /** Watches whether the client names the session again: one that cannot read its answer never does. */
+  watch(session: Session, connection: Connection, caller: Caller, generation: Generation): void {
+    const [oldest] = this.#watched.keys();
+    if (this.#watched.size >= sessionsWatchedMax && oldest !== undefined) this.#watched.delete(oldest);
+    this.#watched.set(session.uuid, { connection, generation, fingerprint: caller.key?.fingerprint });
+  }
+
+  /** A client named the session, so it could read the answer: the guess was right. */
+  mentioned(session: Uuid): void {
+    const watched = this.#watched.get(session);
+    if (watched === undefined) return;
+    this.#watched.delete(session);
+    this.#write(watched.connection, watched.fingerprint, watched.generation);
+  }
+
+  /**
+   * Whether a session without topics was left behind by a client that could not read the answer. Its name is given back only
+   * to who asks for it again: a client that merely lost its connection may still come with its first topic.
+   */
+  isAbandoned(session: Session, asking: Connection): boolean {
+    const watched = this.#watched.get(session.uuid);
+    if (watched === undefined) return session.createdAtNs < this.#startedAtNs;
+    if (watched.connection === asking) {
+      this.#distrust(watched);
+      return true;
+    }
+    const { closedAtMs } = watched.connection;
+    return closedAtMs !== undefined && this.#parts.clock.monotonicMs() - closedAtMs >= abandonedSessionMs;
+  }
+
+  forget(session: Uuid): void {
+    this.#watched.delete(session);
+  }
+
+  /** The answer was not used: next time the other one, unless the connection itself had proved its generation. */
+  #distrust({ connection, generation, fingerprint }: Watched): void {
+    if (provenGeneration(connection.marks) !== undefined) return;
+    const other = otherGeneration(generation);
+    this.#parts.log.info("dialect_guess_wrong", { peer: connection.peer, answered: generation, remembered: other });
+    this.#write(connection, fingerprint, other);
+  }
+
+  #write(connection: Connection, fingerprint: string | undefined, generation: Generation): void {
+    const { catalog, clock, log } = this.#parts;
+    const peer = addressOf(connection.peer);
+    const known =
+      findDialect(catalog, "peer", peer) === generation &&
+      (fingerprint === undefined || findDialect(catalog, "key", fingerprint) === generation);
+    if (known) return;
+    catalog
+      .transaction(() => {
+        putDialect(catalog, "peer", peer, generation, clock.wallNs());
+        if (fingerprint !== undefined) putDialect(catalog, "key", fingerprint, generation, clock.wallNs());
+      })
+      .catch((error: unknown) => log.warning("dialect_not_remembered", { peer, reason: String(error) }));
+  }
+}
+
+function addressOf(peer: string): string {
+  return peer.slice(0, peer.lastIndexOf(":"));
+}

@@ -1,0 +1,170 @@
+/** FlightInfo of sequences and topics: from the catalog, in the superset that all SDKs read. */
+
+import { create } from "@bufbuild/protobuf";
+import { frameHeader } from "../arrow/frame.ts";
+import { emptySchema, withMetadata } from "../arrow/metadata.ts";
+import type { Catalog } from "../catalog/catalog.ts";
+import { findSequence, findTopic, listSequences, listSessions, listTopics } from "../catalog/resources.ts";
+import { Fault } from "../model/fault.ts";
+import { parseLocator, type SequenceName, type TopicLocator } from "../model/locator.ts";
+import { allows } from "../model/permission.ts";
+import type { Sequence, Session, Topic, Uuid } from "../model/resource.ts";
+import { everything, type TimeWindow } from "../model/time.ts";
+import { countWindow } from "../query/count-window.ts";
+import type { ReadParts } from "../query/topic-reader.ts";
+import { parseResourceCommand } from "../wire/action.ts";
+import { sequenceAppMetadata, sequenceSchemaMetadata, topicAppMetadata, topicSchemaMetadata, type WindowView } from "../wire/answer.ts";
+import {
+  type FlightDescriptor,
+  FlightDescriptor_DescriptorType,
+  FlightDescriptorSchema,
+  type FlightEndpoint,
+  FlightEndpointSchema,
+  type FlightInfo,
+  FlightInfoSchema,
+} from "../wire/flight_pb.js";
+import { writeTicket } from "../wire/ticket.ts";
+import type { Caller } from "./authorize.ts";
+import type { Identity } from "./identify.ts";
+
+export type FlightInfoParts = ReadParts;
+
+const unknownTotal = -1n;
+
+/** One entry per sequence. Its ticket is the name, as upstream has it, and no ticket of `do_get`. */
+export function* listFlightInfos({ catalog }: FlightInfoParts, expression: Uint8Array): Generator<FlightInfo> {
+  const criteria = new TextDecoder().decode(expression);
+  if (criteria !== "" && criteria !== "/") {
+    throw new Fault("invalid", `Unsupported descriptor: criteria ${JSON.stringify(criteria.slice(0, 100))}, expected none or "/".`);
+  }
+  for (const { name } of listSequences(catalog)) {
+    yield create(FlightInfoSchema, {
+      flightDescriptor: { type: FlightDescriptor_DescriptorType.PATH, path: [name] },
+      endpoint: [{ ticket: { ticket: new TextEncoder().encode(name) } }],
+      totalRecords: unknownTotal,
+      totalBytes: unknownTotal,
+    });
+  }
+}
+
+/** @throws Fault invalid, absent, unsupported (a session) */
+export async function flightInfo(parts: FlightInfoParts, identity: Identity, descriptor: FlightDescriptor): Promise<FlightInfo> {
+  const command = commandOf(descriptor);
+  const locator = parseLocator(command.locator);
+  const { startNs, endNs } = command;
+  const window =
+    startNs === undefined && endNs === undefined
+      ? everything
+      : { startNs: startNs ?? everything.startNs, endNs: endNs ?? everything.endNs };
+  switch (locator.kind) {
+    case "session":
+      throw new Fault("unsupported", `Unimplemented: \`${locator.text}\` is a session, expected a sequence or a topic.`);
+    case "sequence":
+      return await sequenceInfo(parts, identity, { name: locator.text, window, descriptor });
+    case "topic":
+      return await topicInfo(parts, identity, { name: locator.text, window, descriptor });
+  }
+}
+
+/** The schema as the client sent it, encapsulated. A topic that has none yet has no fields. @throws Fault invalid, absent */
+export function topicSchema({ catalog }: FlightInfoParts, descriptor: FlightDescriptor): Uint8Array {
+  const topic = topicOf(catalog, parseTopic(commandOf(descriptor).locator));
+  return frameHeader(catalog.schemas.get(topic.uuid) ?? emptySchema(new Map()));
+}
+
+/** The schema message that a reader of the topic gets: the client's own with the `mosaico:*` keys merged in. */
+export function readerSchema(catalog: Catalog, identity: Identity, topic: Topic, window: WindowView): Uint8Array {
+  const metadata = topicSchemaMetadata(topic, window);
+  const stored = catalog.schemas.get(topic.uuid);
+  if (stored === undefined) return emptySchema(metadata);
+  // SDK 0.4 to 0.6 decode every value as UTF-8 and fail on others; who connects otherwise gets all that was sent.
+  const { firstCall } = identity.connection.marks;
+  return withMetadata(stored, metadata, firstCall === "list" || firstCall === "version" ? "utf8" : "all");
+}
+
+export function topicOf(catalog: Catalog, locator: TopicLocator): Topic {
+  const topic = findTopic(catalog, locator);
+  if (topic === undefined) throw new Fault("absent", `Not found: topic \`${locator}\`.`);
+  return topic;
+}
+
+/** Rows and range of a topic in a window. */
+export async function viewWindow(parts: FlightInfoParts, topic: Topic, window: TimeWindow): Promise<WindowView> {
+  if (window === everything) return { rows: topic.extent.rows, range: topic.extent.range };
+  return await countWindow(parts, topic, window);
+}
+
+function commandOf(descriptor: FlightDescriptor): ReturnType<typeof parseResourceCommand> {
+  if (descriptor.type !== FlightDescriptor_DescriptorType.CMD) {
+    throw new Fault("invalid", "Unsupported descriptor: expected type CMD with a JSON command.");
+  }
+  return parseResourceCommand(descriptor.cmd);
+}
+
+function parseTopic(text: string): TopicLocator {
+  const locator = parseLocator(text);
+  if (locator.kind === "topic") return locator.text;
+  throw new Fault("invalid", `\`${locator.text}\` is a ${locator.kind}, expected a topic.`);
+}
+
+async function sequenceInfo(
+  parts: FlightInfoParts,
+  { caller }: Identity,
+  { name, window, descriptor }: { name: SequenceName; window: TimeWindow; descriptor: FlightDescriptor },
+): Promise<FlightInfo> {
+  const { catalog } = parts;
+  const sequence = findSequence(catalog, name);
+  if (sequence === undefined) throw new Fault("absent", `Not found: sequence \`${name}\`.`);
+  const topics = [...listTopics(catalog, name)];
+  const endpoint: FlightEndpoint[] = [];
+  for (const topic of topics) endpoint.push(topicEndpoint(topic, window, await viewWindow(parts, topic, window)));
+  return create(FlightInfoSchema, {
+    schema: frameHeader(emptySchema(sequenceSchemaMetadata(sequence))),
+    flightDescriptor: echo(descriptor),
+    endpoint,
+    totalRecords: unknownTotal,
+    totalBytes: unknownTotal,
+    appMetadata: sequenceAppMetadata(sequence, viewSessions(catalog, sequence, topics, caller)),
+  });
+}
+
+function viewSessions(catalog: Catalog, sequence: Sequence, topics: readonly Topic[], caller: Caller) {
+  return [...listSessions(catalog, sequence.ulid)].map((session) => ({
+    session,
+    shownUuid: shownUuid(session, caller),
+    topics: topics.filter((topic) => topic.session === session.ulid),
+  }));
+}
+
+/** The UUID is a token of authority: for whoever created the session or may manage, and for all where keys are off. */
+function shownUuid(session: Session, caller: Caller): Uuid {
+  if (allows(caller.permissions, "manage")) return session.uuid;
+  return caller.key !== undefined && caller.key.fingerprint === session.creator ? session.uuid : session.alias;
+}
+
+async function topicInfo(
+  parts: FlightInfoParts,
+  identity: Identity,
+  { name, window, descriptor }: { name: TopicLocator; window: TimeWindow; descriptor: FlightDescriptor },
+): Promise<FlightInfo> {
+  const topic = topicOf(parts.catalog, name);
+  const view = await viewWindow(parts, topic, window);
+  return create(FlightInfoSchema, {
+    schema: frameHeader(readerSchema(parts.catalog, identity, topic, view)),
+    flightDescriptor: echo(descriptor),
+    endpoint: [topicEndpoint(topic, window, view)],
+    totalRecords: unknownTotal,
+    totalBytes: unknownTotal,
+  });
+}
+
+function topicEndpoint(topic: Topic, window: TimeWindow, view: WindowView): FlightEndpoint {
+  return create(FlightEndpointSchema, {
+    ticket: { ticket: writeTicket({ topic: topic.locator, window }) },
+    appMetadata: topicAppMetadata(topic, window === everything ? undefined : view),
+  });
+}
+
+function echo({ type, cmd, path }: FlightDescriptor): FlightDescriptor {
+  return create(FlightDescriptorSchema, { type, cmd, path });
+}

@@ -1,0 +1,220 @@
+/**
+ * gRPC messages out of an HTTP/2 stream, with the memory budget asked before the first byte of a message is kept. grpc-js
+ * assembles messages before anybody sees their length and prefetches up to 16 per stream; here a stream whose next message
+ * is not admitted is simply not read, and its window makes the client wait.
+ *
+ *   u8 flag (1 = compressed by the call's encoding), u32 length (big-endian), then so many bytes
+ */
+
+import type { ServerHttp2Stream } from "node:http2";
+import { promisify } from "node:util";
+import { gunzip, inflate } from "node:zlib";
+import type { Budget, Held } from "../flow/budget.ts";
+import { BufferPool, type Lease } from "../flow/buffer-pool.ts";
+import { assert } from "../model/assert.ts";
+import { Fault } from "../model/fault.ts";
+
+export const messageEncodings = ["identity", "gzip", "deflate"] as const;
+export type MessageEncoding = (typeof messageEncodings)[number];
+
+/** One message; `release` gives its memory back. */
+export interface Frame {
+  readonly bytes: Uint8Array;
+  release(): void;
+}
+
+export interface FrameReaderOptions {
+  readonly budget: Budget;
+  readonly pool: BufferPool;
+  readonly messageBytesMax: number;
+  readonly encoding: MessageEncoding;
+  readonly signal: AbortSignal;
+}
+
+interface Assembly {
+  readonly compressed: boolean;
+  readonly length: number;
+  readonly lease: Lease;
+  readonly held: Held;
+  filled: number;
+}
+
+interface RawFrame extends Frame {
+  readonly compressed: boolean;
+}
+
+const prefixBytes = 5;
+const decompress = { gzip: promisify(gunzip), deflate: promisify(inflate) } as const;
+
+export class FrameReader {
+  readonly #stream: ServerHttp2Stream;
+  readonly #options: FrameReaderOptions;
+  /** Bytes that arrived and are not consumed yet: what came in one piece with the end of a message. */
+  #rest: Buffer | undefined;
+  readonly #prefix = Buffer.alloc(prefixBytes);
+  #prefixFilled = 0;
+  #assembly: Assembly | undefined;
+  #ready: RawFrame | undefined;
+  #ended = false;
+  #failure: unknown;
+  #wake: (() => void) | undefined;
+
+  constructor(stream: ServerHttp2Stream, options: FrameReaderOptions) {
+    this.#stream = stream;
+    this.#options = options;
+    stream.on("data", (bytes: Buffer) => this.#onData(bytes));
+    stream.on("end", () => {
+      this.#ended = true;
+      this.#wakeUp();
+    });
+    stream.pause();
+    options.signal.addEventListener("abort", () => this.#fail(options.signal.reason), { once: true });
+  }
+
+  /**
+   * The next message, undefined when the client has closed its side after a whole one.
+   * @throws Fault overloaded (message too large), invalid (cut in mid-message, bad compression), or what the signal says
+   */
+  async next(): Promise<Frame | undefined> {
+    for (;;) {
+      if (this.#failure !== undefined) throw this.#failure;
+      const ready = this.#ready;
+      if (ready !== undefined) {
+        this.#ready = undefined;
+        return ready.compressed ? await this.#inflate(ready) : ready;
+      }
+      await this.#consume();
+      if (this.#ready !== undefined || this.#failure !== undefined) continue;
+      if (this.#ended && this.#rest === undefined) return this.#atEnd();
+      await this.#arrival();
+    }
+  }
+
+  #atEnd(): undefined {
+    if (this.#prefixFilled > 0 || this.#assembly !== undefined) {
+      throw new Fault("invalid", `The stream ends inside a message: ${this.#assembly?.filled ?? 0} of ${this.#assembly?.length ?? "unknown"} bytes have arrived.`);
+    }
+    return undefined;
+  }
+
+  /** Gives back what a message under way holds. */
+  close(): void {
+    this.#assembly?.lease[Symbol.dispose]();
+    this.#assembly?.held[Symbol.dispose]();
+    this.#assembly = undefined;
+    this.#ready?.release();
+    this.#ready = undefined;
+    this.#rest = undefined;
+  }
+
+  async #arrival(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      this.#stream.resume();
+    });
+    this.#wake = undefined;
+  }
+
+  #wakeUp(): void {
+    this.#wake?.();
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= error ?? new Fault("cancelled", "The call was cancelled.");
+    this.#wakeUp();
+  }
+
+  /** Straight into the message under way as long as there is one; everything else waits for `next`. */
+  #onData(bytes: Buffer): void {
+    const assembly = this.#assembly;
+    if (assembly !== undefined && this.#rest === undefined) {
+      const used = fill(assembly, bytes);
+      if (used < bytes.byteLength) this.#rest = bytes.subarray(used);
+      if (assembly.filled < assembly.length) return;
+    } else this.#rest = this.#rest === undefined ? bytes : Buffer.concat([this.#rest, bytes]);
+    this.#stream.pause();
+    this.#wakeUp();
+  }
+
+  /** Takes from what has arrived until a message is whole or bytes are missing. */
+  async #consume(): Promise<void> {
+    while (this.#ready === undefined) {
+      if (this.#assembly === undefined) {
+        this.#takePrefix();
+        if (this.#prefixFilled < prefixBytes) return;
+        this.#assembly = await this.#admit();
+        this.#prefixFilled = 0;
+      }
+      const assembly = this.#assembly;
+      if (this.#rest !== undefined) {
+        const used = fill(assembly, this.#rest);
+        this.#rest = used === this.#rest.byteLength ? undefined : this.#rest.subarray(used);
+      }
+      if (assembly.filled < assembly.length) return;
+      this.#assembly = undefined;
+      this.#ready = toFrame(assembly);
+    }
+  }
+
+  #takePrefix(): void {
+    const rest = this.#rest;
+    if (rest === undefined) return;
+    const used = Math.min(prefixBytes - this.#prefixFilled, rest.byteLength);
+    rest.copy(this.#prefix, this.#prefixFilled, 0, used);
+    this.#prefixFilled += used;
+    this.#rest = used === rest.byteLength ? undefined : rest.subarray(used);
+  }
+
+  /** Checks the length before anything is allocated, then waits for its memory. */
+  async #admit(): Promise<Assembly> {
+    const { budget, pool, messageBytesMax, encoding, signal } = this.#options;
+    const flag = this.#prefix.readUInt8(0);
+    const length = this.#prefix.readUInt32BE(1);
+    if (flag > 1) throw new Fault("invalid", `A gRPC message starts with flag ${flag}, expected 0 or 1.`);
+    const compressed = flag === 1;
+    if (compressed && encoding === "identity") {
+      throw new Fault("invalid", "A gRPC message is compressed, but the call names no encoding.");
+    }
+    if (length > messageBytesMax) {
+      throw new Fault("overloaded", `Received message larger than max: ${length} bytes, at most ${messageBytesMax} are allowed (max_message_bytes).`);
+    }
+    // A compressed message may unfold to the limit.
+    const bytes = BufferPool.classBytes(length) + (compressed ? messageBytesMax : 0);
+    const held = await budget.take(Math.min(bytes, budget.limitBytes), signal);
+    return { compressed, length, lease: pool.lease(length), held, filled: 0 };
+  }
+
+  async #inflate(frame: RawFrame): Promise<Frame> {
+    const { encoding, messageBytesMax } = this.#options;
+    assert(encoding !== "identity", "identity is never compressed");
+    try {
+      const bytes = await decompress[encoding](frame.bytes, { maxOutputLength: messageBytesMax });
+      return { bytes, release: frame.release };
+    } catch (error) {
+      frame.release();
+      if (error instanceof RangeError) {
+        throw new Fault("overloaded", `A ${encoding} message unfolds to more than ${messageBytesMax} bytes (max_message_bytes).`, error);
+      }
+      throw new Fault("invalid", `A message is no ${encoding} data: ${error instanceof Error ? error.message : ""}`, error);
+    }
+  }
+}
+
+/** Copies what is missing; returns how many bytes of `source` were used. */
+function fill(assembly: Assembly, source: Uint8Array): number {
+  const used = Math.min(assembly.length - assembly.filled, source.byteLength);
+  assembly.lease.bytes.set(used === source.byteLength ? source : source.subarray(0, used), assembly.filled);
+  assembly.filled += used;
+  return used;
+}
+
+function toFrame({ compressed, length, lease, held }: Assembly): RawFrame {
+  return {
+    compressed,
+    bytes: lease.bytes.subarray(0, length),
+    release() {
+      lease[Symbol.dispose]();
+      held[Symbol.dispose]();
+    },
+  };
+}

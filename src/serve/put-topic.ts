@@ -1,0 +1,83 @@
+/** Serves one DoPut: checks in the order of the protocol, then feeds the upload until the client closes its side. */
+
+import { Fault } from "../model/fault.ts";
+import type { Upload } from "../ingest/upload.ts";
+import type { Uploads } from "../ingest/uploads.ts";
+import { parsePutCommand } from "../wire/action.ts";
+import { FlightDescriptor_DescriptorType } from "../wire/flight_pb.js";
+import { type FlightData, readFlightData } from "../wire/flight-data.ts";
+import { type Authorizer, authenticate, demand, tokenHeader } from "./authorize.ts";
+import type { Dialects } from "./dialects.ts";
+import { missingKeyCode } from "./identify.ts";
+import type { PutCall } from "./put-door.ts";
+
+export interface PutTopicParts {
+  readonly authorizer: Authorizer;
+  readonly dialects: Dialects;
+  readonly uploads: Uploads;
+}
+
+/** Ends when everything is durable. @throws Fault what the call's status is to say; whole batches are kept all the same */
+export async function putTopic({ authorizer, dialects, uploads }: PutTopicParts, call: PutCall): Promise<void> {
+  const connection = dialects.connection(call.peer);
+  dialects.note(connection, "other", undefined);
+  const token = call.headers[tokenHeader];
+  const caller = authenticate(authorizer, typeof token === "string" ? token : undefined, missingKeyCode(connection));
+  dialects.remember(connection, caller);
+  demand(caller, "write", "DoPut");
+
+  const first = await call.frames.next();
+  if (first === undefined) throw new Fault("invalid", "Missing header in request.");
+  let begun: { upload: Upload; topic: ReturnType<typeof parsePutCommand>["uuid"] };
+  try {
+    const data = readFlightData(first.bytes);
+    const command = readCommand(data);
+    if (data.header.byteLength === 0) throw new Fault("invalid", "Missing schema.");
+    const upload = await uploads.begin({ topic: command.topic, uuid: command.uuid, schemaHeader: data.header });
+    begun = { upload, topic: command.uuid };
+  } finally {
+    first.release();
+  }
+  const { upload, topic } = begun;
+  const stop = () => call.cancel(upload.stopped.reason);
+  upload.stopped.addEventListener("abort", stop, { once: true });
+  try {
+    if (upload.stopped.aborted) throw upload.stopped.reason;
+    await feed(upload, call);
+  } finally {
+    await uploads.end(upload, topic);
+  }
+}
+
+async function feed(upload: Upload, call: PutCall): Promise<void> {
+  try {
+    for (let frame = await call.frames.next(); frame !== undefined; frame = await call.frames.next()) {
+      const { header, body } = readOrRelease(frame);
+      await upload.append({ header, body, release: frame.release });
+    }
+    await upload.complete();
+  } catch (error) {
+    await upload.breakOff();
+    throw error;
+  }
+}
+
+function readOrRelease(frame: { bytes: Uint8Array; release(): void }): FlightData {
+  try {
+    const data = readFlightData(frame.bytes);
+    if (data.header.byteLength === 0) {
+      throw new Fault("invalid", "Unsupported stream message, stream aborted: a message without data_header.");
+    }
+    return data;
+  } catch (error) {
+    frame.release();
+    throw error;
+  }
+}
+
+function readCommand(data: FlightData): ReturnType<typeof parsePutCommand> {
+  const { descriptor } = data;
+  if (descriptor === undefined) throw new Fault("invalid", "Request has no descriptor.");
+  if (descriptor.type === FlightDescriptor_DescriptorType.PATH) throw new Fault("invalid", "Unsupported descriptor: PATH, expected CMD.");
+  return parsePutCommand(descriptor.cmd);
+}

@@ -1,0 +1,124 @@
+/** The listening server: one port, grpc-js for everything but DoPut, stopped gracefully. */
+
+import { Server, ServerCredentials } from "@grpc/grpc-js";
+import type { Budget } from "../flow/budget.ts";
+import type { BufferPool } from "../flow/buffer-pool.ts";
+import type { Log } from "../host/log.ts";
+import type { Uploads } from "../ingest/uploads.ts";
+import { Fault } from "../model/fault.ts";
+import { actionBytesMax, headerBytesMax, keepalive, stopGraceMs } from "../model/limits.ts";
+import { type FlightParts, flightHandlers, flightService } from "./flight.ts";
+import type { Health } from "./health.ts";
+import { healthService } from "./health.ts";
+import { openSeam, raiseWindow } from "./http2-seam.ts";
+import { openPutDoor, type PutCall, peerOf, putPath } from "./put-door.ts";
+import { putTopic } from "./put-topic.ts";
+import { toStatus } from "./status.ts";
+
+export interface Tls {
+  readonly certificate: Buffer;
+  readonly key: Buffer;
+}
+
+export interface ServerParts extends FlightParts {
+  readonly uploads: Uploads;
+  readonly health: Health;
+  /** What uploads may hold together. */
+  readonly uploadBudget: Budget;
+  readonly pool: BufferPool;
+  readonly messageBytesMax: number;
+  readonly host: string;
+  /** 0 for any free one. */
+  readonly port: number;
+  readonly tls: Tls | undefined;
+}
+
+export interface RunningServer {
+  readonly port: number;
+  /** Refuses new calls, lets uploads commit what has arrived, ends within `stopGraceMs`. */
+  stop(): Promise<void>;
+}
+
+/** Messages of unary calls: the largest is an action's body; DoPut has its own limit. */
+const unaryBytesMax = actionBytesMax + 64 * 1024;
+
+/** @throws Fault unavailable when the address cannot be listened on, invalid for unusable certificates */
+export async function startServer(parts: ServerParts): Promise<RunningServer> {
+  const { log, uploads, health, dialects } = parts;
+  const server = new Server({
+    "grpc.max_receive_message_length": unaryBytesMax,
+    "grpc.max_send_message_length": -1,
+    "grpc.max_metadata_size": headerBytesMax,
+    "grpc.keepalive_time_ms": keepalive.everyMs,
+    "grpc.keepalive_timeout_ms": keepalive.timeoutMs,
+    "grpc.enable_channelz": 0,
+  });
+  raiseWindow(server);
+  server.addService(flightService, flightHandlers(parts));
+  server.addService(healthService, health.handlers());
+  const port = await bind(server, parts);
+
+  let stopping: Fault | undefined;
+  const calls = new Set<Promise<void>>();
+  openSeam(server, {
+    path: putPath,
+    seen(stream, headers) {
+      // Only SDK 0.5 and later can switch compression on; it is announced on every call.
+      if (headers["grpc-encoding"] !== undefined && headers["grpc-encoding"] !== "identity") {
+        dialects.note(dialects.connection(peerOf(stream)), "other", undefined);
+      }
+    },
+    take(stream, headers) {
+      const call = openPutDoor(stream, headers, {
+        budget: parts.uploadBudget,
+        pool: parts.pool,
+        messageBytesMax: parts.messageBytesMax,
+        async serve(put) {
+          if (stopping !== undefined) throw stopping;
+          await putTopic(parts, put);
+        },
+        ended: (put, error) => logEnd(log, put, error),
+      });
+      calls.add(call);
+      void call.finally(() => calls.delete(call));
+    },
+    closed: (peer) => dialects.closed(peer),
+  });
+
+  return {
+    port,
+    async stop() {
+      stopping = new Fault("unavailable", "The server is stopping; what has arrived is kept, continue the upload later.");
+      health.setReady(false);
+      health.close();
+      const shut = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
+      const grace = AbortSignal.timeout(stopGraceMs);
+      await Promise.race([
+        uploads.stopAll(stopping).then(() => Promise.all(calls)).then(() => shut),
+        new Promise<void>((resolve) => grace.addEventListener("abort", () => resolve(), { once: true })),
+      ]);
+      server.forceShutdown();
+    },
+  };
+}
+
+function bind(server: Server, { host, port, tls }: ServerParts): Promise<number> {
+  const credentials =
+    tls === undefined
+      ? ServerCredentials.createInsecure()
+      : ServerCredentials.createSsl(null, [{ cert_chain: tls.certificate, private_key: tls.key }]);
+  const address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
+  return new Promise((resolve, reject) => {
+    server.bindAsync(address, credentials, (error, bound) => {
+      if (error === null) resolve(bound);
+      else reject(new Fault("unavailable", `Cannot listen on ${address}: ${error.message}`, error));
+    });
+  });
+}
+
+function logEnd(log: Log, { peer }: PutCall, error: unknown): void {
+  const status = toStatus(error);
+  const fields = { call: "DoPut", peer, status: status.code, details: status.details };
+  if (error instanceof Fault && error.code !== "internal") log.info("call_refused", fields);
+  else log.error("call_failed", { ...fields, cause: error });
+}

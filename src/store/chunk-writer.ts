@@ -1,0 +1,209 @@
+/**
+ * One chunk file while it grows: an Arrow IPC file whose batches are the client's own bytes. Entries become whole in the
+ * order of the file; what is behind the last whole entry is cut off when a write fails, and by recovery after a crash.
+ */
+
+import { encodeFooter, fileMagic } from "../arrow/file.ts";
+import { frameHeader, paddedBytes } from "../arrow/frame.ts";
+import { crc32 } from "../host/checksum.ts";
+import type { Disk, WritableFile } from "../host/disk.ts";
+import { assert } from "../model/assert.ts";
+import { encodeBatches } from "../model/batch-codec.ts";
+import { type BatchEntry, type ChunkSummary, endOfEntry } from "../model/chunk.ts";
+import { type TimeRange, unionRange } from "../model/time.ts";
+
+/** What is known of a message before it lies in a file. */
+export interface MessageFacts {
+  readonly kind: BatchEntry["kind"];
+  readonly rows: number;
+  readonly sorted: boolean;
+  readonly range?: TimeRange | undefined;
+}
+
+const padding = new Uint8Array(8);
+
+/** Key in the footer's custom metadata: the chunk's batch entries, packed and in base64. */
+export const footerBatchesKey = "mosaico-edge:batches";
+
+export class ChunkWriter {
+  readonly number: number;
+  readonly #file: WritableFile;
+  readonly #schemaHeader: Uint8Array;
+  readonly #entries: BatchEntry[] = [];
+  #wholeCount = 0;
+  #settled: Promise<void> = Promise.resolve();
+  #bytes: number;
+  #rows = 0;
+  #range: TimeRange | undefined;
+  #sealedBytes: number | undefined;
+
+  private constructor(number: number, file: WritableFile, schemaHeader: Uint8Array, bytes: number) {
+    this.number = number;
+    this.#file = file;
+    this.#schemaHeader = schemaHeader;
+    this.#bytes = bytes;
+  }
+
+  /** Begins a new file with magic and schema. @throws Fault overloaded when the disk is full */
+  static async create(disk: Disk, path: string, number: number, schemaHeader: Uint8Array): Promise<ChunkWriter> {
+    const file = await disk.openWritable(path);
+    try {
+      // What an unfinished attempt left under this name was never acknowledged.
+      await file.truncate(0);
+      const schema = frameHeader(schemaHeader);
+      await file.write([fileMagic, schema], 0);
+      return new ChunkWriter(number, file, schemaHeader, fileMagic.byteLength + schema.byteLength);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+  }
+
+  /** Goes on behind the committed entries of an open chunk; bytes behind them are cut off. */
+  static async resume(
+    disk: Disk,
+    path: string,
+    chunk: { number: number; bytes: number; batches: readonly BatchEntry[] },
+    schemaHeader: Uint8Array,
+  ): Promise<ChunkWriter> {
+    const file = await disk.openWritable(path);
+    try {
+      await file.truncate(chunk.bytes);
+    } catch (error) {
+      await file.close();
+      throw error;
+    }
+    const writer = new ChunkWriter(chunk.number, file, schemaHeader, chunk.bytes);
+    for (const entry of chunk.batches) writer.#admit(entry);
+    writer.#wholeCount = chunk.batches.length;
+    return writer;
+  }
+
+  get file(): WritableFile {
+    return this.#file;
+  }
+
+  /** Bytes of the file with all appends, also those under way. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get entries(): readonly BatchEntry[] {
+    return this.#entries;
+  }
+
+  /** Entries that are whole in the file, though not yet synced. */
+  get wholeCount(): number {
+    return this.#wholeCount;
+  }
+
+  get sealed(): boolean {
+    return this.#sealedBytes !== undefined;
+  }
+
+  /** Bytes that a message will take in the file. */
+  static messageBytes(header: Uint8Array, body: Uint8Array): number {
+    return paddedBytes(header.byteLength + 8) + paddedBytes(body.byteLength);
+  }
+
+  /**
+   * Appends one message; the place is fixed at once, the promise ends when the bytes are in the file. The body must not
+   * change until then. After a failure nothing more may be appended before `cutBack`.
+   */
+  append(header: Uint8Array, body: Uint8Array, facts: MessageFacts): Promise<void> {
+    assert(!this.sealed, "a sealed chunk never changes");
+    const metadata = frameHeader(header);
+    const pieces = [metadata, body, padding.subarray(0, paddedBytes(body.byteLength) - body.byteLength)];
+    const entry: BatchEntry = {
+      ...facts,
+      offset: this.#bytes,
+      metadataBytes: metadata.byteLength,
+      bodyBytes: paddedBytes(body.byteLength),
+      crc32: crc32(pieces),
+    };
+    this.#admit(entry);
+    this.#bytes = endOfEntry(entry);
+    const written = this.#file.write(pieces, entry.offset);
+    const index = this.#entries.length;
+    // Whole in order: an entry counts only when all before it do.
+    const whole = Promise.all([this.#settled, written]).then(() => {
+      this.#wholeCount = index;
+    });
+    this.#settled = whole;
+    whole.catch(() => undefined);
+    return whole;
+  }
+
+  #admit(entry: BatchEntry): void {
+    this.#entries.push(entry);
+    if (entry.kind === "batch") {
+      this.#rows += entry.rows;
+      this.#range = unionRange(this.#range, entry.range);
+    }
+  }
+
+  /** Ends when no write is under way any more, whether they succeeded or not. */
+  async settle(): Promise<void> {
+    await this.#settled.catch(() => undefined);
+  }
+
+  /** After a failed append: forgets what is not whole and cuts it from the file. */
+  async cutBack(): Promise<void> {
+    await this.settle();
+    const whole = this.#entries.slice(0, this.#wholeCount);
+    const first = this.#entries[this.#wholeCount];
+    if (first !== undefined) this.#bytes = first.offset;
+    this.#entries.length = 0;
+    this.#rows = 0;
+    this.#range = undefined;
+    for (const entry of whole) this.#admit(entry);
+    this.#settled = Promise.resolve();
+    await this.#file.truncate(this.#bytes);
+  }
+
+  /** Writes the footer; the file is complete when the promise ends, and durable with the next sync. */
+  async seal(): Promise<void> {
+    await this.#settled;
+    assert(!this.sealed, "a chunk is sealed once");
+    const footer = encodeFooter({
+      schemaHeader: this.#schemaHeader,
+      dictionaries: this.#entries.filter((entry) => entry.kind === "dictionary"),
+      batches: this.#entries.filter((entry) => entry.kind === "batch"),
+      metadata: new Map([[footerBatchesKey, Buffer.from(encodeBatches(this.#entries)).toString("base64")]]),
+    });
+    await this.#file.write([footer], this.#bytes);
+    this.#bytes += footer.byteLength;
+    this.#sealedBytes = this.#bytes;
+  }
+
+  /** The chunk as far as it is whole. */
+  summary(): ChunkSummary {
+    const complete = this.#wholeCount === this.#entries.length;
+    const whole = complete ? this.#entries : this.#entries.slice(0, this.#wholeCount);
+    const last = whole.at(-1);
+    return {
+      number: this.number,
+      sealed: this.sealed,
+      bytes: this.#sealedBytes ?? (complete ? this.#bytes : last === undefined ? this.#startBytes() : endOfEntry(last)),
+      rows: complete ? this.#rows : rowsOf(whole),
+      entries: whole.length,
+      range: complete ? this.#range : rangeOf(whole),
+    };
+  }
+
+  #startBytes(): number {
+    return fileMagic.byteLength + frameHeader(this.#schemaHeader).byteLength;
+  }
+
+  close(): Promise<void> {
+    return this.#file.close();
+  }
+}
+
+function rowsOf(entries: readonly BatchEntry[]): number {
+  return entries.reduce((rows, entry) => rows + (entry.kind === "batch" ? entry.rows : 0), 0);
+}
+
+function rangeOf(entries: readonly BatchEntry[]): TimeRange | undefined {
+  return entries.reduce<TimeRange | undefined>((range, entry) => unionRange(range, entry.range), undefined);
+}

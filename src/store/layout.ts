@@ -1,0 +1,40 @@
+/** Where things lie in the data directory. Paths are made of ULIDs and numbers, never of client text. */
+
+import type { Ulid } from "../model/resource.ts";
+
+export const storeFile = "store.json";
+export const lockFile = "LOCK";
+export const catalogDirectory = "catalog";
+export const sequencesDirectory = "sequences";
+export const sessionsDirectory = "sessions";
+export const trashDirectory = "trash";
+export const quarantineDirectory = "quarantine";
+
+export function sequenceFile(sequence: Ulid): string {
+  return `${sequencesDirectory}/${sequence}.json`;
+}
+
+export function sessionDirectory(session: Ulid): string {
+  return `${sessionsDirectory}/${session}`;
+}
+
+/** Open form while the session is open; replaced by the manifest when it is finalized. */
+export function sessionFile(session: Ulid): string {
+  return `${sessionDirectory(session)}/session.json`;
+}
+
+export function topicDirectory(session: Ulid, topicNumber: number): string {
+  return `${sessionDirectory(session)}/${topicNumber}`;
+}
+
+export function topicFile(session: Ulid, topicNumber: number): string {
+  return `${topicDirectory(session, topicNumber)}/topic.json`;
+}
+
+export function chunkFile(session: Ulid, topicNumber: number, chunkNumber: number): string {
+  return `${topicDirectory(session, topicNumber)}/${String(chunkNumber).padStart(5, "0")}.arrow`;
+}
+
+export function trashPath(item: Ulid): string {
+  return `${trashDirectory}/${item}`;
+}

@@ -1,0 +1,296 @@
+/** Action bodies of all JSON dialects into one internal request. Unknown keys are ignored, as the protocol asks. */
+
+import { z } from "zod";
+import { Fault } from "../model/fault.ts";
+import { isJsonObject, type JsonObject, type JsonValue, parseJson, writeJson } from "../model/json.ts";
+import { actionBytesMax, notificationBytesMax } from "../model/limits.ts";
+import {
+  parseSequenceName,
+  parseSessionLocator,
+  parseTopicLocator,
+  type SequenceName,
+  type SessionLocator,
+  type TopicLocator,
+} from "../model/locator.ts";
+import { type Permission, type PermissionBits, parsePermissions } from "../model/permission.ts";
+import type { CatalogQuery } from "../model/predicate.ts";
+import type { JsonText, SerializationFormat, Uuid } from "../model/resource.ts";
+import type { TimeNs } from "../model/time.ts";
+import { parseQuery, queryProof } from "./query.ts";
+import { anyJson, int64, parseUuid, parseWith, serializationFormat } from "./shape.ts";
+
+/** What a client asks for, whatever dialect it asked in. */
+export type ActionRequest =
+  | { readonly kind: "version" }
+  | { readonly kind: "info" }
+  | { readonly kind: "sequence_create"; readonly name: SequenceName; readonly userMetadata: JsonText }
+  | { readonly kind: "sequence_delete"; readonly name: SequenceName }
+  | { readonly kind: "session_create"; readonly sequence: SequenceName }
+  | { readonly kind: "session_finalize"; readonly session: Uuid }
+  | { readonly kind: "session_delete"; readonly session: Uuid | SessionLocator }
+  | {
+      readonly kind: "topic_create";
+      readonly locator: TopicLocator;
+      readonly session: Uuid;
+      readonly ontologyTag: string;
+      readonly serializationFormat: SerializationFormat;
+      readonly userMetadata: JsonText;
+    }
+  | { readonly kind: "topic_delete"; readonly locator: TopicLocator }
+  | { readonly kind: "notification_create"; readonly target: NotificationTarget; readonly type: string; readonly message: string }
+  | { readonly kind: "notification_list"; readonly target: NotificationTarget }
+  | { readonly kind: "notification_purge"; readonly target: NotificationTarget }
+  | { readonly kind: "query"; readonly query: CatalogQuery }
+  | {
+      readonly kind: "api_key_create";
+      readonly permissions: PermissionBits;
+      readonly description: string;
+      readonly expiresAtNs: TimeNs | undefined;
+    }
+  | { readonly kind: "api_key_status" | "api_key_revoke"; readonly fingerprint: string };
+
+export type NotificationTarget =
+  | { readonly kind: "sequence"; readonly name: SequenceName }
+  | { readonly kind: "topic"; readonly locator: TopicLocator };
+
+/** What a call proves about its client, beyond the first call of its connection. */
+export type DialectProof = "old" | "new" | "0.4" | undefined;
+
+interface ActionKind {
+  /** Undefined: any valid key may. */
+  readonly permission: Permission | undefined;
+  readonly description: string;
+  /** Whether an empty body stands for `{}`. */
+  readonly bodiless?: boolean;
+  read(body: JsonObject, name: string): ActionRequest;
+  proof?(body: JsonObject): DialectProof;
+}
+
+const locator = z.object({ locator: z.string() });
+const sessionUuid = z.object({ session_uuid: z.string() });
+const userMetadata = { user_metadata: anyJson };
+
+const targetOf = {
+  sequence: (text: string): NotificationTarget => ({ kind: "sequence", name: parseSequenceName(text) }),
+  topic: (text: string): NotificationTarget => ({ kind: "topic", locator: parseTopicLocator(text) }),
+};
+
+function notificationKinds(resource: "sequence" | "topic"): Record<string, ActionKind> {
+  const created = z.object({ locator: z.string(), notification_type: z.string(), msg: z.string() });
+  const target = targetOf[resource];
+  return {
+    [`${resource}_notification_create`]: {
+      permission: "write",
+      description: `Leave a notification on a ${resource}: {locator, notification_type, msg}`,
+      read(body, name) {
+        const fields = parseWith(created, body, `the body of ${name}`);
+        // A text beyond the limit is cut, not refused: it reports an error that somebody has to see.
+        const message = fields.msg.length > notificationBytesMax ? `${fields.msg.slice(0, notificationBytesMax)}…` : fields.msg;
+        return { kind: "notification_create", target: target(fields.locator), type: fields.notification_type, message };
+      },
+    },
+    [`${resource}_notification_list`]: {
+      permission: "read",
+      description: `List the notifications of a ${resource}: {locator}`,
+      read: (body, name) => ({ kind: "notification_list", target: target(parseWith(locator, body, `the body of ${name}`).locator) }),
+    },
+    [`${resource}_notification_purge`]: {
+      permission: "delete",
+      description: `Remove the notifications of a ${resource}: {locator}`,
+      read: (body, name) => ({ kind: "notification_purge", target: target(parseWith(locator, body, `the body of ${name}`).locator) }),
+    },
+  };
+}
+
+function fingerprintKind(kind: "api_key_status" | "api_key_revoke", description: string): ActionKind {
+  const shape = z.object({ api_key_fingerprint: z.string() });
+  return {
+    permission: "manage",
+    description,
+    read: (body, name) => ({ kind, fingerprint: parseWith(shape, body, `the body of ${name}`).api_key_fingerprint }),
+    proof: () => "old",
+  };
+}
+
+function notYet(description: string): ActionKind {
+  return {
+    permission: "read",
+    description,
+    read(_body, name) {
+      throw new Fault("unsupported", `The action ${name} is not implemented yet.`);
+    },
+    proof: () => "new",
+  };
+}
+
+const actionKinds: Readonly<Record<string, ActionKind>> = {
+  version: { permission: undefined, description: "Version of the protocol: {}", bodiless: true, read: () => ({ kind: "version" }) },
+  info: {
+    permission: undefined,
+    description: "Version, limits and capabilities: {}",
+    bodiless: true,
+    read: () => ({ kind: "info" }),
+    proof: () => "new",
+  },
+  sequence_create: {
+    permission: "write",
+    description: "Create a sequence: {locator, user_metadata}",
+    read(body, name) {
+      const fields = parseWith(locator.extend(userMetadata), body, `the body of ${name}`);
+      return { kind: "sequence_create", name: parseSequenceName(fields.locator), userMetadata: metadataText(fields.user_metadata) };
+    },
+  },
+  sequence_delete: {
+    permission: "delete",
+    description: "Delete a sequence with all its sessions: {locator}",
+    read: (body, name) => ({ kind: "sequence_delete", name: parseSequenceName(parseWith(locator, body, `the body of ${name}`).locator) }),
+  },
+  session_create: {
+    permission: "write",
+    description: "Open a session of a sequence: {locator}",
+    read: (body, name) => ({ kind: "session_create", sequence: parseSequenceName(parseWith(locator, body, `the body of ${name}`).locator) }),
+  },
+  session_finalize: {
+    permission: "write",
+    description: "Make a session immutable: {session_uuid}",
+    read: (body, name) => ({ kind: "session_finalize", session: parseUuid(parseWith(sessionUuid, body, `the body of ${name}`).session_uuid) }),
+  },
+  session_delete: {
+    permission: "delete",
+    description: "Delete a session with its topics: {session_uuid} or {locator}",
+    read(body, name) {
+      const shape = z.object({ session_uuid: z.string().optional(), locator: z.string().optional() });
+      const fields = parseWith(shape, body, `the body of ${name}`);
+      if (fields.session_uuid !== undefined) return { kind: "session_delete", session: parseUuid(fields.session_uuid) };
+      if (fields.locator !== undefined) return { kind: "session_delete", session: parseSessionLocator(fields.locator) };
+      throw new Fault("invalid", `Bad request: the body of ${name}: expected session_uuid or locator, found neither.`);
+    },
+    proof: (body) => (body["session_uuid"] !== undefined ? "0.4" : body["locator"] !== undefined ? "new" : undefined),
+  },
+  topic_create: {
+    permission: "write",
+    description: "Create a topic: {locator, session_uuid, serialization_format, ontology_tag, user_metadata}",
+    read(body, name) {
+      const shape = locator
+        .extend({ session_uuid: z.string(), serialization_format: serializationFormat, ontology_tag: z.string() })
+        .extend(userMetadata);
+      const fields = parseWith(shape, body, `the body of ${name}`);
+      return {
+        kind: "topic_create",
+        session: parseUuid(fields.session_uuid),
+        locator: parseTopicLocator(fields.locator),
+        ontologyTag: fields.ontology_tag,
+        serializationFormat: fields.serialization_format,
+        userMetadata: metadataText(fields.user_metadata),
+      };
+    },
+  },
+  topic_delete: {
+    permission: "delete",
+    description: "Delete a topic of an open session: {locator}",
+    read: (body, name) => ({ kind: "topic_delete", locator: parseTopicLocator(parseWith(locator, body, `the body of ${name}`).locator) }),
+  },
+  ...notificationKinds("sequence"),
+  ...notificationKinds("topic"),
+  query: {
+    permission: "read",
+    description: "Find topics: {sequence, topic, ontology}",
+    read: (body) => ({ kind: "query", query: parseQuery(body) }),
+    proof: queryProof,
+  },
+  topic_filter_clusterize: notYet("Time clusters of the rows that match: {locator, clustering_dt_ns, ontology, timestamp_range}"),
+  topic_filter_intersect: notYet("Common time windows of the clusters of several topics: {topics, intersect_dt_ns}"),
+  api_key_create: {
+    permission: "manage",
+    description: "Create an API key: {permissions, description, expires_at_ns}",
+    read(body, name) {
+      const shape = z.object({ permissions: z.string(), description: z.string(), expires_at_ns: int64.nullish() });
+      const fields = parseWith(shape, body, `the body of ${name}`);
+      return {
+        kind: "api_key_create",
+        permissions: parsePermissions(fields.permissions),
+        description: fields.description.slice(0, 1000),
+        expiresAtNs: fields.expires_at_ns ?? undefined,
+      };
+    },
+    proof: () => "old",
+  },
+  api_key_status: fingerprintKind("api_key_status", "State of an API key: {api_key_fingerprint}"),
+  api_key_revoke: fingerprintKind("api_key_revoke", "Revoke an API key: {api_key_fingerprint}"),
+};
+
+export interface ParsedAction {
+  readonly request: ActionRequest;
+  readonly permission: Permission | undefined;
+  readonly proof: DialectProof;
+}
+
+/**
+ * Reads an action. The order of the checks is the protocol's: name, body, then (by the caller) permission.
+ * @throws Fault invalid, unsupported
+ */
+export function parseAction(name: string, body: Uint8Array): ParsedAction {
+  const kind = Object.hasOwn(actionKinds, name) ? actionKinds[name] : undefined;
+  if (kind === undefined) {
+    throw new Fault("invalid", `Bad request: no available action for string \`${name.slice(0, 100)}\`.`);
+  }
+  const json = readBody(name, body, kind);
+  return { request: kind.read(json, name), permission: kind.permission, proof: kind.proof?.(json) };
+}
+
+export function listActions(): { name: string; description: string }[] {
+  return Object.entries(actionKinds).map(([name, { description }]) => ({ name, description }));
+}
+
+function readBody(name: string, body: Uint8Array, kind: ActionKind): JsonObject {
+  if (body.byteLength > actionBytesMax) {
+    throw new Fault("overloaded", `The body of ${name} has ${body.byteLength} bytes, at most ${actionBytesMax} are allowed.`);
+  }
+  if (body.byteLength === 0 && kind.bodiless === true) return {};
+  const value = parseJson(readText(body, `the body of ${name}`), `the body of ${name}`);
+  if (!isJsonObject(value)) throw new Fault("invalid", `Bad request: the body of ${name} is no JSON object.`);
+  return value;
+}
+
+function readText(bytes: Uint8Array, what: string): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch (error) {
+    throw new Fault("invalid", `Bad request: ${what} is not UTF-8.`, error);
+  }
+}
+
+function metadataText(value: JsonValue): JsonText {
+  return writeJson(value);
+}
+
+/** A descriptor's command. */
+export interface ResourceCommand {
+  readonly locator: string;
+  readonly startNs: TimeNs | undefined;
+  readonly endNs: TimeNs | undefined;
+}
+
+const resourceCommand = z.object({
+  resource_locator: z.string(),
+  timestamp_ns_start: int64.nullish(),
+  timestamp_ns_end: int64.nullish(),
+});
+const putCommand = z.object({ resource_locator: z.string(), topic_uuid: z.string() });
+
+/** Command of GetFlightInfo and GetSchema. @throws Fault invalid */
+export function parseResourceCommand(bytes: Uint8Array): ResourceCommand {
+  const fields = parseWith(resourceCommand, parseJson(readText(bytes, "the command"), "the command"), "the command");
+  return {
+    locator: fields.resource_locator,
+    startNs: fields.timestamp_ns_start ?? undefined,
+    endNs: fields.timestamp_ns_end ?? undefined,
+  };
+}
+
+/** Command of DoPut. @throws Fault invalid */
+export function parsePutCommand(bytes: Uint8Array): { topic: TopicLocator; uuid: Uuid } {
+  if (bytes.byteLength > actionBytesMax) throw new Fault("overloaded", `The command has ${bytes.byteLength} bytes, at most ${actionBytesMax} are allowed.`);
+  const fields = parseWith(putCommand, parseJson(readText(bytes, "the command"), "the command"), "the command");
+  return { topic: parseTopicLocator(fields.resource_locator), uuid: parseUuid(fields.topic_uuid) };
+}

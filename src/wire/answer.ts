@@ -1,0 +1,203 @@
+/** Answers of actions and listings as JSON: one superset that SDK 0.4 to 0.7 read, and the few answers that are strict. */
+
+import { jsonInteger, parseJson, writeJson } from "../model/json.ts";
+import type { SequenceName, SessionLocator, TopicLocator } from "../model/locator.ts";
+import { type Extent, isCompleted, isFinalized, type JsonText, type Sequence, type Session, type Topic, type Uuid } from "../model/resource.ts";
+import type { TimeNs, TimeRange } from "../model/time.ts";
+import type { Generation } from "./dialect.ts";
+import { readsSessionLocator } from "./dialect.ts";
+
+/** The protocol that this server speaks; SDKs show it and compare it with nothing. */
+export const protocolVersion = { major: 0, minor: 7, patch: 0 } as const;
+
+/** The envelope of an action's answer. */
+export function writeAnswer(action: string, response: object | null): Uint8Array {
+  return encode({ action, response });
+}
+
+/** The envelope of an action that never had a response. */
+export function writeEmptyAnswer(): Uint8Array {
+  return encode({ action: "empty" });
+}
+
+export function versionAnswer(): object {
+  const { major, minor, patch } = protocolVersion;
+  return { version: `${major}.${minor}.${patch}`, semver: { major, minor, patch, pre: "" } };
+}
+
+export function infoAnswer(limits: { decodeBytes: number; encodeBytes: number; targetBytes: number }, edgeVersion: string): object {
+  return {
+    ...versionAnswer(),
+    config: {
+      grpc_max_decode_message_size: limits.decodeBytes,
+      grpc_max_encode_message_size: limits.encodeBytes,
+      grpc_target_encode_message_size: limits.targetBytes,
+    },
+    edge: { version: edgeVersion, capabilities: [] },
+  };
+}
+
+/** Exactly the keys that a client of this generation takes; one more is an error in all of them. */
+export function sessionCreateAnswer(session: Session, generation: Generation): object {
+  return readsSessionLocator(generation) ? { uuid: session.uuid, locator: session.locator } : { uuid: session.uuid };
+}
+
+/** Exactly one key: with a second one clients silently get no writer. */
+export function topicCreateAnswer(topic: Topic): object {
+  return { uuid: topic.uuid };
+}
+
+export interface NotificationView {
+  readonly type: string;
+  readonly message: string;
+  readonly createdAtNs: TimeNs;
+}
+
+export function notificationsAnswer(name: SequenceName | TopicLocator, notifications: readonly NotificationView[]): object {
+  return {
+    notifications: notifications.map(({ type, message, createdAtNs }) => ({
+      name,
+      notification_type: type,
+      msg: message,
+      created_datetime: writeDatetime(createdAtNs),
+    })),
+  };
+}
+
+/** `YYYY-MM-DD HH:MM:SS UTC`; all SDKs read seconds, and Python 3.10 no other form of a fraction. */
+function writeDatetime(timeNs: TimeNs): string {
+  return `${new Date(Number(timeNs / 1_000_000n)).toISOString().slice(0, 19).replace("T", " ")} UTC`;
+}
+
+export interface QueryItem {
+  readonly sequence: SequenceName;
+  readonly topics: readonly { readonly topic: Topic; readonly range: TimeRange | undefined }[];
+}
+
+export function queryAnswer(items: readonly QueryItem[]): object {
+  return {
+    items: items.map(({ sequence, topics }) => ({
+      sequence,
+      topics: topics.map(({ topic, range }) => ({
+        locator: topic.locator,
+        ontology_tag: topic.ontologyTag,
+        ...(range === undefined ? {} : { timestamp_range: [jsonInteger(range.startNs), jsonInteger(range.endNs)] }),
+      })),
+    })),
+  };
+}
+
+export interface ApiKeyView {
+  readonly fingerprint: string;
+  readonly description: string;
+  readonly createdAtNs: TimeNs;
+  readonly expiresAtNs?: TimeNs | undefined;
+}
+
+export function apiKeyAnswer(key: ApiKeyView): object {
+  return {
+    api_key_fingerprint: key.fingerprint,
+    description: key.description,
+    created_at_ns: jsonInteger(key.createdAtNs),
+    expires_at_ns: integerOrNull(key.expiresAtNs),
+  };
+}
+
+export interface SessionView {
+  readonly session: Session;
+  /** The session's UUID for its creator and managers, its alias for everybody else. */
+  readonly shownUuid: Uuid;
+  readonly topics: readonly Topic[];
+}
+
+/** app_metadata of a sequence's FlightInfo: keys of all generations. */
+export function sequenceAppMetadata(sequence: Sequence, sessions: readonly SessionView[]): Uint8Array {
+  return encode({
+    created_at_ns: jsonInteger(sequence.createdAtNs),
+    resource_locator: sequence.name,
+    user_metadata: metadataObject(sequence.userMetadata),
+    sessions: sessions.map(({ session, shownUuid, topics }) => ({
+      uuid: shownUuid,
+      locator: session.locator satisfies SessionLocator,
+      created_at_ns: jsonInteger(session.createdAtNs),
+      completed_at_ns: integerOrNull(session.completedAtNs),
+      topics: topics.map((topic) => topic.locator),
+      locked: isFinalized(session),
+    })),
+  });
+}
+
+/** What of a topic lies in a window. */
+export interface WindowView {
+  readonly rows: number;
+  readonly range: TimeRange | undefined;
+}
+
+/**
+ * app_metadata of a topic's endpoint: `info` for 0.4 to 0.6, `data_info` and the rest for 0.7. `info` is never null, though
+ * upstream sends null while a topic is open: it makes SDKs leave the topic out, and ours can be read while it is written.
+ * @param window only when one was asked for: SDK 0.7 takes its numbers before all others
+ */
+export function topicAppMetadata(topic: Topic, window: WindowView | undefined): Uint8Array {
+  const { extent } = topic;
+  return encode({
+    created_at_ns: jsonInteger(topic.createdAtNs),
+    completed_at_ns: integerOrNull(topic.completedAtNs),
+    locked: isCompleted(topic),
+    resource_locator: topic.locator,
+    info: { chunks_number: extent.chunks, total_bytes: extent.bytes, timestamp: interval(extent.range) },
+    ontology_tag: topic.ontologyTag,
+    serialization_format: topic.serializationFormat,
+    user_metadata: metadataObject(topic.userMetadata),
+    data_info: {
+      interval: interval(extent.range),
+      total_row_count: extent.rows,
+      total_bytes: extent.bytes,
+      total_chunks_count: extent.chunks,
+    },
+    ...(window === undefined ? {} : { time_window_info: { interval: interval(window.range), row_count: window.rows } }),
+  });
+}
+
+/** The `mosaico:*` keys of a sequence's (empty) schema. */
+export function sequenceSchemaMetadata(sequence: Sequence): Map<string, string> {
+  return new Map([
+    ["mosaico:context", "sequence"],
+    ["mosaico:user_metadata", writeJson(metadataObject(sequence.userMetadata))],
+  ]);
+}
+
+/** The `mosaico:*` keys of a topic's schema; 0.6 shows counts and bounds as they are, so they are those of the window. */
+export function topicSchemaMetadata(topic: Topic, content: Pick<Extent, "rows" | "range">): Map<string, string> {
+  const bounds =
+    content.range === undefined
+      ? {}
+      : {
+          message_count: content.rows,
+          timestamp_ns_min: jsonInteger(content.range.startNs),
+          timestamp_ns_max: jsonInteger(content.range.endNs),
+        };
+  const properties = { serialization_format: topic.serializationFormat, ontology_tag: topic.ontologyTag, ...bounds };
+  return new Map([
+    ["mosaico:context", "topic"],
+    ["mosaico:properties", writeJson(properties)],
+    ["mosaico:user_metadata", writeJson(metadataObject(topic.userMetadata))],
+  ]);
+}
+
+/** SDKs fail on null where they expect an object. */
+function metadataObject(text: JsonText): unknown {
+  return parseJson(text, "user metadata") ?? {};
+}
+
+function interval(range: TimeRange | undefined): object | null {
+  return range === undefined ? null : { start_ns: jsonInteger(range.startNs), end_ns: jsonInteger(range.endNs) };
+}
+
+function integerOrNull(value: bigint | undefined): object | null {
+  return value === undefined ? null : jsonInteger(value);
+}
+
+function encode(value: object): Uint8Array {
+  return new TextEncoder().encode(writeJson(value));
+}

@@ -1,0 +1,48 @@
+/** Shapes of JSON that several requests share, and the one translation of a shape error into a fault. */
+
+import { z } from "zod";
+import { Fault } from "../model/fault.ts";
+import { integerOf, isJsonNumber, type JsonValue } from "../model/json.ts";
+import { serializationFormats, type Uuid } from "../model/resource.ts";
+import { timeNsMax, timeNsMin } from "../model/time.ts";
+
+/** An integer within int64, exactly, as bigint. */
+export const int64 = z.custom<JsonValue>((value) => isJsonNumber(value), "expected an integer").transform((value, context) => {
+  const integer = isJsonNumber(value) ? integerOf(value) : undefined;
+  if (integer === undefined || integer < timeNsMin || integer > timeNsMax) {
+    context.addIssue({ code: "custom", message: `expected an int64, found ${isJsonNumber(value) ? value.rawJSON.slice(0, 40) : typeof value}` });
+    return z.NEVER;
+  }
+  return integer;
+});
+
+/** Any JSON value, null included, but present. */
+export const anyJson = z.custom<JsonValue>((value) => value !== undefined, "is missing");
+
+export const serializationFormat = z.enum(serializationFormats);
+
+const uuidForms = [
+  /^([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{12})$/i,
+  /^([0-9a-f]{8})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{4})([0-9a-f]{12})$/i,
+  /^\{([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{12})\}$/i,
+  /^urn:uuid:([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{12})$/i,
+];
+
+/** Parses the hyphenated, plain, braced and URN form. @throws Fault invalid */
+export function parseUuid(text: string): Uuid {
+  for (const form of uuidForms) {
+    const match = form.exec(text);
+    if (match !== null) return match.slice(1).join("-").toLowerCase() as Uuid;
+  }
+  throw new Fault("invalid", `Bad request: invalid uuid ${JSON.stringify(text.slice(0, 100))}.`);
+}
+
+/** Reads `value` by `shape`. @throws Fault invalid naming the path, what was expected and what was found */
+export function parseWith<Shape extends z.ZodType>(shape: Shape, value: unknown, what: string): z.output<Shape> {
+  const result = shape.safeParse(value);
+  if (result.success) return result.data;
+  const problems = result.error.issues
+    .slice(0, 5)
+    .map((issue) => `${issue.path.length === 0 ? "" : `${issue.path.join(".")}: `}${issue.message}`);
+  throw new Fault("invalid", `Bad request: ${what}: ${problems.join("; ")}.`);
+}

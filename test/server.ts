@@ -1,0 +1,160 @@
+// Starts the built server as a process of its own, as an operator would, and stops it. The executable is dist/mosaico-edge of
+// this checkout or what MOSAICO_EDGE names; a script (.js, .cjs, .mjs, .ts) is run by the Node that runs the tests.
+
+import { type ChildProcessByStdio, execFile, spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+
+const readyWaitMs = 20_000;
+const stopWaitMs = 20_000;
+/** What is kept of a server's log: enough for the end of any test, bounded for long ones. */
+const stderrCharsMax = 4 * 2 ** 20;
+
+export interface ServerOptions {
+  /** Made below the system's temporary folder, and removed on dispose, when not given. */
+  readonly dataDir?: string;
+  /** 0 or absent: any free port. Give the port of a stopped server to take its place. */
+  readonly port?: number;
+  /** Further arguments of `mosaico-edge run`. */
+  readonly args?: readonly string[];
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export interface RunningServer extends AsyncDisposable {
+  readonly port: number;
+  readonly dataDir: string;
+  readonly pid: number;
+  /** The line the server printed when it was ready. */
+  readonly ready: Readonly<Record<string, unknown>>;
+  /** What it has logged so far, at most the last 4 Mi characters. */
+  stderr(): string;
+  /** Ends it by SIGTERM. Throws unless it ends with 0 in time. */
+  stop(): Promise<void>;
+  /** Ends it by SIGKILL, as a power cut would. */
+  kill(): Promise<void>;
+}
+
+/** The executable under test and the arguments before its own. */
+export function serverCommand(): { readonly file: string; readonly args: readonly string[] } {
+  const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
+  // biome-ignore lint/complexity/useLiteralKeys: the compiler wants brackets for an index signature
+  const program = path.resolve(root, process.env["MOSAICO_EDGE"] ?? "dist/mosaico-edge");
+  if (!existsSync(program)) {
+    throw new Error(
+      `No server to test: ${program} does not exist. Build it with npm run build, or name one in MOSAICO_EDGE.`,
+    );
+  }
+  return /\.[cm]?[jt]s$/.test(program) ? { file: process.execPath, args: [program] } : { file: program, args: [] };
+}
+
+/** Starts `mosaico-edge run` and returns when it serves. */
+export async function startServer(options: ServerOptions = {}): Promise<RunningServer> {
+  const command = serverCommand();
+  const dataDir = options.dataDir ?? (await mkdtemp(path.join(tmpdir(), "mosaico-edge-")));
+  const own = ["run", "--data-dir", dataDir, "--port", String(options.port ?? 0), ...(options.args ?? [])];
+  const child = spawn(command.file, [...command.args, ...own], {
+    env: { ...process.env, ...options.env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let stderr = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    stderr = (stderr + text).slice(-stderrCharsMax);
+  });
+  const ended = once(child, "exit").catch(() => undefined); // a spawn error is told by readyLine
+  const removeOwn = async () => {
+    if (options.dataDir === undefined) await rm(dataDir, { recursive: true, force: true });
+  };
+  let ready: { port: number };
+  try {
+    ready = await readyLine(child, () => stderr);
+  } catch (error) {
+    child.kill("SIGKILL");
+    await removeOwn();
+    throw error;
+  }
+
+  const end = async (signal: NodeJS.Signals) => {
+    if (child.exitCode !== null || child.signalCode !== null) return;
+    child.kill(signal);
+    const timer = setTimeout(() => child.kill("SIGKILL"), stopWaitMs);
+    await ended;
+    clearTimeout(timer);
+  };
+  const kill = () => end("SIGKILL");
+  return {
+    port: ready.port,
+    dataDir,
+    pid: child.pid ?? 0,
+    ready: { ...ready },
+    stderr: () => stderr,
+    kill,
+    async stop() {
+      await end("SIGTERM");
+      if (child.exitCode !== 0) {
+        const how = child.signalCode === null ? `with ${child.exitCode}` : `by ${child.signalCode}`;
+        throw new Error(
+          `The server ended ${how} on SIGTERM, expected 0 within ${stopWaitMs} ms. Its log ends:\n${tail(stderr)}`,
+        );
+      }
+    },
+    async [Symbol.asyncDispose]() {
+      await kill();
+      await removeOwn();
+    },
+  };
+}
+
+/** Makes an API key, also while the server runs; the token. */
+export async function createKey(dataDir: string, permission: "read" | "write" | "delete" | "manage"): Promise<string> {
+  const command = serverCommand();
+  const args = [...command.args, "key", "create", "--data-dir", dataDir, "-p", permission];
+  const { stdout } = await promisify(execFile)(command.file, args, { timeout: 20_000 });
+  const token = stdout.trim();
+  if (!/^msco_[a-z0-9]{32}_[0-9a-f]{8}$/.test(token))
+    throw new Error(`key create printed more or less than a token: ${stdout}`);
+  return token;
+}
+
+/** The first JSON line on stdout must say that the server is ready; whatever else happens first is the error. */
+async function readyLine(
+  child: ChildProcessByStdio<null, Readable, Readable>,
+  log: () => string,
+): Promise<{ port: number }> {
+  const timeout = AbortSignal.timeout(readyWaitMs);
+  const lines = createInterface({ input: child.stdout });
+  const line = await Promise.race([
+    once(lines, "line", { signal: timeout }).then(
+      ([text]) => text as string,
+      (error: unknown) => Promise.reject(error),
+    ),
+    once(child, "exit", { signal: timeout }).then(([code, signal]) =>
+      Promise.reject(new Error(`it ended with ${code ?? signal}`)),
+    ),
+    once(child, "error", { signal: timeout }).then(([error]) => Promise.reject(error)),
+  ]).catch((error: unknown) => {
+    const reason = timeout.aborted ? `it printed nothing for ${readyWaitMs} ms` : String(error);
+    throw new Error(`The server did not start: ${reason}. Its log ends:\n${tail(log())}`);
+  });
+  const ready: unknown = JSON.parse(line);
+  if (
+    typeof ready !== "object" ||
+    ready === null ||
+    !("event" in ready) ||
+    ready.event !== "ready" ||
+    !("port" in ready)
+  ) {
+    throw new Error(`The server's first line is not its ready line: ${line}`);
+  }
+  return ready as { port: number };
+}
+
+function tail(text: string): string {
+  return text.split("\n").slice(-20).join("\n");
+}
