@@ -1,5 +1,4 @@
 // Bundles the program: dist/mosaico-edge.cjs and, beside it, the one native add-on that it needs.
-// `--fail-points` writes dist/mosaico-edge-test.cjs instead, in which tests can make chosen steps fail.
 // CommonJS because the main of a Node 24 single executable must be; the extension makes Node, Deno and this package's
 // "type": "module" agree on that.
 
@@ -12,7 +11,7 @@ export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "
 export const addonName = "lmdb-linux-x64.node";
 
 /** Builds `entry` into `outfile`, and puts the add-on beside it. Answers the bundle's size in bytes. */
-export async function bundle({ entry, outfile, failPoints }) {
+export async function bundle({ entry, outfile }) {
   const { version } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8"));
   const result = await esbuild.build({
     absWorkingDir: root,
@@ -29,7 +28,6 @@ export async function bundle({ entry, outfile, failPoints }) {
       // lmdb reads import.meta.url, which esbuild leaves empty in CommonJS output.
       "import.meta.url": "bundleUrl",
       MOSAICO_EDGE_VERSION: JSON.stringify(version),
-      MOSAICO_EDGE_FAIL_POINTS: String(failPoints),
     },
     banner: { js: 'const bundleUrl = require("node:url").pathToFileURL(__filename).href;' },
     alias: {
@@ -37,10 +35,19 @@ export async function bundle({ entry, outfile, failPoints }) {
       "node-gyp-build-optional-packages": "./src/addon.ts",
       // The entry without msgpackr-extract, an add-on that would be searched for at run time as well.
       msgpackr: "./node_modules/msgpackr/index.js",
+      // It makes a function by direct eval, which finds the variables of its own file only where the file keeps a scope of its
+      // own: bundled as a module, its `position` became another package's and keys came back as garbage.
+      "ordered-binary": "./node_modules/ordered-binary/dist/index.cjs",
     },
   });
   const stray = Object.keys(result.metafile.inputs).find((input) => /node-gyp-build|msgpackr-extract/.test(input));
   if (stray !== undefined) throw new Error(`the bundle must not search for add-ons at run time, but it holds ${stray}`);
+  const evaluating = Object.entries(result.metafile.inputs).find(
+    ([input, { format }]) =>
+      format === "esm" && /(?<![.\w])eval\(/.test(readFileSync(path.resolve(root, input), "utf8")),
+  );
+  if (evaluating !== undefined)
+    throw new Error(`${evaluating[0]} uses direct eval, which bundled modules break: bundle its CommonJS form`);
   putAddon(path.join(path.dirname(path.resolve(root, outfile)), addonName));
   return Object.values(result.metafile.outputs).reduce((bytes, output) => bytes + output.bytes, 0);
 }
@@ -53,13 +60,10 @@ function putAddon(target) {
   renameSync(fresh, target);
 }
 
-async function main(options) {
-  const unknown = options.find((option) => option !== "--fail-points");
-  if (unknown !== undefined) throw new Error(`unknown option ${unknown}; the only one is --fail-points`);
-  const failPoints = options.includes("--fail-points");
-  const outfile = failPoints ? "dist/mosaico-edge-test.cjs" : "dist/mosaico-edge.cjs";
+async function main() {
+  const outfile = "dist/mosaico-edge.cjs";
   const startedMs = performance.now();
-  const bytes = await bundle({ entry: "src/main.ts", outfile, failPoints });
+  const bytes = await bundle({ entry: "src/main.ts", outfile });
   console.log(
     `bundle: ${outfile}, ${(bytes / 1e6).toFixed(1)} MB, in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`,
   );
@@ -67,7 +71,7 @@ async function main(options) {
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   try {
-    await main(process.argv.slice(2));
+    await main();
   } catch (error) {
     console.error(`bundle: ${error instanceof Error ? error.message : error}`);
     process.exitCode = 1;

@@ -44,7 +44,6 @@ export interface RunningServer extends AsyncDisposable {
 /** The executable under test and the arguments before its own. */
 export function serverCommand(): { readonly file: string; readonly args: readonly string[] } {
   const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
-  // biome-ignore lint/complexity/useLiteralKeys: the compiler wants brackets for an index signature
   const program = path.resolve(root, process.env["MOSAICO_EDGE"] ?? "dist/mosaico-edge");
   if (!existsSync(program)) {
     throw new Error(

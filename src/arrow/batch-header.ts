@@ -26,8 +26,14 @@ export function encodeBatchHeader(parts: BatchParts): Uint8Array {
     for (const count of [...parts.variadicCounts].reverse()) builder.addInt64(BigInt(count));
     variadic = builder.endVector();
   }
-  const buffers = pairVector(builder, parts.buffers.map(({ offset, length }) => [offset, length] as const));
-  const nodes = pairVector(builder, parts.nodes.map(({ length, nulls }) => [length, nulls] as const));
+  const buffers = pairVector(
+    builder,
+    parts.buffers.map(({ offset, length }) => [offset, length] as const),
+  );
+  const nodes = pairVector(
+    builder,
+    parts.nodes.map(({ length, nulls }) => [length, nulls] as const),
+  );
   builder.startObject(5);
   builder.addFieldInt64(0, BigInt(parts.rows), 0n);
   builder.addFieldOffset(1, nodes, 0);

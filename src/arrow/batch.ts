@@ -59,7 +59,8 @@ function checkField(walk: Walk, field: Field, path: string): number {
   const { lists } = walk;
   const rows = lists.nodeLengths[walk.node];
   const nulls = lists.nodeNulls[walk.node];
-  if (rows === undefined || nulls === undefined) throw wrong(path, `has no node, the batch has ${lists.nodeLengths.length}`);
+  if (rows === undefined || nulls === undefined)
+    throw wrong(path, `has no node, the batch has ${lists.nodeLengths.length}`);
   if (nulls > rows) throw wrong(path, `has ${nulls} nulls in ${rows} rows`);
   walk.node += 1;
   const type = field.dictionary?.indexType ?? field.type;
@@ -124,7 +125,8 @@ function takeBuffer(walk: Walk, path: string, what: string, needed: number): voi
   const { bufferOffsets, bufferLengths, compression } = walk.lists;
   const offset = bufferOffsets[walk.buffer];
   const length = bufferLengths[walk.buffer];
-  if (offset === undefined || length === undefined) throw wrong(path, `has no ${what} buffer, the batch has ${bufferLengths.length} buffers`);
+  if (offset === undefined || length === undefined)
+    throw wrong(path, `has no ${what} buffer, the batch has ${bufferLengths.length} buffers`);
   if (offset + length > walk.bodyBytes) {
     throw wrong(path, `has its ${what} at ${offset} to ${offset + length}, the body has ${walk.bodyBytes} bytes`);
   }
@@ -154,9 +156,13 @@ function checkChildren(walk: Walk, field: Field, path: string, rows: number): vo
 }
 
 function expectAll(what: string, expected: number, found: number): void {
-  if (found !== expected) throw new Fault("invalid", `The batch does not fit the schema: it has ${found} ${what}, expected ${expected}.`);
+  if (found !== expected)
+    throw new Fault("invalid", `The batch does not fit the schema: it has ${found} ${what}, expected ${expected}.`);
 }
 
 function wrong(path: string, problem: string): Fault {
-  return new Fault("invalid", `The batch does not fit the schema: column ${JSON.stringify(path.slice(0, 200))} ${problem}.`);
+  return new Fault(
+    "invalid",
+    `The batch does not fit the schema: column ${JSON.stringify(path.slice(0, 200))} ${problem}.`,
+  );
 }

@@ -44,12 +44,18 @@ function decompress(compression: Exclude<Compression, "none">, bytes: Uint8Array
   const content = bytes.subarray(compressedPrefixBytes);
   if (length === -1n) return content;
   if (length < 0n || length > BigInt(bytesMax)) {
-    throw new Fault("overloaded", `A compressed buffer says that it unfolds to ${length} bytes, at most ${bytesMax} are allowed here.`);
+    throw new Fault(
+      "overloaded",
+      `A compressed buffer says that it unfolds to ${length} bytes, at most ${bytesMax} are allowed here.`,
+    );
   }
   const expected = Number(length);
   const found = unfold(compression, content, expected);
   if (found.byteLength !== expected) {
-    throw new Fault("invalid", `A compressed buffer unfolds to ${found.byteLength} bytes, its prefix says ${expected}.`);
+    throw new Fault(
+      "invalid",
+      `A compressed buffer unfolds to ${found.byteLength} bytes, its prefix says ${expected}.`,
+    );
   }
   return found;
 }
@@ -59,6 +65,10 @@ function unfold(compression: Exclude<Compression, "none">, content: Uint8Array, 
     if (compression === "zstd") return zstdDecompressSync(content, { maxOutputLength: Math.max(1, expected) });
     return new Uint8Array(lz4.decompress(content, expected));
   } catch (error) {
-    throw new Fault("invalid", `A buffer is no ${compression} data: ${error instanceof Error ? error.message : String(error)}`, error);
+    throw new Fault(
+      "invalid",
+      `A buffer is no ${compression} data: ${error instanceof Error ? error.message : String(error)}`,
+      error,
+    );
   }
 }

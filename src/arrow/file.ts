@@ -40,7 +40,10 @@ export interface FooterParts {
 export function encodeFooter(parts: FooterParts): Uint8Array {
   const builder = new Builder(parts.schemaHeader.byteLength + 64 * (parts.batches.length + 16));
   const old = embed(builder, parts.schemaHeader);
-  const metadata = offsetVector(builder, [...parts.metadata].map(([key, value]) => keyValue(builder, key, value)));
+  const metadata = offsetVector(
+    builder,
+    [...parts.metadata].map(([key, value]) => keyValue(builder, key, value)),
+  );
   const dictionaries = blockVector(builder, parts.dictionaries);
   const batches = blockVector(builder, parts.batches);
   builder.startObject(5);
@@ -85,7 +88,10 @@ export function readFooterLength(tail: Uint8Array, fileBytes: number): number {
   const magic = Buffer.from(tail.subarray(4)).toString("latin1");
   const length = view.getInt32(0, true);
   if (magic !== "ARROW1" || length <= 0 || length > fileBytes - tailBytes - fileMagic.byteLength) {
-    throw new Fault("corrupt", `The file ends with ${JSON.stringify(magic)} and a footer of ${length} bytes, expected "ARROW1" and at most ${fileBytes}.`);
+    throw new Fault(
+      "corrupt",
+      `The file ends with ${JSON.stringify(magic)} and a footer of ${length} bytes, expected "ARROW1" and at most ${fileBytes}.`,
+    );
   }
   return length;
 }
@@ -102,7 +108,12 @@ export function readFooter(bytes: Uint8Array): Footer {
     const entry = footer.element(entries, index);
     metadata.set(Buffer.from(entry.blob(0) ?? []).toString("utf8"), Buffer.from(entry.blob(1) ?? []).toString("utf8"));
   }
-  return { fields: readSchemaTable(schema), dictionaries: readBlocks(footer, 2), batches: readBlocks(footer, 3), metadata };
+  return {
+    fields: readSchemaTable(schema),
+    dictionaries: readBlocks(footer, 2),
+    batches: readBlocks(footer, 3),
+    metadata,
+  };
 }
 
 function readBlocks(footer: FlatTable, slot: number): Block[] {

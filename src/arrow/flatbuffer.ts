@@ -118,7 +118,8 @@ export function countAt(view: DataView, at: number, what: string): number {
 }
 
 function inside(view: DataView, at: number, size: number): void {
-  if (at < 0 || at + size > view.byteLength) throw broken(`${size} bytes at ${at} are outside its ${view.byteLength} bytes`);
+  if (at < 0 || at + size > view.byteLength)
+    throw broken(`${size} bytes at ${at} are outside its ${view.byteLength} bytes`);
 }
 
 function broken(problem: string): Fault {

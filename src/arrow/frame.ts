@@ -32,7 +32,10 @@ export function splitFrame(frame: Uint8Array): Uint8Array {
   }
   const length = view.getInt32(4, true);
   if (length !== frame.byteLength - prefixBytes) {
-    throw new Fault("corrupt", `An IPC message says that its header has ${length} bytes, expected ${frame.byteLength - prefixBytes}`);
+    throw new Fault(
+      "corrupt",
+      `An IPC message says that its header has ${length} bytes, expected ${frame.byteLength - prefixBytes}`,
+    );
   }
   return frame.subarray(prefixBytes);
 }

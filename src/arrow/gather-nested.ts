@@ -1,7 +1,17 @@
 /** Gathers the columns whose children have rows of their own: lists, list views, dense unions, run-end encoding. */
 
 import { Fault } from "../model/fault.ts";
-import { bufferAt, childSources, countRows, cursorOf, type Cursor, gatherField, type Job, pointsOutside, type RowRun, skipBuffers } from "./gather.ts";
+import {
+  bufferAt,
+  type Cursor,
+  childSources,
+  countRows,
+  cursorOf,
+  type Job,
+  pointsOutside,
+  type RowRun,
+  skipBuffers,
+} from "./gather-job.ts";
 import { type OffsetBits, offsetReader, offsetWriter } from "./offsets.ts";
 
 /** Buffers: offsets; one child. Maps are lists of their entries. */
@@ -21,7 +31,8 @@ export function gatherList(job: Job, bits: OffsetBits): void {
     if (!(start >= 0)) throw pointsOutside(path, `row ${run.start} starts at ${start}`);
     for (let index = 1; index <= run.length; index += 1) {
       const next = offsetAt(run.start + index);
-      if (!(next >= end && next <= length)) throw pointsOutside(path, `row ${run.start + index - 1} goes from ${end} to ${next} of ${length} items`);
+      if (!(next >= end && next <= length))
+        throw pointsOutside(path, `row ${run.start + index - 1} goes from ${end} to ${next} of ${length} items`);
       end = next;
       row += 1;
       offsets.write(row, count + (end - start), path);
@@ -63,7 +74,11 @@ export function gatherListView(job: Job, bits: OffsetBits): void {
     count += length;
   });
   output.buffers.push(offsets.bytes, sizes.bytes);
-  gatherChild({ ...job, sources: items }, 0, (compact ? rowsOf : whole).filter(({ length }) => length > 0));
+  gatherChild(
+    { ...job, sources: items },
+    0,
+    (compact ? rowsOf : whole).filter(({ length }) => length > 0),
+  );
 }
 
 function startsOf(runs: readonly RowRun[]): number[] {
@@ -77,7 +92,11 @@ function startsOf(runs: readonly RowRun[]): number[] {
 
 /** No buffers; one child with `size` rows for each. */
 export function gatherFixedList(job: Job, size: number): void {
-  gatherChild(job, 0, job.runs.map(({ source, start, length }) => ({ source, start: start * size, length: length * size })));
+  gatherChild(
+    job,
+    0,
+    job.runs.map(({ source, start, length }) => ({ source, start: start * size, length: length * size })),
+  );
 }
 
 /** Buffers: type ids, offsets; each child has the rows of its type id. */
@@ -111,14 +130,17 @@ export function gatherDenseUnion(job: Job, typeIds: readonly number[]): void {
     }
   }
   output.buffers.push(ids, offsets.bytes);
-  childRuns.forEach((rowsOfChild, index) => gatherChild(inner, index, rowsOfChild));
+  childRuns.forEach((rowsOfChild, index) => {
+    gatherChild(inner, index, rowsOfChild);
+  });
 }
 
 /** No buffers; children: run ends, values. */
 export function gatherRunEnds(job: Job): void {
   const { path, runs, output, field } = job;
   const endType = field.children[0]?.type;
-  if (endType?.kind !== "int" || endType.bits === 8) throw pointsOutside(path, "its run ends are no int16, int32 or int64");
+  if (endType?.kind !== "int" || endType.bits === 8)
+    throw pointsOutside(path, "its run ends are no int16, int32 or int64");
   const endSources = childSources(job, 0);
   const ends: number[] = [];
   const valueRuns: RowRun[] = [];
@@ -140,7 +162,10 @@ export function gatherRunEnds(job: Job): void {
     }
   }
   if (rows >= 2 ** (endType.bits - 1)) {
-    throw new Fault("overloaded", `Column ${JSON.stringify(path.slice(0, 200))} cannot be cut into ${rows} rows: its run ends have ${endType.bits} bits.`);
+    throw new Fault(
+      "overloaded",
+      `Column ${JSON.stringify(path.slice(0, 200))} cannot be cut into ${rows} rows: its run ends have ${endType.bits} bits.`,
+    );
   }
   output.nodes.push({ length: ends.length, nulls: 0 });
   output.buffers.push(new Uint8Array(0), writeIntegers(ends, endType.bits));
@@ -173,7 +198,7 @@ function gatherChild(job: Job, index: number, runs: readonly RowRun[]): void {
   const field = job.field.children[index];
   if (field === undefined) throw pointsOutside(job.path, `it has no child ${index}`);
   const sources = childSources(job, index);
-  gatherField({ ...job, field, path: `${job.path}.${field.name}`, sources, runs, rows: countRows(runs) });
+  job.descend({ ...job, field, path: `${job.path}.${field.name}`, sources, runs, rows: countRows(runs) });
 }
 
 /** Rows of the column at a cursor. */

@@ -1,6 +1,6 @@
 /** Gathers text and binary columns: with offsets into one data buffer, and as views into many. */
 
-import { bufferAt, bufferOf, type Cursor, cursorOf, type Job, pointsOutside } from "./gather.ts";
+import { bufferAt, bufferOf, type Cursor, cursorOf, type Job, pointsOutside } from "./gather-job.ts";
 import { type OffsetBits, offsetReader, offsetWriter } from "./offsets.ts";
 
 /** Buffers: offsets, data. */
@@ -19,7 +19,10 @@ export function gatherText({ path, sources, runs, rows, output }: Job, bits: Off
     for (let index = 1; index <= run.length; index += 1) {
       const next = offsetAt(run.start + index);
       if (!(next >= end && next <= data.byteLength)) {
-        throw pointsOutside(path, `row ${run.start + index - 1} goes from ${end} to ${next} in ${data.byteLength} bytes`);
+        throw pointsOutside(
+          path,
+          `row ${run.start + index - 1} goes from ${end} to ${next} in ${data.byteLength} bytes`,
+        );
       }
       end = next;
       row += 1;
@@ -56,7 +59,10 @@ export function gatherViews(job: Job): void {
   let at = 0;
   let referenced = 0;
   for (const run of runs) {
-    views.set(bufferAt(sources, run, 0).subarray(run.start * viewBytes, (run.start + run.length) * viewBytes), at * viewBytes);
+    views.set(
+      bufferAt(sources, run, 0).subarray(run.start * viewBytes, (run.start + run.length) * viewBytes),
+      at * viewBytes,
+    );
     const cursor = cursorOf(sources, run);
     for (let row = at; row < at + run.length; row += 1) {
       const length = view.getInt32(row * viewBytes, true);
@@ -68,7 +74,8 @@ export function gatherViews(job: Job): void {
       const index = view.getInt32(row * viewBytes + 8, true);
       const offset = view.getInt32(row * viewBytes + 12, true);
       const known = index >= 0 && index < dataCount(cursor) ? bufferOf(cursor, 1 + index).byteLength : -1;
-      if (offset < 0 || offset + length > known) throw pointsOutside(path, `a value lies at ${offset} to ${offset + length} of data buffer ${index}`);
+      if (offset < 0 || offset + length > known)
+        throw pointsOutside(path, `a value lies at ${offset} to ${offset + length} of data buffer ${index}`);
     }
     at += run.length;
   }
@@ -126,7 +133,11 @@ function keepWhole({ sources, runs }: Job, view: DataView): Uint8Array[] {
 }
 
 /** Visits the views that refer to a data buffer, with the byte at which each starts. */
-function forEachLong(runs: Job["runs"], view: DataView, visit: (place: number, length: number, run: Job["runs"][number]) => void): void {
+function forEachLong(
+  runs: Job["runs"],
+  view: DataView,
+  visit: (place: number, length: number, run: Job["runs"][number]) => void,
+): void {
   let row = 0;
   for (const run of runs) {
     for (const end = row + run.length; row < end; row += 1) {

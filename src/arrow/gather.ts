@@ -4,47 +4,26 @@
  */
 
 import { assert } from "../model/assert.ts";
-import { Fault } from "../model/fault.ts";
 import { type Batch, hasValidity } from "./batch.ts";
 import { encodeBatchHeader } from "./batch-header.ts";
 import { copyBits, setBits } from "./bits.ts";
 import { paddedBytes } from "./frame.ts";
+import {
+  behindField,
+  behindValidity,
+  bufferAt,
+  bufferOf,
+  type Cursor,
+  countRows,
+  type Job,
+  type Output,
+  type RowRun,
+  skipBuffers,
+  storedType,
+} from "./gather-job.ts";
 import { gatherDenseUnion, gatherFixedList, gatherList, gatherListView, gatherRunEnds } from "./gather-nested.ts";
 import { gatherText, gatherViews } from "./gather-text.ts";
-import type { Field, Schema } from "./schema.ts";
-import type { ArrowType } from "./type.ts";
-
-/** Rows `start` to `start + length` of source number `source`. */
-export interface RowRun {
-  readonly source: number;
-  readonly start: number;
-  readonly length: number;
-}
-
-/** A column of a source: its first node, buffer and view count. */
-export interface Cursor {
-  readonly batch: Batch;
-  readonly node: number;
-  readonly buffer: number;
-  readonly variadic: number;
-}
-
-/** What becomes of a column: its nodes and buffers in the order of the schema. */
-export interface Output {
-  readonly nodes: { length: number; nulls: number }[];
-  readonly buffers: Uint8Array[];
-  readonly variadicCounts: number[];
-}
-
-/** One column to gather. */
-export interface Job {
-  readonly field: Field;
-  readonly path: string;
-  readonly sources: readonly Cursor[];
-  readonly runs: readonly RowRun[];
-  readonly rows: number;
-  readonly output: Output;
-}
+import type { Schema } from "./schema.ts";
 
 export interface Gathered {
   /** A Message flatbuffer. */
@@ -63,15 +42,9 @@ export function gather(schema: Schema, batches: readonly Batch[], runs: readonly
       assert(column !== undefined, "a checked batch has all columns");
       return { batch, ...column };
     });
-    gatherField({ field, path: field.name, sources, runs, rows, output });
+    gatherField({ field, path: field.name, sources, runs, rows, output, descend: gatherField });
   });
   return assemble(rows, output);
-}
-
-export function countRows(runs: readonly RowRun[]): number {
-  let rows = 0;
-  for (const run of runs) rows += run.length;
-  return rows;
 }
 
 function assemble(rows: number, output: Output): Gathered {
@@ -90,7 +63,7 @@ function assemble(rows: number, output: Output): Gathered {
 }
 
 /** Gathers a column and all below it. */
-export function gatherField(job: Job): void {
+function gatherField(job: Job): void {
   const type = storedType(job.field);
   const node = { length: job.rows, nulls: type.kind === "null" ? job.rows : 0 };
   job.output.nodes.push(node);
@@ -104,33 +77,39 @@ export function gatherField(job: Job): void {
       return;
     case "utf8":
     case "binary":
-      return gatherText(own, type.offsetBits);
+      gatherText(own, type.offsetBits);
+      return;
     case "utf8View":
     case "binaryView":
-      return gatherViews(own);
+      gatherViews(own);
+      return;
     case "list":
     case "map":
-      return gatherList(own, type.offsetBits);
+      gatherList(own, type.offsetBits);
+      return;
     case "listView":
-      return gatherListView(own, type.offsetBits);
+      gatherListView(own, type.offsetBits);
+      return;
     case "fixedList":
-      return gatherFixedList(own, type.size);
+      gatherFixedList(own, type.size);
+      return;
     case "struct":
-      return gatherChildren(own, own.runs, own.rows);
+      gatherChildren(own, own.runs, own.rows);
+      return;
     case "union":
-      if (type.mode === "dense") return gatherDenseUnion(own, type.typeIds);
+      if (type.mode === "dense") {
+        gatherDenseUnion(own, type.typeIds);
+        return;
+      }
       job.output.buffers.push(gatherFixed(own, 1));
-      return gatherChildren({ ...own, sources: own.sources.map((source) => skipBuffers(source, 1)) }, own.runs, own.rows);
+      gatherChildren({ ...own, sources: own.sources.map((source) => skipBuffers(source, 1)) }, own.runs, own.rows);
+      return;
     case "runEnd":
-      return gatherRunEnds(own);
+      gatherRunEnds(own);
+      return;
     default:
       job.output.buffers.push(gatherFixed(own, type.bits / 8));
   }
-}
-
-/** The type whose layout a column has: that of the indices when it is dictionary-encoded. */
-function storedType(field: Field): ArrowType {
-  return field.dictionary?.indexType ?? field.type;
 }
 
 /** Gathers the same rows of all children, whose first nodes and buffers the sources point to. */
@@ -140,13 +119,6 @@ function gatherChildren(job: Job, runs: readonly RowRun[], rows: number): void {
     gatherField({ ...job, field: child, path: `${job.path}.${child.name}`, sources, runs, rows });
     sources = sources.map((source) => behindField(child, source));
   }
-}
-
-/** Cursors of each child of a column whose own buffers are behind the sources. */
-export function childSources(job: Job, index: number): Cursor[] {
-  let { sources } = job;
-  for (const child of job.field.children.slice(0, index)) sources = sources.map((source) => behindField(child, source));
-  return [...sources];
 }
 
 function gatherValidity({ sources, runs, rows, output }: Job): number {
@@ -186,7 +158,7 @@ function gatherBits({ sources, runs, rows }: Job): Uint8Array {
 }
 
 /** Values of `width` bytes from the first buffer of the sources. */
-export function gatherFixed({ sources, runs, rows }: Job, width: number): Uint8Array {
+function gatherFixed({ sources, runs, rows }: Job, width: number): Uint8Array {
   const values = new Uint8Array(rows * width);
   let at = 0;
   for (const run of runs) {
@@ -194,64 +166,4 @@ export function gatherFixed({ sources, runs, rows }: Job, width: number): Uint8A
     at += run.length * width;
   }
   return values;
-}
-
-export function cursorOf(sources: readonly Cursor[], run: RowRun): Cursor {
-  const cursor = sources[run.source];
-  assert(cursor !== undefined, "a run names a source");
-  return cursor;
-}
-
-export function bufferAt(sources: readonly Cursor[], run: RowRun, index: number): Uint8Array {
-  return bufferOf(cursorOf(sources, run), index);
-}
-
-/** The buffer `index` places behind the cursor. */
-export function bufferOf({ batch, buffer }: Cursor, index: number): Uint8Array {
-  const offset = batch.bufferOffsets[buffer + index] ?? 0;
-  return batch.body.subarray(offset, offset + (batch.bufferLengths[buffer + index] ?? 0));
-}
-
-export function skipBuffers(cursor: Cursor, count: number): Cursor {
-  return { ...cursor, buffer: cursor.buffer + count };
-}
-
-function behindValidity(cursor: Cursor, type: ArrowType): Cursor {
-  return { ...cursor, node: cursor.node + 1, buffer: cursor.buffer + (hasValidity(type) ? 1 : 0) };
-}
-
-/** The cursor behind a column and all below it. */
-function behindField(field: Field, from: Cursor): Cursor {
-  const type = storedType(field);
-  let cursor = behindValidity(from, type);
-  if (type.kind === "utf8View" || type.kind === "binaryView") {
-    const count = cursor.batch.variadicCounts[cursor.variadic] ?? 0;
-    cursor = { ...cursor, buffer: cursor.buffer + 1 + count, variadic: cursor.variadic + 1 };
-  } else cursor = skipBuffers(cursor, ownBuffers(type));
-  if (field.dictionary !== undefined) return cursor;
-  for (const child of field.children) cursor = behindField(child, cursor);
-  return cursor;
-}
-
-/** Buffers of a type beside the validity bitmap. */
-function ownBuffers(type: ArrowType): number {
-  switch (type.kind) {
-    case "null":
-    case "struct":
-    case "fixedList":
-    case "runEnd":
-      return 0;
-    case "utf8":
-    case "binary":
-    case "listView":
-      return 2;
-    case "union":
-      return type.mode === "dense" ? 2 : 1;
-    default:
-      return 1;
-  }
-}
-
-export function pointsOutside(path: string, problem: string): Fault {
-  return new Fault("corrupt", `Column ${JSON.stringify(path.slice(0, 200))} cannot be cut: ${problem}.`);
 }

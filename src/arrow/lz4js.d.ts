@@ -5,5 +5,6 @@ declare module "lz4js" {
     decompress(frame: Uint8Array, bytesMax: number): Uint8Array;
     compress(bytes: Uint8Array, bytesMax?: number): Uint8Array;
   };
+  // biome-ignore lint/style/noDefaultExport: it is what the package has.
   export default lz4;
 }

@@ -21,7 +21,13 @@ export interface BatchLists {
 export type Message =
   | { readonly kind: "schema"; readonly bodyBytes: number }
   | { readonly kind: "batch"; readonly bodyBytes: number; readonly lists: BatchLists }
-  | { readonly kind: "dictionary"; readonly bodyBytes: number; readonly lists: BatchLists; readonly id: bigint; readonly isDelta: boolean };
+  | {
+      readonly kind: "dictionary";
+      readonly bodyBytes: number;
+      readonly lists: BatchLists;
+      readonly id: bigint;
+      readonly isDelta: boolean;
+    };
 
 /** Data buffers of one view column: pyarrow makes one per 32 KiB to 2 MiB of text. */
 const variadicMax = 1_000_000;
@@ -46,13 +52,23 @@ export function readMessage(header: Uint8Array, bodyBytes?: number): Message {
       return { kind: "schema", bodyBytes: said };
     case 2: {
       const data = table.table(1);
-      if (data === undefined) throw new Fault("invalid", "The IPC message header is broken: a dictionary without data.");
-      return { kind: "dictionary", bodyBytes: said, lists: readLists(data), id: table.int64(0), isDelta: table.uint8(2, 0) !== 0 };
+      if (data === undefined)
+        throw new Fault("invalid", "The IPC message header is broken: a dictionary without data.");
+      return {
+        kind: "dictionary",
+        bodyBytes: said,
+        lists: readLists(data),
+        id: table.int64(0),
+        isDelta: table.uint8(2, 0) !== 0,
+      };
     }
     case 3:
       return { kind: "batch", bodyBytes: said, lists: readLists(table) };
     default:
-      throw new Fault("unsupported", `Unsupported stream message, stream aborted: IPC message of type ${type}, expected schema, dictionary or record batch.`);
+      throw new Fault(
+        "unsupported",
+        `Unsupported stream message, stream aborted: IPC message of type ${type}, expected schema, dictionary or record batch.`,
+      );
   }
 }
 
@@ -82,7 +98,11 @@ function readLists(table: FlatTable): BatchLists {
   }
   for (let index = 0; index < variadic.length; index += 1) {
     const count = countAt(view, variadic.start + 8 * index, `the number of data buffers of view column ${index}`);
-    if (count > variadicMax) throw new Fault("invalid", `The IPC message header is broken: ${count} data buffers of one column, at most ${variadicMax} are allowed.`);
+    if (count > variadicMax)
+      throw new Fault(
+        "invalid",
+        `The IPC message header is broken: ${count} data buffers of one column, at most ${variadicMax} are allowed.`,
+      );
     lists.variadicCounts[index] = count;
   }
   return lists;
@@ -93,7 +113,10 @@ function readCompression(table: FlatTable | undefined): Compression {
   const codec = table.uint8(0, 0);
   const method = table.uint8(1, 0);
   if (method !== 0 || codec > 1) {
-    throw new Fault("unsupported", `Body compression with codec ${codec} and method ${method} is not supported, expected LZ4_FRAME or ZSTD by buffer.`);
+    throw new Fault(
+      "unsupported",
+      `Body compression with codec ${codec} and method ${method} is not supported, expected LZ4_FRAME or ZSTD by buffer.`,
+    );
   }
   return codec === 0 ? "lz4" : "zstd";
 }

@@ -19,7 +19,11 @@ const schemaSlots = 4;
  * @param keep `utf8` leaves out the client's entries whose key or value is not UTF-8
  * @returns a Message flatbuffer
  */
-export function withMetadata(header: Uint8Array, entries: ReadonlyMap<string, string>, keep: "all" | "utf8"): Uint8Array {
+export function withMetadata(
+  header: Uint8Array,
+  entries: ReadonlyMap<string, string>,
+  keep: "all" | "utf8",
+): Uint8Array {
   const builder = new Builder(header.byteLength + 1024);
   const old = embed(builder, header);
   const schema = old.schema;
@@ -64,7 +68,8 @@ export function embed(builder: Builder, header: Uint8Array): Embedded {
   if (schema === undefined) throw new RangeError("a schema message has a schema");
   const length = paddedBytes(header.byteLength);
   builder.prep(8, length);
-  for (let index = length - 1; index >= 0; index -= 1) builder.writeInt8(index < header.byteLength ? (header[index] ?? 0) : 0);
+  for (let index = length - 1; index >= 0; index -= 1)
+    builder.writeInt8(index < header.byteLength ? (header[index] ?? 0) : 0);
   return { schema, offsetOf: (position) => length - position };
 }
 

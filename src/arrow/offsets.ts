@@ -9,7 +9,9 @@ export function offsetReader(bytes: Uint8Array, bits: OffsetBits): (index: numbe
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bits === 32) return (index) => (4 * index + 4 <= bytes.byteLength ? view.getInt32(4 * index, true) : Number.NaN);
   return (index) =>
-    8 * index + 8 <= bytes.byteLength ? view.getInt32(8 * index + 4, true) * 2 ** 32 + view.getUint32(8 * index, true) : Number.NaN;
+    8 * index + 8 <= bytes.byteLength
+      ? view.getInt32(8 * index + 4, true) * 2 ** 32 + view.getUint32(8 * index, true)
+      : Number.NaN;
 }
 
 export interface OffsetWriter {
@@ -29,7 +31,11 @@ export function offsetWriter(count: number, bits: OffsetBits): OffsetWriter {
         view.setInt32(8 * index + 4, Math.floor(value / 2 ** 32), true);
         return;
       }
-      if (value > 0x7fffffff) throw new Fault("overloaded", `Column ${JSON.stringify(path.slice(0, 200))} needs the offset ${value}, its type ends at 2147483647.`);
+      if (value > 0x7fffffff)
+        throw new Fault(
+          "overloaded",
+          `Column ${JSON.stringify(path.slice(0, 200))} needs the offset ${value}, its type ends at 2147483647.`,
+        );
       view.setInt32(4 * index, value, true);
     },
   };

@@ -46,7 +46,8 @@ export function readSchema(header: Uint8Array): Schema {
 
 /** @throws Fault invalid, unsupported */
 export function readSchemaTable(schema: FlatTable): Field[] {
-  if (schema.int16(0, 0) !== 0) throw new Fault("unsupported", "Unsupported schema: it is big-endian, expected little-endian.");
+  if (schema.int16(0, 0) !== 0)
+    throw new Fault("unsupported", "Unsupported schema: it is big-endian, expected little-endian.");
   const count = { fields: 0 };
   return readFields(schema, 1, { path: "", depth: 0, count });
 }
@@ -68,7 +69,8 @@ function readFields(table: FlatTable, slot: number, { path, depth, count }: Plac
   const vector = table.vector(slot, 4);
   count.fields += vector.length;
   if (count.fields > fieldsMax) throw new Fault("invalid", `Unsupported schema: more than ${fieldsMax} fields.`);
-  if (depth > depthMax) throw new Fault("invalid", `Unsupported schema: ${path.slice(0, 200)} is nested deeper than ${depthMax}.`);
+  if (depth > depthMax)
+    throw new Fault("invalid", `Unsupported schema: ${path.slice(0, 200)} is nested deeper than ${depthMax}.`);
   const fields: Field[] = [];
   for (let index = 0; index < vector.length; index += 1) {
     const child = table.element(vector, index);
@@ -88,8 +90,10 @@ function readField(table: FlatTable, name: string, place: Place): Field {
 function readDictionary(table: FlatTable | undefined, path: string): DictionaryEncoding | undefined {
   if (table === undefined) return undefined;
   const index = table.table(1);
-  const indexType = index === undefined ? ({ kind: "int", bits: 32, signed: true } as const) : readType(2, index, 0, path);
-  if (indexType.kind !== "int") throw new Fault("invalid", `Unsupported schema: ${path} has dictionary indices that are no integers.`);
+  const indexType =
+    index === undefined ? ({ kind: "int", bits: 32, signed: true } as const) : readType(2, index, 0, path);
+  if (indexType.kind !== "int")
+    throw new Fault("invalid", `Unsupported schema: ${path} has dictionary indices that are no integers.`);
   return { id: table.int64(0), indexType, ordered: table.uint8(2, 0) !== 0 };
 }
 
@@ -137,7 +141,10 @@ function equalField(a: Field, b: Field | undefined): boolean {
 /** Ids of all dictionaries that the fields refer to, nested ones and those inside dictionaries too. */
 export function dictionaryIds(schema: Schema): bigint[] {
   const collect = (fields: readonly Field[]): bigint[] =>
-    fields.flatMap((field) => [...(field.dictionary === undefined ? [] : [field.dictionary.id]), ...collect(field.children)]);
+    fields.flatMap((field) => [
+      ...(field.dictionary === undefined ? [] : [field.dictionary.id]),
+      ...collect(field.children),
+    ]);
   return [...new Set(collect(schema.fields))];
 }
 

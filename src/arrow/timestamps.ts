@@ -72,11 +72,17 @@ function timeBytes(schema: Schema, batch: Batch): Uint8Array {
   const buffer = column?.buffer ?? 0;
   const nulls = batch.nodeNulls[column?.node ?? 0] ?? 0;
   if (nulls > 0) {
-    throw new Fault("invalid", `timestamp_ns is null in ${nulls} of ${batch.rows} rows (the first is row ${firstNull(batch, buffer)}), expected a time in each.`);
+    throw new Fault(
+      "invalid",
+      `timestamp_ns is null in ${nulls} of ${batch.rows} rows (the first is row ${firstNull(batch, buffer)}), expected a time in each.`,
+    );
   }
   const bytes = readBuffer(batch, buffer + 1, decompressedBytesMax);
   if (bytes.byteLength < 8 * batch.rows) {
-    throw new Fault("invalid", `timestamp_ns has ${bytes.byteLength} bytes, expected ${8 * batch.rows} for ${batch.rows} rows.`);
+    throw new Fault(
+      "invalid",
+      `timestamp_ns has ${bytes.byteLength} bytes, expected ${8 * batch.rows} for ${batch.rows} rows.`,
+    );
   }
   return bytes;
 }

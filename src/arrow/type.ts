@@ -57,7 +57,10 @@ export function readType(code: number, table: FlatTable | undefined, children: n
   const type = typeOf(code, table, children, path);
   const expected = childrenOf[type.kind];
   if (expected !== undefined && children !== expected) {
-    throw new Fault("invalid", `Unsupported schema: field ${name(path)} (${type.kind}) has ${children} children, expected ${expected}.`);
+    throw new Fault(
+      "invalid",
+      `Unsupported schema: field ${name(path)} (${type.kind}) has ${children} children, expected ${expected}.`,
+    );
   }
   return type;
 }
@@ -85,7 +88,12 @@ function typeOf(code: number, table: FlatTable, children: number, path: string):
     case 9:
       return { kind: "time", unit: table.int16(0, 1), bits: oneOf([32, 64], table.int32(1, 32), path) };
     case 10:
-      return { kind: "timestamp", bits: 64, unit: table.int16(0, 0), timezone: new TextDecoder().decode(table.blob(1)) };
+      return {
+        kind: "timestamp",
+        bits: 64,
+        unit: table.int16(0, 0),
+        timezone: new TextDecoder().decode(table.blob(1)),
+      };
     case 11: {
       const unit = oneOf([0, 1, 2], table.int16(0, 0), path);
       return { kind: "interval", unit, bits: unit === 0 ? 32 : unit === 1 ? 64 : 128 };
@@ -133,7 +141,10 @@ function unionOf(table: FlatTable, children: number, path: string): ArrowType {
       ? Array.from({ length: children }, (_none, index) => index)
       : Array.from({ length: vector.length }, (_none, index) => table.view.getInt32(vector.start + 4 * index, true));
   if (typeIds.length !== children || new Set(typeIds).size !== children || typeIds.some((id) => id < 0 || id > 127)) {
-    throw new Fault("invalid", `Unsupported schema: union ${name(path)} has ${typeIds.length} type ids for ${children} children, expected distinct ones from 0 to 127.`);
+    throw new Fault(
+      "invalid",
+      `Unsupported schema: union ${name(path)} has ${typeIds.length} type ids for ${children} children, expected distinct ones from 0 to 127.`,
+    );
   }
   return { kind: "union", mode, typeIds };
 }
@@ -141,7 +152,10 @@ function unionOf(table: FlatTable, children: number, path: string): ArrowType {
 function oneOf<const Values extends readonly number[]>(values: Values, found: number, path: string): Values[number] {
   const value = values.find((known) => known === found);
   if (value !== undefined) return value;
-  throw new Fault("invalid", `Unsupported schema: field ${name(path)} has the width or unit ${found}, expected one of ${values.join(", ")}.`);
+  throw new Fault(
+    "invalid",
+    `Unsupported schema: field ${name(path)} has the width or unit ${found}, expected one of ${values.join(", ")}.`,
+  );
 }
 
 function atLeastZero(value: number, path: string): number {

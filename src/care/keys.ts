@@ -18,7 +18,10 @@ export interface KeyRequest {
 }
 
 /** Returns the token. @throws Fault overloaded when there are too many keys */
-export async function createApiKey({ catalog, clock }: { catalog: Catalog; clock: Clock }, request: KeyRequest): Promise<string> {
+export async function createApiKey(
+  { catalog, clock }: { catalog: Catalog; clock: Clock },
+  request: KeyRequest,
+): Promise<string> {
   const createdAtNs = clock.wallNs();
   return await catalog.transaction(() => {
     if (catalog.keys.count() >= apiKeysMax) {
@@ -28,7 +31,13 @@ export async function createApiKey({ catalog, clock }: { catalog: Catalog; clock
     // Keys are found by their 32-bit fingerprint, so it has to be free.
     while (findApiKey(catalog, token.fingerprint) !== undefined) token = newApiToken();
     const salt = newSalt();
-    const key: ApiKey = { ...request, fingerprint: token.fingerprint, salt, hash: saltedHash(salt, token.text), createdAtNs };
+    const key: ApiKey = {
+      ...request,
+      fingerprint: token.fingerprint,
+      salt,
+      hash: saltedHash(salt, token.text),
+      createdAtNs,
+    };
     putApiKey(catalog, key);
     return token.text;
   });

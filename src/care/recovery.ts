@@ -4,9 +4,9 @@
  */
 
 import type { Catalog } from "../catalog/catalog.ts";
-import { readStoreFacts, type StoreFacts, writeStoreFacts } from "../catalog/store-facts.ts";
-import { listAllSessions, listTopicsOfSession } from "../catalog/resources.ts";
 import { listChunks } from "../catalog/chunk-rows.ts";
+import { listAllSessions, listTopicsOfSession } from "../catalog/resources.ts";
+import { readStoreFacts, type StoreFacts, writeStoreFacts } from "../catalog/store-facts.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Disk } from "../host/disk.ts";
 import { newUuid } from "../host/entropy.ts";
@@ -15,7 +15,16 @@ import { Fault } from "../model/fault.ts";
 import { writeJson } from "../model/json.ts";
 import { isFinalized, type Session, type Topic, type Ulid } from "../model/resource.ts";
 import { sessionDocument, storeFormatVersion } from "../store/documents.ts";
-import { chunkFile, quarantineDirectory, sessionDirectory, sessionFile, sessionsDirectory, storeFile, topicDirectory, trashDirectory } from "../store/layout.ts";
+import {
+  chunkFile,
+  quarantineDirectory,
+  sessionDirectory,
+  sessionFile,
+  sessionsDirectory,
+  storeFile,
+  topicDirectory,
+  trashDirectory,
+} from "../store/layout.ts";
 import { moveToTrash, removeFromTrash, type TrashItem } from "../store/trash.ts";
 
 export interface RecoveryParts {
@@ -63,12 +72,22 @@ async function checkStore({ disk, catalog, clock }: RecoveryParts): Promise<void
   if (document !== undefined && document.format > storeFormatVersion) throw newerVersion(document.format);
   const sessions = await disk.list(sessionsDirectory);
   if (facts === undefined && sessions.length > 0) {
-    throw new Fault("wrong_state", `The catalog of ${disk.root} is empty, but there are ${sessions.length} sessions on disk. Nothing was touched.`);
+    throw new Fault(
+      "wrong_state",
+      `The catalog of ${disk.root} is empty, but there are ${sessions.length} sessions on disk. Nothing was touched.`,
+    );
   }
   if (facts !== undefined && document !== undefined && document.id !== facts.id) {
-    throw new Fault("wrong_state", `The catalog of ${disk.root} belongs to store ${facts.id}, the directory to store ${document.id}. Nothing was touched.`);
+    throw new Fault(
+      "wrong_state",
+      `The catalog of ${disk.root} belongs to store ${facts.id}, the directory to store ${document.id}. Nothing was touched.`,
+    );
   }
-  const own: StoreFacts = facts ?? { id: document?.id ?? newUuid(), format: storeFormatVersion, createdAtNs: clock.wallNs() };
+  const own: StoreFacts = facts ?? {
+    id: document?.id ?? newUuid(),
+    format: storeFormatVersion,
+    createdAtNs: clock.wallNs(),
+  };
   if (facts === undefined) await writeStoreFacts(catalog, own);
   if (document === undefined) await disk.replaceText(storeFile, `${writeJson({ format: own.format, id: own.id })}\n`);
 }
@@ -76,17 +95,24 @@ async function checkStore({ disk, catalog, clock }: RecoveryParts): Promise<void
 function readStoreDocument(text: string): StoreDocument {
   const document: unknown = JSON.parse(text);
   if (typeof document === "object" && document !== null && "format" in document && "id" in document) {
-    if (typeof document.format === "number" && typeof document.id === "string") return { format: document.format, id: document.id };
+    if (typeof document.format === "number" && typeof document.id === "string")
+      return { format: document.format, id: document.id };
   }
   throw new Fault("corrupt", `${storeFile} has no format and id: ${text.slice(0, 200)}`);
 }
 
 function newerVersion(found: number): Fault {
-  return new Fault("wrong_state", `The data directory has format ${found}, this program reads up to ${storeFormatVersion}. Use the newer program. Nothing was touched.`);
+  return new Fault(
+    "wrong_state",
+    `The data directory has format ${found}, this program reads up to ${storeFormatVersion}. Use the newer program. Nothing was touched.`,
+  );
 }
 
 async function finishDeletes({ disk, catalog }: RecoveryParts): Promise<void> {
-  const items: TrashItem[] = [...catalog.trash.range("\u0001", "\u007f")].map(({ key, value }) => ({ id: String(key) as Ulid, path: value }));
+  const items: TrashItem[] = [...catalog.trash.range("\u0001", "\u007f")].map(({ key, value }) => ({
+    id: String(key) as Ulid,
+    path: value,
+  }));
   await moveToTrash(disk, items);
   await removeFromTrash(disk, items);
   if (items.length > 0) {
@@ -120,10 +146,14 @@ async function hasManifest(disk: Disk, session: Ulid): Promise<boolean> {
   return (await disk.readText(sessionFile(session))).includes('"completed_at_ns"');
 }
 
-async function recoverSession(parts: RecoveryParts, session: Session): Promise<{ sweptPaths: number; cutFiles: number }> {
+async function recoverSession(
+  parts: RecoveryParts,
+  session: Session,
+): Promise<{ sweptPaths: number; cutFiles: number }> {
   const { disk, catalog } = parts;
   // A manifest without its row was never answered: the session is open.
-  if (await hasManifest(disk, session.ulid)) await disk.replaceText(sessionFile(session.ulid), sessionDocument(session));
+  if (await hasManifest(disk, session.ulid))
+    await disk.replaceText(sessionFile(session.ulid), sessionDocument(session));
   const topics = listTopicsOfSession(catalog, session);
   const numbers = new Set(topics.map((topic) => String(topic.number)));
   let sweptPaths = 0;
@@ -142,7 +172,11 @@ async function recoverSession(parts: RecoveryParts, session: Session): Promise<{
 }
 
 /** Cuts open chunks to their committed length and sweeps files that no row names. */
-async function recoverTopic({ disk, catalog, log }: RecoveryParts, session: Session, topic: Topic): Promise<{ sweptPaths: number; cutFiles: number }> {
+async function recoverTopic(
+  { disk, catalog, log }: RecoveryParts,
+  session: Session,
+  topic: Topic,
+): Promise<{ sweptPaths: number; cutFiles: number }> {
   const directory = topicDirectory(session.ulid, topic.number);
   const expected = new Set(["topic.json"]);
   let sweptPaths = 0;
@@ -156,7 +190,10 @@ async function recoverTopic({ disk, catalog, log }: RecoveryParts, session: Sess
       const reader = await disk.openReadable(path);
       const bytes = await reader.size().finally(() => reader.close());
       if (bytes < chunk.bytes) {
-        throw new Fault("corrupt", `Topic \`${topic.locator}\`: ${path} has ${bytes} bytes, ${chunk.bytes} were committed.`);
+        throw new Fault(
+          "corrupt",
+          `Topic \`${topic.locator}\`: ${path} has ${bytes} bytes, ${chunk.bytes} were committed.`,
+        );
       }
       if (bytes === chunk.bytes) continue;
       log.info("chunk_cut", { path, bytes: chunk.bytes, cutBytes: bytes - chunk.bytes });

@@ -97,9 +97,14 @@ export function openCatalog(directory: string, onFailure: (error: unknown) => vo
       encoding: "string",
     });
   } catch (error) {
-    throw new Fault("unavailable", `Cannot open the catalog ${directory}: ${error instanceof Error ? error.message : error}`, error);
+    throw new Fault(
+      "unavailable",
+      `Cannot open the catalog ${directory}: ${error instanceof Error ? error.message : error}`,
+      error,
+    );
   }
-  const text = (name: string): TextTable => table(root.openDB<string, string>({ name, encoding: "string", cache: false }));
+  const text = (name: string): TextTable =>
+    table(root.openDB<string, string>({ name, encoding: "string", cache: false }));
   const bytes = (name: string): BytesTable =>
     table(root.openDB<Uint8Array, string>({ name, encoding: "binary", cache: false }));
   const tables = Object.fromEntries([
@@ -122,7 +127,11 @@ export function openCatalog(directory: string, onFailure: (error: unknown) => vo
         });
       } catch (error) {
         onFailure(error);
-        throw new Fault("unavailable", "The catalog could not be written; nothing more is accepted until a restart", error);
+        throw new Fault(
+          "unavailable",
+          "The catalog could not be written; nothing more is accepted until a restart",
+          error,
+        );
       }
       if (thrown !== undefined) throw thrown.error;
       return result as ReturnType<typeof act>;

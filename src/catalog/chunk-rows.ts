@@ -34,7 +34,10 @@ export function encodeChunk(chunk: ChunkSummary, batches: readonly BatchEntry[])
 /** @throws Fault corrupt */
 export function decodeChunk(number: number, bytes: Uint8Array): ChunkSummary {
   if (bytes.byteLength < chunkRowBytes || bytes[0] !== rowVersion) {
-    throw new Fault("corrupt", `Cannot read the row of chunk ${number}: ${bytes.byteLength} bytes of version ${bytes[0]}, expected at least ${chunkRowBytes} of version ${rowVersion}`);
+    throw new Fault(
+      "corrupt",
+      `Cannot read the row of chunk ${number}: ${bytes.byteLength} bytes of version ${bytes[0]}, expected at least ${chunkRowBytes} of version ${rowVersion}`,
+    );
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const flags = view.getUint8(1);
@@ -65,7 +68,10 @@ export function readChunk(catalog: Catalog, topic: Uuid, number: number): Chunk 
   const summary = decodeChunk(number, row);
   const batches = summary.sealed ? decodeBatches(row.subarray(chunkRowBytes)) : readOpenBatches(catalog, topic, number);
   if (batches.length !== summary.entries) {
-    throw new Fault("corrupt", `Cannot read chunk ${number} of a topic: the catalog has ${batches.length} of its ${summary.entries} batches`);
+    throw new Fault(
+      "corrupt",
+      `Cannot read chunk ${number} of a topic: the catalog has ${batches.length} of its ${summary.entries} batches`,
+    );
   }
   return { ...summary, batches };
 }

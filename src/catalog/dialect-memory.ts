@@ -19,7 +19,13 @@ export function findDialect(catalog: Catalog, kind: MemoryKind, name: string): R
 }
 
 /** Remembers; when there are too many, the oldest is forgotten. */
-export function putDialect(catalog: Catalog, kind: MemoryKind, name: string, generation: RememberedGeneration, atNs: TimeNs): void {
+export function putDialect(
+  catalog: Catalog,
+  kind: MemoryKind,
+  name: string,
+  generation: RememberedGeneration,
+  atNs: TimeNs,
+): void {
   if (catalog.dialects.count() >= dialectMemoriesMax) forgetOldest(catalog);
   catalog.dialects.put([kind, name], encodeRow({ generation, atNs } satisfies Memory));
 }

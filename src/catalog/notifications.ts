@@ -25,7 +25,8 @@ export function putNotification(catalog: Catalog, resource: Uuid, notification: 
   const rows = rowsOf(catalog, resource);
   const last = rows.at(-1);
   const number = last === undefined ? 0 : Number(last.key[1]) + 1;
-  for (const { key } of rows.slice(0, Math.max(0, rows.length + 1 - notificationsMax))) catalog.notifications.remove(key);
+  for (const { key } of rows.slice(0, Math.max(0, rows.length + 1 - notificationsMax)))
+    catalog.notifications.remove(key);
   catalog.notifications.put([resource, number], encodeRow(notification));
 }
 

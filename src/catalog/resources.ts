@@ -38,7 +38,8 @@ export function findSession(catalog: Catalog, id: string): Session | undefined {
 
 /** Sessions of a sequence in the order of their creation. */
 export function* listSessions(catalog: Catalog, sequence: Ulid): Generator<Session> {
-  for (const { value } of catalog.sessions.range([sequence, ""], [sequence, behindAscii])) yield decodeRow<Session>(value);
+  for (const { value } of catalog.sessions.range([sequence, ""], [sequence, behindAscii]))
+    yield decodeRow<Session>(value);
 }
 
 export function* listAllSessions(catalog: Catalog): Generator<Session> {
@@ -72,7 +73,8 @@ export function findTopicByUuid(catalog: Catalog, uuid: Uuid): Topic | undefined
 
 /** Topics of a sequence, all sessions, in the order of their locators. */
 export function* listTopics(catalog: Catalog, sequence: SequenceName): Generator<Topic> {
-  for (const { value } of catalog.topics.range(`${sequence}/`, `${sequence}/${behindAscii}`)) yield decodeRow<Topic>(value);
+  for (const { value } of catalog.topics.range(`${sequence}/`, `${sequence}/${behindAscii}`))
+    yield decodeRow<Topic>(value);
 }
 
 export function* listAllTopics(catalog: Catalog): Generator<Topic> {

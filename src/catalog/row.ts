@@ -4,7 +4,9 @@ import { Fault } from "../model/fault.ts";
 
 /** A row as JSON; a bigint becomes `{"int64":"…"}`. */
 export function encodeRow(row: object): string {
-  return JSON.stringify(row, (_key, value: unknown) => (typeof value === "bigint" ? { int64: value.toString() } : value));
+  return JSON.stringify(row, (_key, value: unknown) =>
+    typeof value === "bigint" ? { int64: value.toString() } : value,
+  );
 }
 
 /** @throws Fault corrupt when the text is not what `encodeRow` writes */

@@ -36,7 +36,10 @@ export async function takeOwnership(catalog: Catalog, owner: Owner, previous: Ow
   await catalog.transaction(() => {
     const current = readOwner(catalog);
     if (current?.socket !== previous?.socket) {
-      throw new Fault("wrong_state", `Another server (process ${current?.pid}) has just started on this data directory.`);
+      throw new Fault(
+        "wrong_state",
+        `Another server (process ${current?.pid}) has just started on this data directory.`,
+      );
     }
     catalog.facts.put("owner", encodeRow(owner));
   });

@@ -3,7 +3,15 @@
 import { parse } from "smol-toml";
 import { readOutsideText } from "../host/disk.ts";
 import { Fault } from "../model/fault.ts";
-import { type Config, type ConfigSource, flagOf, resolveConfig, type SettingName, settingNames, variablesOf } from "./settings.ts";
+import {
+  type Config,
+  type ConfigSource,
+  flagOf,
+  resolveConfig,
+  type SettingName,
+  settingNames,
+  variablesOf,
+} from "./settings.ts";
 
 export type Flags = Readonly<Partial<Record<SettingName, unknown>>>;
 

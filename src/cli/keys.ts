@@ -48,7 +48,8 @@ export async function listKeys(dataDirectory: string): Promise<void> {
 export async function revokeKey(dataDirectory: string, fingerprint: string): Promise<void> {
   await withCatalog(dataDirectory, async (catalog) => {
     await catalog.transaction(() => {
-      if (findApiKey(catalog, fingerprint) === undefined) throw new Fault("absent", `There is no API key ${fingerprint}`);
+      if (findApiKey(catalog, fingerprint) === undefined)
+        throw new Fault("absent", `There is no API key ${fingerprint}`);
       removeApiKey(catalog, fingerprint);
     });
   });

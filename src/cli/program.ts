@@ -62,17 +62,24 @@ interface KeyOptions {
 }
 
 function keyCommand(): Command {
-  const command = new Command("key").description("API keys of a data directory, also while the server runs").exitOverride();
+  const command = new Command("key")
+    .description("API keys of a data directory, also while the server runs")
+    .exitOverride();
   const dataDirectory = new Option("--data-dir <DIR>", "the server's data directory").default("./data");
   command
     .command("create")
     .description("Create a key and print its token, which is shown only now")
     .addOption(dataDirectory)
-    .requiredOption("-p, --permissions <WORDS>", "read, write, delete or manage, each with those before it; or several joined by |, exactly these")
+    .requiredOption(
+      "-p, --permissions <WORDS>",
+      "read, write, delete or manage, each with those before it; or several joined by |, exactly these",
+    )
     .option("--exact", "a single word means this permission alone")
     .option("-d, --description <TEXT>", "what the key is for", "")
     .option("--expires-at <TIME>", "RFC 3339 time after which it is refused")
-    .addOption(new Option("--legacy-sdk <VERSION>", "the client's SDK, when it is one of these").choices(["0.4", "0.5"]))
+    .addOption(
+      new Option("--legacy-sdk <VERSION>", "the client's SDK, when it is one of these").choices(["0.4", "0.5"]),
+    )
     .action(async (options: KeyOptions) => createKey(options.dataDir, keyRequest(options)));
   command
     .command("list")
@@ -98,7 +105,11 @@ function keyRequest({ permissions, exact, description, expiresAt, legacySdk }: K
 
 function parseExpiry(text: string): bigint {
   const milliseconds = Date.parse(text);
-  if (Number.isNaN(milliseconds)) throw new Fault("invalid", `--expires-at: expected a time like 2027-01-31T12:00:00Z, found ${JSON.stringify(text)}`);
+  if (Number.isNaN(milliseconds))
+    throw new Fault(
+      "invalid",
+      `--expires-at: expected a time like 2027-01-31T12:00:00Z, found ${JSON.stringify(text)}`,
+    );
   if (milliseconds <= Date.now()) throw new Fault("invalid", `--expires-at: ${text} has passed`);
   return BigInt(milliseconds) * 1_000_000n;
 }

@@ -41,13 +41,16 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
   stack.use(await own(disk, catalog, () => JSON.stringify({ pid: process.pid })));
   const recovered = await recover({ disk, catalog, clock, log });
 
-  const commit = new GroupCommit(disk, catalog, poison, { intervalMs: config.commit_interval_ms, bytes: config.commit_bytes });
+  const commit = new GroupCommit(disk, catalog, poison, {
+    intervalMs: config.commit_interval_ms,
+    bytes: config.commit_bytes,
+  });
   const chunkBytesMax = config.max_chunk_size_in_bytes;
   const uploads = new Uploads({ disk, catalog, clock, commit, poison, chunkBytesMax });
   const dialects = new Dialects({ catalog, clock, log, legacySdk: config.legacy_sdk });
   const authorizer = { catalog, clock, keysRequired: config.api_key };
   const messageBytesMax = config.max_message_bytes;
-  const { uploadBudget, readBudget, pool } = divideMemory(config);
+  const { uploadBudget, mergeBudget, sendBudget, pool } = divideMemory(config);
   const server = await startServer({
     disk,
     catalog,
@@ -57,7 +60,8 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
     uploads,
     health,
     uploadBudget,
-    readBudget,
+    mergeBudget,
+    sendBudget,
     pool,
     messageBytesMax,
     host: config.host,
@@ -89,13 +93,14 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
 
 /**
  * Reads have a quarter of the budget and never less than one message: a client that reads slowly must not stop a recording.
- * The pool keeps at most another quarter of what uploads have given back.
+ * Half of that is for merges, half for what is on its way to sockets. The pool keeps at most another quarter of what was given back.
  */
-function divideMemory({ memory_budget, max_message_bytes }: Config): { uploadBudget: Budget; readBudget: Budget; pool: BufferPool } {
+function divideMemory({ memory_budget, max_message_bytes }: Config) {
   const readBytes = Math.max(Math.floor(memory_budget / 4), max_message_bytes);
   return {
     uploadBudget: new Budget(memory_budget - readBytes),
-    readBudget: new Budget(readBytes),
+    mergeBudget: new Budget(Math.floor(readBytes / 2)),
+    sendBudget: new Budget(Math.floor(readBytes / 2)),
     pool: new BufferPool(Math.floor(memory_budget / 4)),
   };
 }

@@ -23,7 +23,10 @@ function size(least: number, most: number) {
     const unit = sizeUnits[match?.[2] ?? ""];
     const bytes = match === null || unit === undefined ? Number.NaN : Number(match[1]) * unit;
     if (Number.isSafeInteger(bytes) && bytes >= least && bytes <= most) return bytes;
-    context.addIssue({ code: "custom", message: `expected bytes from ${least} to ${most}, as a number or like 64MiB, found ${JSON.stringify(given)}` });
+    context.addIssue({
+      code: "custom",
+      message: `expected bytes from ${least} to ${most}, as a number or like 64MiB, found ${JSON.stringify(given)}`,
+    });
     return z.NEVER;
   });
 }
@@ -32,7 +35,10 @@ function integer(least: number, most: number) {
   return z.union([z.number(), z.string()]).transform((given, context) => {
     const value = typeof given === "number" ? given : /^[0-9]+$/.test(given) ? Number(given) : Number.NaN;
     if (Number.isInteger(value) && value >= least && value <= most) return value;
-    context.addIssue({ code: "custom", message: `expected an integer from ${least} to ${most}, found ${JSON.stringify(given)}` });
+    context.addIssue({
+      code: "custom",
+      message: `expected an integer from ${least} to ${most}, found ${JSON.stringify(given)}`,
+    });
     return z.NEVER;
   });
 }
@@ -49,7 +55,10 @@ function oneOf<const Words extends readonly [string, ...string[]]>(words: Words)
   return z.unknown().transform((given, context): Words[number] => {
     const word = words.find((known) => known === String(given));
     if (word !== undefined) return word;
-    context.addIssue({ code: "custom", message: `expected one of ${words.join(", ")}, found ${JSON.stringify(given)}` });
+    context.addIssue({
+      code: "custom",
+      message: `expected one of ${words.join(", ")}, found ${JSON.stringify(given)}`,
+    });
     return z.NEVER;
   });
 }
@@ -75,7 +84,12 @@ export const settings = {
   port: { shape: integer(0, 65_535), normal: 6726, value: "N", meaning: "port to listen on, 0 for any free one" },
   api_key: { shape: flag, normal: false, meaning: "ask every call for an API key" },
   insecure: { shape: flag, normal: false, meaning: "listen beyond this machine without API keys" },
-  tls_cert: { shape: text, normal: undefined, value: "FILE", meaning: "certificate chain (PEM); switches TLS on, 1.2 at least" },
+  tls_cert: {
+    shape: text,
+    normal: undefined,
+    value: "FILE",
+    meaning: "certificate chain (PEM); switches TLS on, 1.2 at least",
+  },
   tls_key: { shape: text, normal: undefined, value: "FILE", meaning: "private key (PEM)" },
   legacy_sdk: {
     shape: oneOf(["0.4", "0.5"]),
@@ -108,8 +122,18 @@ export const settings = {
     value: "MS",
     meaning: "streams in flight are made durable this often",
   },
-  commit_bytes: { shape: size(1, chunkSizeMax), normal: commitBytesNormal, value: "BYTES", meaning: "or after so many bytes" },
-  log_level: { shape: oneOf(["debug", "info", "warning", "error"]), normal: "info", value: logLevels.join("|"), meaning: "least level that is logged" },
+  commit_bytes: {
+    shape: size(1, chunkSizeMax),
+    normal: commitBytesNormal,
+    value: "BYTES",
+    meaning: "or after so many bytes",
+  },
+  log_level: {
+    shape: oneOf(["debug", "info", "warning", "error"]),
+    normal: "info",
+    value: logLevels.join("|"),
+    meaning: "least level that is logged",
+  },
 } as const satisfies Record<string, Setting>;
 
 export type SettingName = keyof typeof settings;
@@ -154,14 +178,20 @@ const loopback = new Set(["127.0.0.1", "::1", "localhost"]);
 
 function checkTogether(config: Config): Config {
   if (2 * config.max_message_bytes > config.memory_budget) {
-    throw new Fault("invalid", `max_message_bytes is ${config.max_message_bytes} and memory_budget ${config.memory_budget}: the budget has to hold two messages`);
+    throw new Fault(
+      "invalid",
+      `max_message_bytes is ${config.max_message_bytes} and memory_budget ${config.memory_budget}: the budget has to hold two messages`,
+    );
   }
   if ((config.tls_cert === undefined) !== (config.tls_key === undefined)) {
     throw new Fault("invalid", "tls_cert and tls_key belong together, one of them is missing");
   }
   const local = loopback.has(config.host) || /^127\.[0-9.]+$/.test(config.host);
   if (!local && !config.api_key && !config.insecure) {
-    throw new Fault("invalid", `host is ${config.host}: without API keys (--api-key) everybody who reaches this machine may write and delete. Say --insecure if that is wanted`);
+    throw new Fault(
+      "invalid",
+      `host is ${config.host}: without API keys (--api-key) everybody who reaches this machine may write and delete. Say --insecure if that is wanted`,
+    );
   }
   return config;
 }

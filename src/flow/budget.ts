@@ -28,6 +28,7 @@ export class Budget {
   #waitsTotal = 0;
   // In order of arrival: a large request is never overtaken for ever by small ones.
   readonly #waiters: Waiter[] = [];
+  readonly #lent = new Map<Held, () => void>();
 
   constructor(limitBytes: number) {
     assert(limitBytes > 0, "a budget has bytes");
@@ -43,6 +44,10 @@ export class Budget {
     };
   }
 
+  get freeBytes(): number {
+    return this.limitBytes - this.#heldBytes;
+  }
+
   /** Takes the bytes if they are free and nobody waits. */
   tryTake(bytes: number): Held | undefined {
     if (this.#waiters.length > 0 || this.#heldBytes + bytes > this.limitBytes) return undefined;
@@ -50,23 +55,24 @@ export class Budget {
   }
 
   /**
-   * Takes the bytes, waiting until they are free.
+   * Takes the bytes, waiting until they are free. Who names `wanted` can give them back early: it is called whenever
+   * somebody else has to wait, and the bytes are to come back without waiting for any client.
    * @throws Fault overloaded when the budget can never hold them, cancelled when the signal fires first
    */
-  async take(bytes: number, signal: AbortSignal): Promise<Held> {
+  async take(bytes: number, signal: AbortSignal, wanted?: () => void): Promise<Held> {
     if (bytes > this.limitBytes) {
       throw new Fault("overloaded", `Cannot take ${bytes} bytes: the memory budget is ${this.limitBytes}`);
     }
     if (signal.aborted) throw new Fault("cancelled", "Cancelled while waiting for memory");
     const held = this.tryTake(bytes);
-    if (held !== undefined) return held;
+    if (held !== undefined) return this.#lend(held, wanted);
     this.#waitsTotal += 1;
     return await new Promise<Held>((resolve, reject) => {
       const waiter: Waiter = {
         bytes,
         grant: (granted) => {
           signal.removeEventListener("abort", abort);
-          resolve(granted);
+          resolve(this.#lend(granted, wanted));
         },
       };
       const abort = (): void => {
@@ -77,7 +83,28 @@ export class Budget {
       };
       signal.addEventListener("abort", abort, { once: true });
       this.#waiters.push(waiter);
+      this.#askBack();
     });
+  }
+
+  #lend(held: Held, wanted: (() => void) | undefined): Held {
+    if (wanted === undefined) return held;
+    this.#lent.set(held, wanted);
+    return {
+      bytes: held.bytes,
+      [Symbol.dispose]: () => {
+        this.#lent.delete(held);
+        held[Symbol.dispose]();
+      },
+    };
+  }
+
+  /** Asks for what was lent, the oldest first, until nobody waits any more. */
+  #askBack(): void {
+    for (const wanted of [...this.#lent.values()]) {
+      if (this.#waiters.length === 0) return;
+      wanted();
+    }
   }
 
   #hold(bytes: number): Held {

@@ -2,8 +2,9 @@
 
 import { crc32 as zlibCrc32 } from "node:zlib";
 
-export function crc32(pieces: readonly Uint8Array[]): number {
-  let value = 0;
+/** @param start the checksum of what came before the pieces */
+export function crc32(pieces: readonly Uint8Array[], start = 0): number {
+  let value = start;
   for (const piece of pieces) value = zlibCrc32(piece, value);
   return value;
 }

@@ -119,7 +119,8 @@ async function wrap<T>(what: string, act: () => Promise<T>): Promise<T> {
 /** The parents of each directory from `directory` up to `first`, the topmost one that was created. */
 function parentsOf(directory: string, first: string): string[] {
   const parents = [path.dirname(directory)];
-  for (let at = directory; at !== first && at !== "."; at = path.dirname(at)) parents.push(path.dirname(path.dirname(at)));
+  for (let at = directory; at !== first && at !== "."; at = path.dirname(at))
+    parents.push(path.dirname(path.dirname(at)));
   return [...new Set(parents)];
 }
 
@@ -159,7 +160,8 @@ async function openWritable(absolute: string, name: string): Promise<WritableFil
       }
     },
     sync: () => wrap(`sync ${name}`, () => call<void>((done) => fs.fdatasync(descriptor, done))),
-    truncate: (bytes) => wrap(`cut ${name} to ${bytes}`, () => call<void>((done) => fs.ftruncate(descriptor, bytes, done))),
+    truncate: (bytes) =>
+      wrap(`cut ${name} to ${bytes}`, () => call<void>((done) => fs.ftruncate(descriptor, bytes, done))),
     async close() {
       if (!open) return;
       open = false;
@@ -206,15 +208,24 @@ async function openReadable(absolute: string, name: string): Promise<ReadableFil
       let filled = 0;
       while (filled < target.byteLength) {
         const bytes = await wrap(`read ${name} at ${position + filled}`, () =>
-          call<number>((done) => fs.read(descriptor, target, filled, target.byteLength - filled, position + filled, done)),
+          call<number>((done) =>
+            fs.read(descriptor, target, filled, target.byteLength - filled, position + filled, done),
+          ),
         );
         if (bytes === 0) {
-          throw new Fault("corrupt", `Cannot read ${name}: it ends at ${position + filled}, expected bytes up to ${position + target.byteLength}`);
+          throw new Fault(
+            "corrupt",
+            `Cannot read ${name}: it ends at ${position + filled}, expected bytes up to ${position + target.byteLength}`,
+          );
         }
         filled += bytes;
       }
     },
-    size: () => wrap(`ask for the size of ${name}`, async () => (await call<fs.Stats>((done) => fs.fstat(descriptor, done))).size),
+    size: () =>
+      wrap(
+        `ask for the size of ${name}`,
+        async () => (await call<fs.Stats>((done) => fs.fstat(descriptor, done))).size,
+      ),
     async close() {
       if (!open) return;
       open = false;
@@ -228,7 +239,8 @@ export function readOutsideText(file: string): string {
   try {
     return fs.readFileSync(file, "utf8");
   } catch (error) {
-    if (errnoOf(error) === "EISDIR") throw new Fault("invalid", `Cannot read ${file}: it is a directory, expected a file`);
+    if (errnoOf(error) === "EISDIR")
+      throw new Fault("invalid", `Cannot read ${file}: it is a directory, expected a file`);
     throw toFault(error, `read ${file}`);
   }
 }

@@ -91,10 +91,16 @@ export async function createTopic({ catalog, clock, poison }: CreateParts, reque
     }
     if (isFinalized(session)) throw new Fault("wrong_state", `Session \`${session.locator}\` is locked.`);
     if (sequenceOfTopic(request.locator) !== session.sequence) {
-      throw new Fault("denied", `Unauthorized: topic \`${request.locator}\` is not below sequence \`${session.sequence}\` of the session.`);
+      throw new Fault(
+        "denied",
+        `Unauthorized: topic \`${request.locator}\` is not below sequence \`${session.sequence}\` of the session.`,
+      );
     }
     if (session.topicNumberNext >= topicsPerSessionMax) {
-      throw new Fault("overloaded", `Session \`${session.locator}\` has had ${topicsPerSessionMax} topics, more are not allowed.`);
+      throw new Fault(
+        "overloaded",
+        `Session \`${session.locator}\` has had ${topicsPerSessionMax} topics, more are not allowed.`,
+      );
     }
     const topic: Topic = {
       uuid: newUuid(),

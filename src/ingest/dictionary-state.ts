@@ -53,7 +53,8 @@ export class DictionaryState {
   /** @throws Fault invalid when a batch comes before all its dictionaries */
   checkComplete(): void {
     for (const id of this.#ids) {
-      if (!this.#inForce.has(id)) throw new Fault("invalid", `A batch came before dictionary ${id}, to which its schema refers.`);
+      if (!this.#inForce.has(id))
+        throw new Fault("invalid", `A batch came before dictionary ${id}, to which its schema refers.`);
     }
   }
 

@@ -36,7 +36,10 @@ export async function finalizeSession(parts: FinalizeParts, uuid: Uuid): Promise
     const row = sessionOf(catalog, uuid);
     if (isFinalized(row)) return row;
     if (completedTopics(catalog, row).length !== topics.length) {
-      throw new Fault("wrong_state", `Session \`${row.locator}\` got another topic while it was finalized; finalize it again.`);
+      throw new Fault(
+        "wrong_state",
+        `Session \`${row.locator}\` got another topic while it was finalized; finalize it again.`,
+      );
     }
     const finalized: Session = { ...row, completedAtNs };
     putSession(catalog, finalized);
@@ -56,7 +59,10 @@ function completedTopics(catalog: Catalog, session: Session): Topic[] {
   const open = topics.filter((topic) => !isCompleted(topic)).map((topic) => `\`${topic.locator}\``);
   if (open.length > 0) {
     const named = open.slice(0, 10).join(", ");
-    throw new Fault("wrong_state", `Topic ${named}${open.length > 10 ? ` and ${open.length - 10} more` : ""} is unlocked: its upload has not ended.`);
+    throw new Fault(
+      "wrong_state",
+      `Topic ${named}${open.length > 10 ? ` and ${open.length - 10} more` : ""} is unlocked: its upload has not ended.`,
+    );
   }
   return topics;
 }
@@ -71,11 +77,17 @@ async function checkTopic({ disk, catalog }: FinalizeParts, session: Session, to
     const file = await disk.openReadable(path);
     const bytes = await file.size().finally(() => file.close());
     if (bytes !== chunk.bytes || !chunk.sealed) {
-      throw new Fault("corrupt", `Topic \`${topic.locator}\`: ${path} has ${bytes} bytes${chunk.sealed ? "" : " and is not sealed"}, expected ${chunk.bytes}.`);
+      throw new Fault(
+        "corrupt",
+        `Topic \`${topic.locator}\`: ${path} has ${bytes} bytes${chunk.sealed ? "" : " and is not sealed"}, expected ${chunk.bytes}.`,
+      );
     }
   }
   if (rows !== topic.extent.rows) {
-    throw new Fault("corrupt", `Topic \`${topic.locator}\` has ${rows} rows in its chunks, expected ${topic.extent.rows}.`);
+    throw new Fault(
+      "corrupt",
+      `Topic \`${topic.locator}\` has ${rows} rows in its chunks, expected ${topic.extent.rows}.`,
+    );
   }
   return { topic, chunks };
 }

@@ -103,7 +103,10 @@ export class GroupCommit {
     const files = new Set(parts.flatMap((part) => part.files));
     const documents = new Set(parts.flatMap((part) => part.documents));
     const directories = new Set(parts.flatMap((part) => part.directories));
-    await Promise.all([...[...files].map((file) => file.sync()), ...[...documents].map((path) => this.#disk.syncFile(path))]);
+    await Promise.all([
+      ...[...files].map((file) => file.sync()),
+      ...[...documents].map((path) => this.#disk.syncFile(path)),
+    ]);
     await Promise.all([...directories].map((path) => this.#disk.syncDirectory(path)));
   }
 }

@@ -91,7 +91,8 @@ export async function deleteTopic(parts: RemoveParts, locator: TopicLocator): Pr
 }
 
 async function stopUploads({ uploads }: RemoveParts, topics: readonly Topic[]): Promise<void> {
-  const reason = (topic: Topic) => new Fault("wrong_state", `Topic \`${topic.locator}\` was deleted while it was uploaded.`);
+  const reason = (topic: Topic) =>
+    new Fault("wrong_state", `Topic \`${topic.locator}\` was deleted while it was uploaded.`);
   await Promise.all(topics.map((topic) => uploads.stop(topic.uuid, reason(topic))));
 }
 
@@ -109,7 +110,10 @@ async function remove(parts: RemoveParts, removeRows: () => string[]): Promise<v
 }
 
 /** Removes what lies in the trash, then its rows. What fails is done again at the next start. */
-export async function emptyTrash({ disk, catalog }: Pick<RemoveParts, "disk" | "catalog">, items: readonly TrashItem[]): Promise<void> {
+export async function emptyTrash(
+  { disk, catalog }: Pick<RemoveParts, "disk" | "catalog">,
+  items: readonly TrashItem[],
+): Promise<void> {
   await removeFromTrash(disk, items);
   await catalog.transaction(() => {
     for (const item of items) catalog.trash.remove(item.id);

@@ -11,7 +11,7 @@ import { assert } from "../model/assert.ts";
 import type { ChunkSummary } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
 import { chunkBatchesMax } from "../model/limits.ts";
-import { emptyExtent, type Extent, type Sequence, type Session, type Topic } from "../model/resource.ts";
+import { type Extent, emptyExtent, type Sequence, type Session, type Topic } from "../model/resource.ts";
 import { type TimeNs, unionRange } from "../model/time.ts";
 import { ChunkWriter, type MessageFacts } from "../store/chunk-writer.ts";
 import type { DocumentWriter } from "../store/document-writer.ts";
@@ -192,7 +192,11 @@ export class TopicWriter implements Participant {
       files: commits.map(({ chunk }) => chunk.writer.file),
       documents: unsynced.documents,
       directories: unsynced.directories,
-      apply: () => this.#apply(commits.map(({ commit }) => commit), completedAtNs),
+      apply: () =>
+        this.#apply(
+          commits.map(({ commit }) => commit),
+          completedAtNs,
+        ),
       committed: () => this.#committed(commits, completedAtNs),
     };
   }
@@ -215,7 +219,10 @@ export class TopicWriter implements Participant {
     putTopic(this.#catalog, { ...row, extent, completedAtNs: completedAtNs ?? row.completedAtNs });
   }
 
-  async #committed(commits: readonly { chunk: OpenChunk; commit: ChunkCommit }[], completedAtNs: TimeNs | undefined): Promise<void> {
+  async #committed(
+    commits: readonly { chunk: OpenChunk; commit: ChunkCommit }[],
+    completedAtNs: TimeNs | undefined,
+  ): Promise<void> {
     if (completedAtNs !== undefined) this.#completionCommitted = true;
     for (const { chunk, commit } of commits) {
       chunk.committed = commit.summary;

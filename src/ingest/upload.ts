@@ -86,7 +86,10 @@ export class Upload {
     const { header, body } = message;
     const read = readMessage(header, body.byteLength);
     if (read.kind === "schema") {
-      throw new Fault("invalid", `Unsupported stream message, stream aborted: a second schema in the upload of \`${topic.locator}\`.`);
+      throw new Fault(
+        "invalid",
+        `Unsupported stream message, stream aborted: a second schema in the upload of \`${topic.locator}\`.`,
+      );
     }
     if (read.kind === "dictionary") {
       this.#named(() => readDictionary(schema, read, body));
@@ -126,7 +129,11 @@ export class Upload {
       return act();
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
-      throw new Fault(error.code, `Batch ${this.#batches} of \`${this.#parts.topic.locator}\`: ${error.message}`, error);
+      throw new Fault(
+        error.code,
+        `Batch ${this.#batches} of \`${this.#parts.topic.locator}\`: ${error.message}`,
+        error,
+      );
     }
   }
 
@@ -181,7 +188,11 @@ export class Upload {
 
   #refusal(error: unknown): unknown {
     if (isDiskFull(error)) {
-      return new Fault("overloaded", `The disk is full: the upload of \`${this.#parts.topic.locator}\` ends at its last whole batch. Free space, then continue it.`, error);
+      return new Fault(
+        "overloaded",
+        `The disk is full: the upload of \`${this.#parts.topic.locator}\` ends at its last whole batch. Free space, then continue it.`,
+        error,
+      );
     }
     // Any other failed write leaves the state of the file in doubt.
     this.#parts.poison.poison(error);

@@ -61,7 +61,10 @@ export class Uploads {
     const { topic } = place;
     const stored = catalog.schemas.get(topic.uuid);
     if (stored !== undefined && !equalSchema(readSchema(stored), schema)) {
-      throw new Fault("wrong_state", `Topic \`${topic.locator}\` goes on with the schema that it has; this upload has another one.`);
+      throw new Fault(
+        "wrong_state",
+        `Topic \`${topic.locator}\` goes on with the schema that it has; this upload has another one.`,
+      );
     }
     // From here to the end of the upload nobody else may begin one.
     this.#open.set(topic.uuid, undefined);

@@ -39,7 +39,10 @@ export function writeBatches(view: DataView, start: number, batches: readonly Ba
 /** @throws Fault corrupt */
 export function decodeBatches(bytes: Uint8Array): BatchEntry[] {
   if (bytes.byteLength % batchEntryBytes !== 0) {
-    throw new Fault("corrupt", `Cannot read batch entries: ${bytes.byteLength} bytes are no multiple of ${batchEntryBytes}`);
+    throw new Fault(
+      "corrupt",
+      `Cannot read batch entries: ${bytes.byteLength} bytes are no multiple of ${batchEntryBytes}`,
+    );
   }
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const batches: BatchEntry[] = [];
@@ -61,4 +64,3 @@ export function decodeBatches(bytes: Uint8Array): BatchEntry[] {
   }
   return batches;
 }
-

@@ -15,7 +15,10 @@ export interface JsonObject {
 
 // The two functions are in V8 since 2023 and in ES2026; TypeScript's library does not know them yet.
 interface JsonWithSource {
-  parse(text: string, reviver: (this: unknown, key: string, value: unknown, context: { source?: string }) => unknown): unknown;
+  parse(
+    text: string,
+    reviver: (this: unknown, key: string, value: unknown, context: { source?: string }) => unknown,
+  ): unknown;
   rawJSON(text: string): JsonNumber;
   isRawJSON(value: unknown): value is JsonNumber;
 }
@@ -28,7 +31,8 @@ export function parseJson(text: string, what: string): JsonValue {
       typeof value === "number" ? json.rawJSON(context.source ?? String(value)) : value,
     ) as JsonValue;
   } catch (error) {
-    const reason = error instanceof RangeError ? "it is nested too deeply" : error instanceof Error ? error.message : "";
+    const reason =
+      error instanceof RangeError ? "it is nested too deeply" : error instanceof Error ? error.message : "";
     throw new Fault("invalid", `Bad request: ${what} is not JSON: ${reason}.`, error);
   }
 }

@@ -64,8 +64,8 @@ export const stopGraceMs = 8_000;
 /** Address space of the catalog's memory map. It is not memory, and LMDB cannot grow it while readers are open. */
 export const catalogMapBytes = 64 * 1024 * MiB;
 
-/** Bytes of one message that `do_get` cuts or merges itself; whole batches pass in the size in which they came. */
-export const mergedBatchBytes = 4 * MiB;
+/** Bytes of one message that `do_get` cuts or merges itself, the least when its budget is used up; whole batches pass as they came. */
+export const mergedBatchBytes = { least: 64 * KiB, most: 4 * MiB } as const;
 
 /** Rows of one message that `do_get` merges itself: run ends may have 16 bits. */
 export const mergedBatchRows = 32_767;
@@ -88,5 +88,14 @@ export const sessionsWatchedMax = 10_000;
 /** Bytes to which a compressed batch may unfold when it has to be cut, sorted or merged. */
 export const decompressedBytesMax = 256 * MiB;
 
-/** Bytes of rows that a merge of overlapping batches holds at once. */
-export const mergeBytes = 16 * MiB;
+/** Bytes of rows that a merge of overlapping batches holds at once; less when others merge too. */
+export const mergeBytes = { least: MiB, most: 16 * MiB } as const;
+
+/** Bytes that `do_get` hands to a socket at once; the least when the read budget is used up, so that no stream ever stands. */
+export const readSliceBytes = { least: 16 * KiB, most: 512 * KiB } as const;
+
+/** Bytes of the ticket of a `do_get`: a locator and two times. */
+export const ticketBytesMax = 16 * KiB;
+
+/** Bytes read ahead of small batches in one chunk file. */
+export const readAheadBytes = 32 * KiB;

@@ -23,7 +23,10 @@ export function parseLocator(given: string): Locator {
   const text = given.trim().replace(/^\/+/, "");
   const problem = locatorProblem(text);
   if (problem !== undefined) {
-    throw new Fault("invalid", `Locator contains unsupported characters: ${JSON.stringify(given.slice(0, 200))} ${problem}.`);
+    throw new Fault(
+      "invalid",
+      `Locator contains unsupported characters: ${JSON.stringify(given.slice(0, 200))} ${problem}.`,
+    );
   }
   const colons = text.split(":").length - 1;
   const slash = text.includes("/");
@@ -38,7 +41,8 @@ export function parseLocator(given: string): Locator {
 
 function locatorProblem(text: string): string | undefined {
   if (text === "") return "is empty";
-  if (text.length > locatorCharactersMax) return `has ${text.length} characters, at most ${locatorCharactersMax} are allowed`;
+  if (text.length > locatorCharactersMax)
+    return `has ${text.length} characters, at most ${locatorCharactersMax} are allowed`;
   for (const character of text) {
     const code = character.codePointAt(0) ?? 0;
     if (code > 126) return `has the character U+${code.toString(16).padStart(4, "0")}, only ASCII is allowed`;

@@ -11,11 +11,13 @@ export async function countWindow(
   parts: ReadParts,
   topic: Topic,
   window: TimeWindow,
+  signal: AbortSignal,
 ): Promise<{ rows: number; range: TimeRange | undefined }> {
   const { range: whole, rows: allRows } = topic.extent;
   if (whole !== undefined && windowCovers(window, whole)) return { rows: allRows, range: whole };
   const schemaHeader = parts.catalog.schemas.get(topic.uuid);
   if (schemaHeader === undefined) return { rows: 0, range: undefined };
+  const { mergeBudget } = parts;
   await using reader = new TopicReader(parts, topic, schemaHeader);
   let rows = 0;
   let range: TimeRange | undefined;
@@ -26,6 +28,7 @@ export async function countWindow(
         range = unionRange(range, placed.range);
         continue;
       }
+      using _held = await mergeBudget.take(Math.min(placed.entry.bodyBytes, mergeBudget.limitBytes), signal);
       const { header, body } = await reader.load(placed);
       const batch = readBatch(reader.schema, readMessage(header), body);
       for (const timeNs of timeColumn(reader.schema, batch)) {

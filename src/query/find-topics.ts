@@ -38,11 +38,16 @@ function matchesSequence(filter: SequenceFilter, sequence: Sequence): boolean {
 
 function matchesTopic(filter: TopicFilter, topic: Topic): boolean {
   if (filter.ontologyTag !== undefined && !matchesScalar(filter.ontologyTag, topic.ontologyTag)) return false;
-  if (filter.serializationFormat !== undefined && !matchesScalar(filter.serializationFormat, topic.serializationFormat)) return false;
+  if (filter.serializationFormat !== undefined && !matchesScalar(filter.serializationFormat, topic.serializationFormat))
+    return false;
   return matchesCommon(filter, pathOfTopic(topic.locator), topic);
 }
 
-function matchesCommon(filter: SequenceFilter, name: string, resource: { createdAtNs: bigint; userMetadata: JsonText }): boolean {
+function matchesCommon(
+  filter: SequenceFilter,
+  name: string,
+  resource: { createdAtNs: bigint; userMetadata: JsonText },
+): boolean {
   if (filter.name !== undefined && !matchesScalar(filter.name, name)) return false;
   if (filter.createdAtNs !== undefined && !matchesScalar(filter.createdAtNs, resource.createdAtNs)) return false;
   if (filter.userMetadata.length === 0) return true;

@@ -1,11 +1,6 @@
 /** The order of a k-way merge as runs of rows. Pure. */
 
-/** Rows `start` to `start + length` of one source. */
-export interface SourceRun {
-  readonly source: number;
-  readonly start: number;
-  readonly length: number;
-}
+import type { RowRun } from "../arrow/gather-job.ts";
 
 interface Cursor {
   readonly source: number;
@@ -14,7 +9,7 @@ interface Cursor {
 }
 
 /** Merges sorted columns of time. Rows of equal time come in the order of their sources, and of their rows within one. */
-export function* mergeOrder(columns: readonly BigInt64Array[]): Generator<SourceRun> {
+export function* mergeOrder(columns: readonly BigInt64Array[]): Generator<RowRun> {
   const heap: Cursor[] = [];
   columns.forEach((times, source) => {
     if (times.length > 0) push(heap, { source, times, at: 0 });

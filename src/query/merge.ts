@@ -5,49 +5,119 @@
 
 import { type Batch, readBatch } from "../arrow/batch.ts";
 import { decompressBatch } from "../arrow/compression.ts";
-import { gather } from "../arrow/gather.ts";
+import { type Gathered, gather } from "../arrow/gather.ts";
+import type { RowRun } from "../arrow/gather-job.ts";
 import { readMessage } from "../arrow/message.ts";
 import { sortOrder, timeColumn } from "../arrow/timestamps.ts";
+import type { Budget, Held } from "../flow/budget.ts";
+import { Loan } from "../flow/loan.ts";
 import { assert } from "../model/assert.ts";
-import { decompressedBytesMax, mergedBatchBytes, mergedBatchRows, mergeBytes } from "../model/limits.ts";
-import { type TimeNs, type TimeWindow, timeNsMax } from "../model/time.ts";
-import { mergeOrder, type SourceRun } from "./merge-order.ts";
+import type { Chunk } from "../model/chunk.ts";
+import { decompressedBytesMax, mergeBytes, mergedBatchBytes, mergedBatchRows } from "../model/limits.ts";
+import { includesTime, type TimeNs, type TimeWindow, timeNsMax } from "../model/time.ts";
+import { sharedDictionaries } from "./dictionaries.ts";
+import { mergeOrder } from "./merge-order.ts";
 import type { OutgoingMessage, PlacedBatch, TopicReader } from "./topic-reader.ts";
+
+export interface MergeMemory {
+  /** What the rows that merges hold are taken from; it comes back while a client does not read. */
+  readonly mergeBudget: Budget;
+  /** What bytes on their way to clients are taken from; nobody waits for it. */
+  readonly sendBudget: Budget;
+}
+
+export interface MergedMessage {
+  readonly message: OutgoingMessage;
+  /** The chunk whose dictionaries the message refers to. */
+  readonly chunk: Chunk;
+}
+
+/** What is merged. */
+interface Merge {
+  readonly reader: TopicReader;
+  readonly group: readonly PlacedBatch[];
+  /** By number of chunk: the one whose dictionaries serve its batches. */
+  readonly dictionaries: ReadonlyMap<number, Chunk>;
+}
 
 /** Rows of one batch inside a slice, sorted by time. */
 interface Piece {
   readonly batch: Batch;
   readonly times: BigInt64Array;
+  /** The chunk whose dictionaries it refers to. */
+  readonly chunk: Chunk;
 }
 
-/** Makes the dictionary indices of a batch those of the dictionaries that were sent. */
-export type AdaptBatch = (batch: Batch, placed: PlacedBatch) => Batch;
-
-/** Messages of the rows that `group` has in the window, sorted. The caller holds memory for twice `mergeBytes`. */
+/** Messages of the rows that `group` has in the window, sorted. */
 export async function* mergeBatches(
   reader: TopicReader,
   group: readonly PlacedBatch[],
-  window: TimeWindow,
-  adapt: AdaptBatch,
-): AsyncGenerator<OutgoingMessage> {
-  let { startNs } = window;
-  for (;;) {
-    let endNs = chooseEnd(group, startNs, window.endNs);
-    let pieces = await loadSlice(reader, group, { startNs, endNs }, adapt);
-    while (pieces === undefined) {
-      // The rows were not as evenly spread as was assumed.
-      endNs = startNs + (endNs - startNs) / 2n;
-      pieces = await loadSlice(reader, group, { startNs, endNs }, adapt);
+  { window, signal, memory }: { window: TimeWindow; signal: AbortSignal; memory: MergeMemory },
+): AsyncGenerator<MergedMessage> {
+  const chunks = new Map(group.map(({ chunk }) => [chunk.number, chunk]));
+  const merge = { reader, group, dictionaries: sharedDictionaries([...chunks.values()]) };
+  const { mergeBudget, sendBudget } = memory;
+  const targetBytes = Math.max(mergeBytes.least, Math.min(mergeBytes.most, mergeBudget.freeBytes / 4));
+  const largestBytes = group.reduce((most, { entry }) => Math.max(most, entry.bodyBytes), 0);
+
+  let outputs: Generator<Output> | undefined;
+  using loan = new Loan(mergeBudget, () => {
+    outputs = undefined;
+  });
+  for (let { startNs } = window; ; ) {
+    let slice: TimeWindow | undefined;
+    for (let sentRows = 0; ; ) {
+      if (outputs === undefined) {
+        await loan.take(2 * targetBytes + largestBytes, signal);
+        // The rows of a slice and their order are the same each time that it is loaded.
+        const loaded =
+          slice === undefined
+            ? await loadNext(merge, startNs, window.endNs, targetBytes)
+            : await loadAgain(merge, slice);
+        slice = loaded.slice;
+        outputs = outputsOf(reader, loaded.pieces, sentRows, sendBudget);
+      }
+      const { value: output } = outputs.next();
+      if (!output) break;
+      using _held = output.held;
+      sentRows += output.rows;
+      loan.pause();
+      yield { chunk: output.chunk, message: toMessage(output.gathered) };
+      loan.resume();
     }
-    yield* emit(reader, pieces);
-    if (endNs === window.endNs) return;
-    startNs = endNs;
+    outputs = undefined;
+    loan[Symbol.dispose]();
+    assert(slice !== undefined, "a slice was loaded");
+    if (slice.endNs === window.endNs) return;
+    startNs = slice.endNs;
   }
 }
 
-/** An end for the slice so that its rows, were they spread evenly over their batches, fill half of what a merge may hold. */
-function chooseEnd(group: readonly PlacedBatch[], startNs: TimeNs, windowEndNs: TimeNs): TimeNs {
-  const target = mergeBytes / 2;
+interface Loaded {
+  readonly slice: TimeWindow;
+  readonly pieces: readonly Piece[];
+}
+
+async function loadNext(merge: Merge, startNs: TimeNs, windowEndNs: TimeNs, targetBytes: number): Promise<Loaded> {
+  let endNs = chooseEnd(merge.group, startNs, windowEndNs, targetBytes / 2);
+  for (;;) {
+    const slice = { startNs, endNs };
+    const divisible = endNs - startNs > 1n;
+    const pieces = await loadSlice(merge, slice, divisible ? targetBytes : Number.POSITIVE_INFINITY);
+    if (pieces !== undefined) return { slice, pieces };
+    // The rows were not as evenly spread as was assumed.
+    endNs = startNs + (endNs - startNs) / 2n;
+  }
+}
+
+async function loadAgain(merge: Merge, slice: TimeWindow): Promise<Loaded> {
+  const pieces = await loadSlice(merge, slice, Number.POSITIVE_INFINITY);
+  assert(pieces !== undefined, "a slice without a limit is loaded");
+  return { slice, pieces };
+}
+
+/** An end for the slice so that its rows, were they spread evenly over their batches, have so many bytes. */
+function chooseEnd(group: readonly PlacedBatch[], startNs: TimeNs, windowEndNs: TimeNs, target: number): TimeNs {
   const first = group.reduce((least, { range }) => (range.startNs < least ? range.startNs : least), timeNsMax);
   const last = group.reduce((most, { range }) => (range.endNs > most ? range.endNs : most), first);
   if (estimate(group, startNs, windowEndNs) <= target || windowEndNs <= startNs + 1n) return windowEndNs;
@@ -72,61 +142,47 @@ function estimate(group: readonly PlacedBatch[], startNs: TimeNs, endNs: TimeNs)
   return bytes;
 }
 
-/** The rows of a slice; undefined when they are too many and the slice can be halved. */
-async function loadSlice(
-  reader: TopicReader,
-  group: readonly PlacedBatch[],
-  slice: TimeWindow,
-  adapt: AdaptBatch,
-): Promise<Piece[] | undefined> {
-  const divisible = slice.endNs - slice.startNs > 1n;
+/** The rows of a slice; undefined when they have more bytes than that. */
+async function loadSlice(merge: Merge, slice: TimeWindow, bytesMax: number): Promise<Piece[] | undefined> {
   const pieces: Piece[] = [];
   let bytes = 0;
-  for (const placed of group) {
-    if (placed.range.endNs < slice.startNs || (placed.range.startNs >= slice.endNs && slice.endNs !== timeNsMax)) continue;
-    const piece = await loadPiece(reader, placed, slice, adapt);
+  for (const placed of merge.group) {
+    if (placed.range.endNs < slice.startNs || (placed.range.startNs >= slice.endNs && slice.endNs !== timeNsMax))
+      continue;
+    const piece = await loadPiece(merge, placed, slice);
     if (piece === undefined) continue;
     pieces.push(piece);
     bytes += piece.batch.body.byteLength;
-    if (bytes > mergeBytes && divisible) return undefined;
+    if (bytes > bytesMax) return undefined;
   }
   return pieces;
 }
 
 async function loadPiece(
-  reader: TopicReader,
+  { reader, dictionaries }: Merge,
   placed: PlacedBatch,
   slice: TimeWindow,
-  adapt: AdaptBatch,
 ): Promise<Piece | undefined> {
   const { schema } = reader;
+  const chunk = dictionaries.get(placed.chunk.number) ?? placed.chunk;
   const { header, body } = await reader.load(placed);
-  const stored = decompressBatch(readBatch(schema, readMessage(header), body), decompressedBytesMax);
-  const batch = adapt(stored, placed);
+  const batch = decompressBatch(readBatch(schema, readMessage(header), body), decompressedBytesMax);
   const times = timeColumn(schema, batch);
-  if (!placed.entry.sorted) {
-    const order = sortOrder(times).filter((row) => inSlice(slice, times[row] ?? 0n));
-    return cut(reader, batch, runsOf(order));
-  }
+  const cut = (runs: readonly RowRun[]): Piece | undefined => {
+    if (runs.length === 0) return undefined;
+    const gathered = gather(schema, [batch], runs);
+    const piece = readBatch(schema, readMessage(gathered.header), gathered.body);
+    return { batch: piece, times: timeColumn(schema, piece), chunk };
+  };
+  if (!placed.entry.sorted) return cut(runsOf(sortOrder(times).filter((row) => includesTime(slice, times[row] ?? 0n))));
   const start = lowerBound(times, slice.startNs);
   const end = slice.endNs === timeNsMax ? times.length : lowerBound(times, slice.endNs);
   if (end <= start) return undefined;
-  if (start === 0 && end === times.length) return { batch, times };
-  return cut(reader, batch, [{ source: 0, start, length: end - start }]);
+  if (start === 0 && end === times.length) return { batch, times, chunk };
+  return cut([{ source: 0, start, length: end - start }]);
 }
 
-function inSlice(slice: TimeWindow, timeNs: TimeNs): boolean {
-  return timeNs >= slice.startNs && (timeNs < slice.endNs || slice.endNs === timeNsMax);
-}
-
-function cut({ schema }: TopicReader, batch: Batch, runs: readonly SourceRun[]): Piece | undefined {
-  if (runs.length === 0) return undefined;
-  const { header, body } = gather(schema, [batch], runs);
-  const piece = readBatch(schema, readMessage(header), body);
-  return { batch: piece, times: timeColumn(schema, piece) };
-}
-
-function runsOf(rows: Uint32Array): SourceRun[] {
+function runsOf(rows: Uint32Array): RowRun[] {
   const runs: { source: number; start: number; length: number }[] = [];
   for (const row of rows) {
     const last = runs.at(-1);
@@ -147,37 +203,81 @@ function lowerBound(times: BigInt64Array, timeNs: TimeNs): number {
   return low;
 }
 
-function* emit({ schema }: TopicReader, pieces: readonly Piece[]): Generator<OutgoingMessage> {
-  const sources = pieces.map(({ batch }) => batch);
-  const rows = pieces.reduce((sum, { times }) => sum + times.length, 0);
-  if (rows === 0) return;
-  const bytes = sources.reduce((sum, { body }) => sum + body.byteLength, 0);
-  const rowsMax = Math.max(1, Math.min(mergedBatchRows, Math.floor(mergedBatchBytes / (bytes / rows))));
-  let runs: SourceRun[] = [];
-  let pending = 0;
-  for (const run of mergeOrder(pieces.map(({ times }) => times))) {
-    for (let done = 0; done < run.length; ) {
-      const length = Math.min(run.length - done, rowsMax - pending);
-      runs.push({ source: run.source, start: run.start + done, length });
-      done += length;
-      pending += length;
-      if (pending < rowsMax) continue;
-      yield merged(gather(schema, sources, runs));
-      runs = [];
-      pending = 0;
-    }
-  }
-  if (pending > 0) yield merged(gather(schema, sources, runs));
+interface Output {
+  readonly gathered: Gathered;
+  readonly rows: number;
+  readonly chunk: Chunk;
+  readonly held: Held | undefined;
 }
 
-function merged({ header, body }: { header: Uint8Array; body: Uint8Array }): OutgoingMessage {
+/** A message while its rows are gathered. */
+interface Pending {
+  readonly chunk: Chunk;
+  readonly held: Held | undefined;
+  readonly rowsMax: number;
+  readonly runs: RowRun[];
+  rows: number;
+}
+
+/** The rows of the pieces in their order, but for the first `skipRows`, in messages of a size that memory allows. */
+function* outputsOf(
+  { schema }: TopicReader,
+  pieces: readonly Piece[],
+  skipRows: number,
+  sendBudget: Budget,
+): Generator<Output, undefined> {
+  const sources = pieces.map(({ batch }) => batch);
+  const rows = pieces.reduce((sum, { times }) => sum + times.length, 0);
+  const rowBytes = sources.reduce((sum, { body }) => sum + body.byteLength, 0) / rows;
+  const begin = (chunk: Chunk): Pending => {
+    const held = sendBudget.tryTake(mergedBatchBytes.most);
+    const bytes = held === undefined ? mergedBatchBytes.least : mergedBatchBytes.most;
+    return {
+      chunk,
+      held,
+      rowsMax: Math.max(1, Math.min(mergedBatchRows, Math.floor(bytes / rowBytes))),
+      runs: [],
+      rows: 0,
+    };
+  };
+  const finish = ({ chunk, held, runs, rows }: Pending): Output => {
+    try {
+      return { gathered: gather(schema, sources, runs), rows, chunk, held };
+    } catch (error) {
+      held?.[Symbol.dispose]();
+      throw error;
+    }
+  };
+  let pending: Pending | undefined;
+  let skip = skipRows;
+  for (const run of mergeOrder(pieces.map(({ times }) => times))) {
+    const chunk = pieces[run.source]?.chunk;
+    assert(chunk !== undefined, "a run comes from a piece");
+    const skipped = Math.min(skip, run.length);
+    skip -= skipped;
+    for (let done = skipped; done < run.length; ) {
+      if (pending !== undefined && (pending.chunk !== chunk || pending.rows === pending.rowsMax)) {
+        yield finish(pending);
+        pending = undefined;
+      }
+      pending ??= begin(chunk);
+      const length = Math.min(run.length - done, pending.rowsMax - pending.rows);
+      pending.runs.push({ source: run.source, start: run.start + done, length });
+      pending.rows += length;
+      done += length;
+    }
+  }
+  if (pending !== undefined) yield finish(pending);
+}
+
+function toMessage({ header, body }: Gathered): OutgoingMessage {
+  let at = 0;
   return {
     header,
     bodyBytes: body.byteLength,
-    chargeBytes: 0,
     async readBody(target) {
-      assert(target.byteLength === body.byteLength, "the target has the length of the body");
-      target.set(body);
+      target.set(body.subarray(at, at + target.byteLength));
+      at += target.byteLength;
     },
   };
 }

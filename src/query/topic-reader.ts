@@ -8,34 +8,32 @@ import { readSchema, type Schema } from "../arrow/schema.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import { listChunks, readChunk } from "../catalog/chunk-rows.ts";
 import { crc32 } from "../host/checksum.ts";
-import type { Budget } from "../flow/budget.ts";
 import type { Disk } from "../host/disk.ts";
 import { assert } from "../model/assert.ts";
 import type { BatchEntry, Chunk } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
-import { mergeBytes } from "../model/limits.ts";
 import type { Topic } from "../model/resource.ts";
 import { isEmptyWindow, type TimeRange, type TimeWindow, windowCovers, windowOverlaps } from "../model/time.ts";
 import { ChunkReader } from "../store/chunk-reader.ts";
 import { chunkFile } from "../store/layout.ts";
-import { type AdaptBatch, mergeBatches } from "./merge.ts";
+import { SentDictionaries } from "./dictionaries.ts";
+import { type MergeMemory, mergeBatches } from "./merge.ts";
 import { groupByOverlap } from "./overlap.ts";
 
-/** One IPC message of the answer. The body is read where the caller wants it, so that it is copied as little as can be. */
+/** One IPC message of the answer. The body is read piece by piece, so that nobody has to hold it whole. */
 export interface OutgoingMessage {
   readonly header: Uint8Array;
   readonly bodyBytes: number;
-  /** What the caller has to take from the read budget while it holds the message; 0 when the reader has done so. */
-  readonly chargeBytes: number;
-  /** Fills `target`, which has `bodyBytes` bytes. @throws Fault corrupt when the bytes on disk are not those that were written */
+  /**
+   * Fills `target` with the next bytes of the body. To be called until there are no more before the next message is asked for.
+   * @throws Fault corrupt, with the last bytes, when those on disk are not those that were written
+   */
   readBody(target: Uint8Array): Promise<void>;
 }
 
-export interface ReadParts {
+export interface ReadParts extends MergeMemory {
   readonly disk: Disk;
   readonly catalog: Catalog;
-  /** What reads may hold together. */
-  readonly readBudget: Budget;
 }
 
 /** A batch of a topic and where it lies. */
@@ -63,25 +61,20 @@ export class TopicReader implements AsyncDisposable {
 
   /** Messages of all rows in the window, none of them without rows, each dictionary before the batches that refer to it. */
   async *messages(window: TimeWindow, signal: AbortSignal): AsyncGenerator<OutgoingMessage> {
-    let dictionariesOf: number | undefined;
+    const dictionaries = new SentDictionaries();
     for await (const group of this.groups(window)) {
       const [first] = group;
       assert(first !== undefined, "a group has a batch");
       const alone = group.length === 1 && first.entry.sorted && windowCovers(window, first.range);
-      if (!alone) {
-        dictionariesOf = undefined;
-        const { readBudget } = this.#parts;
-        using _held = await readBudget.take(Math.min(2 * mergeBytes, readBudget.limitBytes), signal);
-        const { messages, adapt } = await this.#commonDictionaries(group);
-        yield* messages;
-        yield* mergeBatches(this, group, window, adapt);
+      if (alone) {
+        yield* this.#dictionaries(dictionaries, first.chunk);
+        yield await this.#passThrough(first.chunk, first.entry);
         continue;
       }
-      if (dictionariesOf !== first.chunk.number) {
-        yield* this.#dictionaries(first.chunk);
-        dictionariesOf = first.chunk.number;
+      for await (const { chunk, message } of mergeBatches(this, group, { window, signal, memory: this.#parts })) {
+        yield* this.#dictionaries(dictionaries, chunk);
+        yield message;
       }
-      yield await this.#passThrough(first.chunk, first.entry);
     }
   }
 
@@ -90,39 +83,28 @@ export class TopicReader implements AsyncDisposable {
     if (isEmptyWindow(window)) return;
     const { catalog } = this.#parts;
     const chunks = [...listChunks(catalog, this.#topic.uuid)].flatMap((chunk) =>
-      chunk.range !== undefined && windowOverlaps(window, chunk.range) ? [{ number: chunk.number, range: chunk.range }] : [],
+      chunk.range !== undefined && windowOverlaps(window, chunk.range)
+        ? [{ number: chunk.number, range: chunk.range }]
+        : [],
     );
     for (const chunkGroup of groupByOverlap(chunks)) {
       const batches: PlacedBatch[] = [];
       for (const { number } of chunkGroup) {
         const chunk = readChunk(catalog, this.#topic.uuid, number);
         // Deleted or evicted since the list was made.
-        if (chunk === undefined) throw new Fault("absent", `Topic \`${this.#topic.locator}\` was deleted while it was read.`);
+        if (chunk === undefined)
+          throw new Fault("absent", `Topic \`${this.#topic.locator}\` was deleted while it was read.`);
         for (const entry of chunk.batches) {
-          if (entry.range !== undefined && windowOverlaps(window, entry.range)) batches.push({ chunk, entry, range: entry.range });
+          if (entry.range !== undefined && windowOverlaps(window, entry.range))
+            batches.push({ chunk, entry, range: entry.range });
         }
       }
       yield* groupByOverlap(batches);
     }
   }
 
-  /** Dictionaries for batches that go into one message, and how to make the batches refer to them. */
-  async #commonDictionaries(group: readonly PlacedBatch[]): Promise<{ messages: OutgoingMessage[]; adapt: AdaptBatch }> {
-    const chunks = new Map(group.map(({ chunk }) => [chunk.number, chunk]));
-    const withDictionaries = [...chunks.values()].filter((chunk) => chunk.batches.some(({ kind }) => kind === "dictionary"));
-    const [only, another] = withDictionaries;
-    if (another !== undefined) {
-      throw new Fault("unsupported", `Topic \`${this.#topic.locator}\` cannot be read in order: batches with different dictionaries overlap in time.`);
-    }
-    const messages: OutgoingMessage[] = [];
-    if (only !== undefined) for await (const message of this.#dictionaries(only)) messages.push(message);
-    return { messages, adapt: (batch) => batch };
-  }
-
-  async *#dictionaries(chunk: Chunk): AsyncGenerator<OutgoingMessage> {
-    for (const entry of chunk.batches) {
-      if (entry.kind === "dictionary") yield await this.#passThrough(chunk, entry);
-    }
+  async *#dictionaries(sent: SentDictionaries, chunk: Chunk): AsyncGenerator<OutgoingMessage> {
+    for (const entry of sent.switchTo(chunk)) yield await this.#passThrough(chunk, entry);
   }
 
   async #passThrough(chunk: Chunk, entry: BatchEntry): Promise<OutgoingMessage> {
@@ -131,22 +113,35 @@ export class TopicReader implements AsyncDisposable {
     const { bodyBytes } = readMessage(metadata.header);
     const tail = entry.bodyBytes - bodyBytes;
     if (tail < 0 || tail > 7) {
-      throw new Fault("corrupt", `Cannot read chunk ${chunk.number} of \`${this.#topic.locator}\` at ${entry.offset}: the header says ${bodyBytes} bytes of body, the catalog ${entry.bodyBytes}`);
+      throw new Fault(
+        "corrupt",
+        `Cannot read chunk ${chunk.number} of \`${this.#topic.locator}\` at ${entry.offset}: the header says ${bodyBytes} bytes of body, the catalog ${entry.bodyBytes}`,
+      );
     }
+    let at = 0;
+    let checksum = crc32([metadata.bytes]);
+    const check = (): void => {
+      checksum = crc32([new Uint8Array(tail)], checksum);
+      if (checksum !== entry.crc32) throw reader.wrongChecksum(entry, checksum);
+    };
+    if (bodyBytes === 0) check();
     return {
       header: metadata.header,
       bodyBytes,
-      chargeBytes: bodyBytes,
       async readBody(target) {
-        await reader.readBody(entry, target);
-        const found = crc32([metadata.bytes, target, new Uint8Array(tail)]);
-        if (found !== entry.crc32) throw reader.wrongChecksum(entry, found);
+        await reader.readBody(entry, at, target);
+        at += target.byteLength;
+        checksum = crc32([target], checksum);
+        if (at === bodyBytes) check();
       },
     };
   }
 
   /** A whole batch in memory, its checksum checked. */
-  async load({ chunk, entry }: Pick<PlacedBatch, "chunk" | "entry">): Promise<{ header: Uint8Array; body: Uint8Array }> {
+  async load({
+    chunk,
+    entry,
+  }: Pick<PlacedBatch, "chunk" | "entry">): Promise<{ header: Uint8Array; body: Uint8Array }> {
     const reader = await this.#reader(chunk.number);
     return await reader.readMessage(entry);
   }

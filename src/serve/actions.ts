@@ -1,5 +1,6 @@
 /** Carries out actions: one internal request in, one answer in the caller's dialect out. */
 
+import { createApiKey } from "../care/keys.ts";
 import { type ApiKey, findApiKey, removeApiKey } from "../catalog/api-keys.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import { listNotifications, putNotification, removeNotifications } from "../catalog/notifications.ts";
@@ -22,7 +23,6 @@ import {
   topicCreateAnswer,
   versionAnswer,
 } from "../wire/answer.ts";
-import { createApiKey } from "../care/keys.ts";
 import type { Dialects } from "./dialects.ts";
 import type { Identity } from "./identify.ts";
 
@@ -39,13 +39,21 @@ export type ActionResponse = object | null | "empty";
 const targetMessageBytes = 25 * 1024 * 1024;
 
 /** @throws Fault as the single actions do */
-export async function runAction(parts: ActionParts, identity: Identity, request: ActionRequest): Promise<ActionResponse> {
+export async function runAction(
+  parts: ActionParts,
+  identity: Identity,
+  request: ActionRequest,
+): Promise<ActionResponse> {
   const { catalog } = parts;
   switch (request.kind) {
     case "version":
       return versionAnswer();
     case "info": {
-      const limits = { decodeBytes: parts.messageBytesMax, encodeBytes: 512 * 1024 * 1024, targetBytes: targetMessageBytes };
+      const limits = {
+        decodeBytes: parts.messageBytesMax,
+        encodeBytes: 512 * 1024 * 1024,
+        targetBytes: targetMessageBytes,
+      };
       return infoAnswer(limits, parts.edgeVersion);
     }
     case "sequence_create":
@@ -70,7 +78,9 @@ export async function runAction(parts: ActionParts, identity: Identity, request:
     case "topic_create": {
       parts.dialects.mentioned(request.session);
       const { locator, session, ontologyTag, serializationFormat, userMetadata } = request;
-      return topicCreateAnswer(await createTopic(parts, { locator, session, ontologyTag, serializationFormat, userMetadata }));
+      return topicCreateAnswer(
+        await createTopic(parts, { locator, session, ontologyTag, serializationFormat, userMetadata }),
+      );
     }
     case "topic_delete":
       await deleteTopic(parts, request.locator);
@@ -83,7 +93,8 @@ export async function runAction(parts: ActionParts, identity: Identity, request:
       await catalog.transaction(() => removeNotifications(catalog, uuidOf(catalog, request.target)));
       return request.target.kind === "topic" ? "empty" : null;
     case "query": {
-      const range = (topic: { extent: { range?: unknown } }) => (request.query.includeTimestampRange ? topic.extent.range : undefined);
+      const range = (topic: { extent: { range?: unknown } }) =>
+        request.query.includeTimestampRange ? topic.extent.range : undefined;
       const found = findTopics(catalog, request.query);
       return queryAnswer(
         found.map(({ sequence, topics }) => ({
@@ -107,7 +118,11 @@ export async function runAction(parts: ActionParts, identity: Identity, request:
   }
 }
 
-async function openSession(parts: ActionParts, { connection, caller }: Identity, sequence: SequenceName): Promise<object> {
+async function openSession(
+  parts: ActionParts,
+  { connection, caller }: Identity,
+  sequence: SequenceName,
+): Promise<object> {
   const session = await createSession(parts, { sequence, creator: caller.key?.fingerprint });
   const generation = parts.dialects.decide(connection, caller);
   parts.dialects.watch(session, connection, caller, generation);

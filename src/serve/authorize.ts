@@ -55,5 +55,8 @@ export function authenticate(
 /** @throws Fault denied */
 export function demand(caller: Caller, permission: Permission | undefined, what: string): void {
   if (permission === undefined || allows(caller.permissions, permission)) return;
-  throw new Fault("denied", `Unauthorized: ${what} needs the permission ${permission}, this key has ${permissionWords(caller.permissions)}.`);
+  throw new Fault(
+    "denied",
+    `Unauthorized: ${what} needs the permission ${permission}, this key has ${permissionWords(caller.permissions)}.`,
+  );
 }

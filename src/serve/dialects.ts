@@ -16,6 +16,7 @@ import {
   freshConnection,
   type Generation,
   noteCall,
+  noteProof,
   otherGeneration,
   provenGeneration,
 } from "../wire/dialect.ts";
@@ -79,6 +80,11 @@ export class Dialects {
   /** Notes a call and what it proves. */
   note(connection: Connection, call: "list" | "version" | "info" | "other", proof: DialectProof): void {
     connection.marks = noteCall(connection.marks, call, proof);
+  }
+
+  /** Notes what a call proves beside what it asks. */
+  prove(connection: Connection, proof: DialectProof): void {
+    connection.marks = noteProof(connection.marks, proof);
   }
 
   /** Writes what the connection proves to the memory, once the caller is known. */

@@ -13,7 +13,13 @@ import { everything, type TimeWindow } from "../model/time.ts";
 import { countWindow } from "../query/count-window.ts";
 import type { ReadParts } from "../query/topic-reader.ts";
 import { parseResourceCommand } from "../wire/action.ts";
-import { sequenceAppMetadata, sequenceSchemaMetadata, topicAppMetadata, topicSchemaMetadata, type WindowView } from "../wire/answer.ts";
+import {
+  sequenceAppMetadata,
+  sequenceSchemaMetadata,
+  topicAppMetadata,
+  topicSchemaMetadata,
+  type WindowView,
+} from "../wire/answer.ts";
 import {
   type FlightDescriptor,
   FlightDescriptor_DescriptorType,
@@ -35,7 +41,10 @@ const unknownTotal = -1n;
 export function* listFlightInfos({ catalog }: FlightInfoParts, expression: Uint8Array): Generator<FlightInfo> {
   const criteria = new TextDecoder().decode(expression);
   if (criteria !== "" && criteria !== "/") {
-    throw new Fault("invalid", `Unsupported descriptor: criteria ${JSON.stringify(criteria.slice(0, 100))}, expected none or "/".`);
+    throw new Fault(
+      "invalid",
+      `Unsupported descriptor: criteria ${JSON.stringify(criteria.slice(0, 100))}, expected none or "/".`,
+    );
   }
   for (const { name } of listSequences(catalog)) {
     yield create(FlightInfoSchema, {
@@ -48,7 +57,12 @@ export function* listFlightInfos({ catalog }: FlightInfoParts, expression: Uint8
 }
 
 /** @throws Fault invalid, absent, unsupported (a session) */
-export async function flightInfo(parts: FlightInfoParts, identity: Identity, descriptor: FlightDescriptor): Promise<FlightInfo> {
+export async function flightInfo(
+  parts: FlightInfoParts,
+  identity: Identity,
+  descriptor: FlightDescriptor,
+  signal: AbortSignal,
+): Promise<FlightInfo> {
   const command = commandOf(descriptor);
   const locator = parseLocator(command.locator);
   const { startNs, endNs } = command;
@@ -58,11 +72,14 @@ export async function flightInfo(parts: FlightInfoParts, identity: Identity, des
       : { startNs: startNs ?? everything.startNs, endNs: endNs ?? everything.endNs };
   switch (locator.kind) {
     case "session":
-      throw new Fault("unsupported", `Unimplemented: \`${locator.text}\` is a session, expected a sequence or a topic.`);
+      throw new Fault(
+        "unsupported",
+        `Unimplemented: \`${locator.text}\` is a session, expected a sequence or a topic.`,
+      );
     case "sequence":
-      return await sequenceInfo(parts, identity, { name: locator.text, window, descriptor });
+      return await sequenceInfo(parts, identity, { name: locator.text, window, descriptor, signal });
     case "topic":
-      return await topicInfo(parts, identity, { name: locator.text, window, descriptor });
+      return await topicInfo(parts, identity, { name: locator.text, window, descriptor, signal });
   }
 }
 
@@ -89,9 +106,14 @@ export function topicOf(catalog: Catalog, locator: TopicLocator): Topic {
 }
 
 /** Rows and range of a topic in a window. */
-export async function viewWindow(parts: FlightInfoParts, topic: Topic, window: TimeWindow): Promise<WindowView> {
+export async function viewWindow(
+  parts: FlightInfoParts,
+  topic: Topic,
+  window: TimeWindow,
+  signal: AbortSignal,
+): Promise<WindowView> {
   if (window === everything) return { rows: topic.extent.rows, range: topic.extent.range };
-  return await countWindow(parts, topic, window);
+  return await countWindow(parts, topic, window, signal);
 }
 
 function commandOf(descriptor: FlightDescriptor): ReturnType<typeof parseResourceCommand> {
@@ -107,17 +129,25 @@ function parseTopic(text: string): TopicLocator {
   throw new Fault("invalid", `\`${locator.text}\` is a ${locator.kind}, expected a topic.`);
 }
 
+interface InfoRequest<Name> {
+  readonly name: Name;
+  readonly window: TimeWindow;
+  readonly descriptor: FlightDescriptor;
+  readonly signal: AbortSignal;
+}
+
 async function sequenceInfo(
   parts: FlightInfoParts,
   { caller }: Identity,
-  { name, window, descriptor }: { name: SequenceName; window: TimeWindow; descriptor: FlightDescriptor },
+  { name, window, descriptor, signal }: InfoRequest<SequenceName>,
 ): Promise<FlightInfo> {
   const { catalog } = parts;
   const sequence = findSequence(catalog, name);
   if (sequence === undefined) throw new Fault("absent", `Not found: sequence \`${name}\`.`);
   const topics = [...listTopics(catalog, name)];
   const endpoint: FlightEndpoint[] = [];
-  for (const topic of topics) endpoint.push(topicEndpoint(topic, window, await viewWindow(parts, topic, window)));
+  for (const topic of topics)
+    endpoint.push(topicEndpoint(topic, window, await viewWindow(parts, topic, window, signal)));
   return create(FlightInfoSchema, {
     schema: frameHeader(emptySchema(sequenceSchemaMetadata(sequence))),
     flightDescriptor: echo(descriptor),
@@ -145,10 +175,10 @@ function shownUuid(session: Session, caller: Caller): Uuid {
 async function topicInfo(
   parts: FlightInfoParts,
   identity: Identity,
-  { name, window, descriptor }: { name: TopicLocator; window: TimeWindow; descriptor: FlightDescriptor },
+  { name, window, descriptor, signal }: InfoRequest<TopicLocator>,
 ): Promise<FlightInfo> {
   const topic = topicOf(parts.catalog, name);
-  const view = await viewWindow(parts, topic, window);
+  const view = await viewWindow(parts, topic, window, signal);
   return create(FlightInfoSchema, {
     schema: frameHeader(readerSchema(parts.catalog, identity, topic, view)),
     flightDescriptor: echo(descriptor),

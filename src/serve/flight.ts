@@ -2,19 +2,16 @@
 
 import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import type {
-  sendUnaryData,
+  Metadata,
   ServerUnaryCall,
   ServerWritableStream,
   ServiceDefinition,
+  sendUnaryData,
   UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import type { Catalog } from "../catalog/catalog.ts";
-import type { Budget } from "../flow/budget.ts";
-import type { Disk } from "../host/disk.ts";
 import type { Log } from "../host/log.ts";
 import { Fault } from "../model/fault.ts";
 import { allows, type Permission } from "../model/permission.ts";
-import { TopicReader } from "../query/topic-reader.ts";
 import { type DialectProof, listActions, type ParsedAction, parseAction } from "../wire/action.ts";
 import { writeAnswer, writeEmptyAnswer } from "../wire/answer.ts";
 import {
@@ -25,22 +22,16 @@ import {
   FlightInfoSchema,
   ResultSchema,
   SchemaResultSchema,
-  TicketSchema,
 } from "../wire/flight_pb.js";
-import { layOutFlightData, readMessage } from "../wire/flight-data.ts";
-import { readTicket } from "../wire/ticket.ts";
+import { readMessage } from "../wire/flight-data.ts";
 import { type ActionParts, runAction } from "./actions.ts";
-import { demand } from "./authorize.ts";
-import { flightInfo, listFlightInfos, readerSchema, topicOf, topicSchema, viewWindow } from "./flight-info.ts";
-import { type CallSign, type Identity, type IdentifyParts, identify } from "./identify.ts";
-import { statusDetailsMax, toStatus } from "./status.ts";
+import { demand, tokenHeader } from "./authorize.ts";
+import { type FlightInfoParts, flightInfo, listFlightInfos, topicSchema } from "./flight-info.ts";
+import { type CallOrigin, type CallSign, type IdentifyParts, type Identity, identify } from "./identify.ts";
+import { logFailure, statusDetailsMax } from "./status.ts";
 
-export interface FlightParts extends IdentifyParts {
-  readonly disk: Disk;
-  readonly catalog: Catalog;
+export interface FlightParts extends IdentifyParts, FlightInfoParts {
   readonly log: Log;
-  /** What reads may hold together: messages on their way to clients. */
-  readonly readBudget: Budget;
   readonly actions: ActionParts;
 }
 
@@ -48,6 +39,9 @@ type Unary = ServerUnaryCall<Buffer, Buffer>;
 type Writable = ServerWritableStream<Buffer, Buffer>;
 
 const servicePath = "/arrow.flight.protocol.FlightService";
+export const getPath = `${servicePath}/DoGet`;
+export const putPath = `${servicePath}/DoPut`;
+
 const raw = (bytes: Buffer): Buffer => bytes;
 
 function method(name: string, streams: { request?: boolean; response?: boolean }) {
@@ -62,7 +56,7 @@ function method(name: string, streams: { request?: boolean; response?: boolean }
   };
 }
 
-/** DoPut stands here too, so that grpc-js knows the method; its calls never reach it (http2-seam.ts). */
+/** DoGet and DoPut stand here too, so that grpc-js knows the methods; their calls never reach it (http2-seam.ts). */
 export const flightService: ServiceDefinition = {
   Handshake: method("Handshake", { request: true, response: true }),
   ListFlights: method("ListFlights", { response: true }),
@@ -80,10 +74,15 @@ const anyCall: CallSign = { call: "other", proof: undefined };
 
 export function flightHandlers(parts: FlightParts): UntypedServiceImplementation {
   const unary =
-    (name: string, permission: Permission | undefined, proof: DialectProof, act: (identity: Identity, call: Unary) => Promise<Uint8Array>) =>
+    (
+      name: string,
+      permission: Permission | undefined,
+      proof: DialectProof,
+      act: (identity: Identity, call: Unary) => Promise<Uint8Array>,
+    ) =>
     (call: Unary, done: sendUnaryData<Buffer>): void => {
       const run = async () => {
-        const identity = identify(parts, call, { call: "other", proof });
+        const identity = identify(parts, originOf(call), { call: "other", proof });
         demand(identity.caller, permission, name);
         return await act(identity, call);
       };
@@ -106,18 +105,19 @@ export function flightHandlers(parts: FlightParts): UntypedServiceImplementation
   };
   const unimplementedStream = (name: string) =>
     streaming(name, async (call) => {
-      identify(parts, call, anyCall);
+      identify(parts, originOf(call), anyCall);
       await unimplemented(name)();
     });
 
   return {
     Handshake: unimplementedStream("Handshake"),
     DoExchange: unimplementedStream("DoExchange"),
+    DoGet: unimplementedStream("DoGet"),
     DoPut: unimplementedStream("DoPut"),
     PollFlightInfo: unary("PollFlightInfo", undefined, undefined, unimplemented("PollFlightInfo")),
 
     ListFlights: streaming("ListFlights", async (call, send) => {
-      const { caller } = identify(parts, call, { call: "list", proof: undefined });
+      const { caller } = identify(parts, originOf(call), { call: "list", proof: undefined });
       // A key that may write and not read has to get through the connect of SDK 0.4 and 0.5, which lists.
       if (!allows(caller.permissions, "read") && allows(caller.permissions, "write")) return;
       demand(caller, "read", "ListFlights");
@@ -127,7 +127,7 @@ export function flightHandlers(parts: FlightParts): UntypedServiceImplementation
 
     GetFlightInfo: unary("GetFlightInfo", "read", undefined, async (identity, call) => {
       const descriptor = readMessage(FlightDescriptorSchema, call.request, "FlightDescriptor");
-      return encode(FlightInfoSchema, await flightInfo(parts, identity, descriptor));
+      return encode(FlightInfoSchema, await flightInfo(parts, identity, descriptor, cancelOf(call)));
     }),
 
     // Only SDK 0.7 asks for schemas.
@@ -136,16 +136,10 @@ export function flightHandlers(parts: FlightParts): UntypedServiceImplementation
       return encode(SchemaResultSchema, { schema: topicSchema(parts, descriptor) });
     }),
 
-    DoGet: streaming("DoGet", async (call, send) => {
-      const identity = identify(parts, call, anyCall);
-      demand(identity.caller, "read", "DoGet");
-      await getTopic(parts, identity, call, send);
-    }),
-
     DoAction: streaming("DoAction", async (call, send) => {
       const action = readMessage(ActionSchema, call.request, "Action");
       const { parsed, failure } = tryParse(action.type, action.body);
-      const identity = identify(parts, call, signOf(parsed?.request.kind, parsed?.proof));
+      const identity = identify(parts, originOf(call), signOf(parsed?.request.kind, parsed?.proof));
       if (parsed === undefined) throw failure;
       demand(identity.caller, parsed.permission, action.type);
       const response = await runAction(parts.actions, identity, parsed.request);
@@ -154,8 +148,9 @@ export function flightHandlers(parts: FlightParts): UntypedServiceImplementation
     }),
 
     ListActions: streaming("ListActions", async (call, send) => {
-      identify(parts, call, anyCall);
-      for (const { name, description } of listActions()) await send(encode(ActionTypeSchema, { type: name, description }));
+      identify(parts, originOf(call), anyCall);
+      for (const { name, description } of listActions())
+        await send(encode(ActionTypeSchema, { type: name, description }));
     }),
   };
 }
@@ -173,21 +168,9 @@ function signOf(kind: string | undefined, proof: DialectProof): CallSign {
   return { call: kind === "version" || kind === "info" ? kind : "other", proof };
 }
 
-async function getTopic(parts: FlightParts, identity: Identity, call: Writable, send: Send): Promise<void> {
-  const { catalog, readBudget } = parts;
-  const ticket = readTicket(readMessage(TicketSchema, call.request, "Ticket").ticket);
-  const topic = topicOf(catalog, ticket.topic);
-  const view = await viewWindow(parts, topic, ticket.window);
-  await send(layOutFlightData(readerSchema(catalog, identity, topic, view), 0).message);
-  const schemaHeader = catalog.schemas.get(topic.uuid);
-  if (schemaHeader === undefined) return;
-  await using reader = new TopicReader(parts, topic, schemaHeader);
-  for await (const message of reader.messages(ticket.window, send.signal)) {
-    using _held = await readBudget.take(Math.min(message.chargeBytes, readBudget.limitBytes), send.signal);
-    const { message: bytes, body } = layOutFlightData(message.header, message.bodyBytes);
-    await message.readBody(body);
-    await send(bytes);
-  }
+function originOf(call: { getPeer(): string; readonly metadata: Metadata }): CallOrigin {
+  const [token] = call.metadata.get(tokenHeader);
+  return { peer: call.getPeer(), token: typeof token === "string" ? token : undefined };
 }
 
 interface Send {
@@ -196,15 +179,18 @@ interface Send {
   readonly signal: AbortSignal;
 }
 
-function sender(call: Writable): Send {
+function cancelOf(call: Unary | Writable): AbortSignal {
   const abort = new AbortController();
-  const gone = new Fault("cancelled", "The client cancelled the call.");
-  call.on("cancelled", () => abort.abort(gone));
-  const { signal } = abort;
+  call.on("cancelled", () => abort.abort(new Fault("cancelled", "The client cancelled the call.")));
+  return abort.signal;
+}
+
+function sender(call: Writable): Send {
+  const signal = cancelOf(call);
   const send = (bytes: Uint8Array): Promise<void> =>
     new Promise((resolve, reject) => {
-      if (signal.aborted) return reject(gone);
-      const cancelled = () => reject(gone);
+      if (signal.aborted) return reject(signal.reason);
+      const cancelled = () => reject(signal.reason);
       signal.addEventListener("abort", cancelled, { once: true });
       call.write(toBuffer(bytes), (error: Error | null | undefined) => {
         signal.removeEventListener("abort", cancelled);
@@ -223,11 +209,12 @@ function toBuffer(bytes: Uint8Array): Buffer {
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
-function grpcError(log: Log, name: string, call: { getPeer(): string }, error: unknown): { code: number; details: string } {
-  const status = toStatus(error);
-  const fields = { call: name, peer: call.getPeer(), status: status.code, details: status.details };
-  if (error instanceof Fault && error.code !== "internal") {
-    if (error.code !== "cancelled") log.info("call_refused", fields);
-  } else log.error("call_failed", { ...fields, cause: error });
-  return { code: status.code, details: status.details.slice(0, statusDetailsMax) };
+function grpcError(
+  log: Log,
+  name: string,
+  call: { getPeer(): string },
+  error: unknown,
+): { code: number; details: string } {
+  const { code, details } = logFailure(log, { call: name, peer: call.getPeer() }, error);
+  return { code, details: details.slice(0, statusDetailsMax) };
 }

@@ -92,7 +92,10 @@ export class FrameReader {
 
   #atEnd(): undefined {
     if (this.#prefixFilled > 0 || this.#assembly !== undefined) {
-      throw new Fault("invalid", `The stream ends inside a message: ${this.#assembly?.filled ?? 0} of ${this.#assembly?.length ?? "unknown"} bytes have arrived.`);
+      throw new Fault(
+        "invalid",
+        `The stream ends inside a message: ${this.#assembly?.filled ?? 0} of ${this.#assembly?.length ?? "unknown"} bytes have arrived.`,
+      );
     }
     return undefined;
   }
@@ -176,7 +179,10 @@ export class FrameReader {
       throw new Fault("invalid", "A gRPC message is compressed, but the call names no encoding.");
     }
     if (length > messageBytesMax) {
-      throw new Fault("overloaded", `Received message larger than max: ${length} bytes, at most ${messageBytesMax} are allowed (max_message_bytes).`);
+      throw new Fault(
+        "overloaded",
+        `Received message larger than max: ${length} bytes, at most ${messageBytesMax} are allowed (max_message_bytes).`,
+      );
     }
     // A compressed message may unfold to the limit.
     const bytes = BufferPool.classBytes(length) + (compressed ? messageBytesMax : 0);
@@ -193,9 +199,17 @@ export class FrameReader {
     } catch (error) {
       frame.release();
       if (error instanceof RangeError) {
-        throw new Fault("overloaded", `A ${encoding} message unfolds to more than ${messageBytesMax} bytes (max_message_bytes).`, error);
+        throw new Fault(
+          "overloaded",
+          `A ${encoding} message unfolds to more than ${messageBytesMax} bytes (max_message_bytes).`,
+          error,
+        );
       }
-      throw new Fault("invalid", `A message is no ${encoding} data: ${error instanceof Error ? error.message : ""}`, error);
+      throw new Fault(
+        "invalid",
+        `A message is no ${encoding} data: ${error instanceof Error ? error.message : ""}`,
+        error,
+      );
     }
   }
 }

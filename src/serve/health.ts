@@ -1,10 +1,20 @@
 /** The standard gRPC health service: SERVING while uploads are accepted, NOT_SERVING when stopping or poisoned. Needs no key. */
 
 import { create, toBinary } from "@bufbuild/protobuf";
-import type { sendUnaryData, ServerUnaryCall, ServerWritableStream, ServiceDefinition, UntypedServiceImplementation } from "@grpc/grpc-js";
+import type {
+  ServerUnaryCall,
+  ServerWritableStream,
+  ServiceDefinition,
+  sendUnaryData,
+  UntypedServiceImplementation,
+} from "@grpc/grpc-js";
 import { Fault } from "../model/fault.ts";
 import { readMessage } from "../wire/flight-data.ts";
-import { HealthCheckRequestSchema, HealthCheckResponse_ServingStatus as Serving, HealthCheckResponseSchema } from "../wire/health_pb.js";
+import {
+  HealthCheckRequestSchema,
+  HealthCheckResponseSchema,
+  HealthCheckResponse_ServingStatus as Serving,
+} from "../wire/health_pb.js";
 import { toStatus } from "./status.ts";
 
 const raw = (bytes: Buffer): Buffer => bytes;

@@ -8,7 +8,13 @@
 import type { Http2Server, IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import type { Server } from "@grpc/grpc-js";
 import { assert } from "../model/assert.ts";
-import { connectionWindowBytes, headerBytesMax, streamsPerConnectionMax, windowBytes, windowBytesTotal } from "../model/limits.ts";
+import {
+  connectionWindowBytes,
+  headerBytesMax,
+  streamsPerConnectionMax,
+  windowBytes,
+  windowBytesTotal,
+} from "../model/limits.ts";
 
 interface PrivateServer {
   commonServerOptions: { settings?: Record<string, unknown> };
@@ -17,10 +23,11 @@ interface PrivateServer {
 
 type StreamListener = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number) => void;
 
+export type Take = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => void;
+
 export interface SeamHandlers {
-  /** Calls to this path are taken over. */
-  readonly path: string;
-  take(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void;
+  /** Who takes over the calls to a path. */
+  readonly takers: ReadonlyMap<string, Take>;
   /** Shown the headers of every call, also of those that grpc-js serves: it hides some from its handlers. */
   seen(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void;
   /** A connection was closed; `address:port`. */
@@ -50,13 +57,14 @@ export function openSeam(server: Server, handlers: SeamHandlers): Windows {
     http2Server.removeAllListeners("stream");
     http2Server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number) => {
       handlers.seen(stream, headers);
-      if (headers[":path"] !== handlers.path) {
+      const take = handlers.takers.get(headers[":path"] ?? "");
+      if (take === undefined) {
         for (const listener of listeners) listener.call(http2Server, stream, headers, flags);
         return;
       }
       windows.opened();
       stream.once("close", () => windows.closed());
-      handlers.take(stream, headers);
+      take(stream, headers);
     });
     http2Server.on("session", (session) => {
       session.setLocalWindowSize(connectionWindowBytes);

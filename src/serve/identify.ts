@@ -1,6 +1,6 @@
-/** Ties a call of grpc-js to its connection and its caller. */
+/** Ties a call to its connection and its caller. */
 
-import type { Metadata } from "@grpc/grpc-js";
+import type { IncomingHttpHeaders } from "node:http2";
 import type { DialectProof } from "../wire/action.ts";
 import { provenGeneration } from "../wire/dialect.ts";
 import { type Authorizer, authenticate, type Caller, tokenHeader } from "./authorize.ts";
@@ -22,21 +22,32 @@ export interface CallSign {
   readonly proof: DialectProof;
 }
 
+export interface CallOrigin {
+  /** `address:port`. */
+  readonly peer: string;
+  /** The API key as it came, if one did. */
+  readonly token: string | undefined;
+}
+
+export function tokenOf(headers: IncomingHttpHeaders): string | undefined {
+  const token = headers[tokenHeader];
+  return typeof token === "string" ? token : undefined;
+}
+
 /** @throws Fault unauthenticated, denied, invalid */
 export function identify(
   { authorizer, dialects }: IdentifyParts,
-  call: { getPeer(): string; readonly metadata: Metadata },
+  { peer, token }: CallOrigin,
   sign: CallSign,
 ): Identity {
-  const connection = dialects.connection(call.getPeer());
+  const connection = dialects.connection(peer);
   dialects.note(connection, sign.call, sign.proof);
-  const [token] = call.metadata.get(tokenHeader);
-  const caller = authenticate(authorizer, typeof token === "string" ? token : undefined, missingKeyCode(connection));
+  const caller = authenticate(authorizer, token, missingKeyCode(connection));
   dialects.remember(connection, caller);
   return { connection, caller };
 }
 
 /** SDK 0.6 and 0.7 tell only PERMISSION_DENIED from other failures. */
-export function missingKeyCode(connection: Connection): "unauthenticated" | "denied" {
+function missingKeyCode(connection: Connection): "unauthenticated" | "denied" {
   return provenGeneration(connection.marks) === "0.6" ? "denied" : "unauthenticated";
 }

@@ -1,29 +1,26 @@
 /** Serves one DoPut: checks in the order of the protocol, then feeds the upload until the client closes its side. */
 
-import { Fault } from "../model/fault.ts";
 import type { Upload } from "../ingest/upload.ts";
 import type { Uploads } from "../ingest/uploads.ts";
+import { Fault } from "../model/fault.ts";
 import { parsePutCommand } from "../wire/action.ts";
 import { FlightDescriptor_DescriptorType } from "../wire/flight_pb.js";
 import { type FlightData, readFlightData } from "../wire/flight-data.ts";
-import { type Authorizer, authenticate, demand, tokenHeader } from "./authorize.ts";
-import type { Dialects } from "./dialects.ts";
-import { missingKeyCode } from "./identify.ts";
-import type { PutCall } from "./put-door.ts";
+import { demand } from "./authorize.ts";
+import type { TakenCall } from "./call-door.ts";
+import { type IdentifyParts, identify, tokenOf } from "./identify.ts";
 
-export interface PutTopicParts {
-  readonly authorizer: Authorizer;
-  readonly dialects: Dialects;
+export interface PutTopicParts extends IdentifyParts {
   readonly uploads: Uploads;
 }
 
 /** Ends when everything is durable. @throws Fault what the call's status is to say; whole batches are kept all the same */
-export async function putTopic({ authorizer, dialects, uploads }: PutTopicParts, call: PutCall): Promise<void> {
-  const connection = dialects.connection(call.peer);
-  dialects.note(connection, "other", undefined);
-  const token = call.headers[tokenHeader];
-  const caller = authenticate(authorizer, typeof token === "string" ? token : undefined, missingKeyCode(connection));
-  dialects.remember(connection, caller);
+export async function putTopic(parts: PutTopicParts, call: TakenCall): Promise<void> {
+  const { caller } = identify(
+    parts,
+    { peer: call.peer, token: tokenOf(call.headers) },
+    { call: "other", proof: undefined },
+  );
   demand(caller, "write", "DoPut");
 
   const first = await call.frames.next();
@@ -33,7 +30,7 @@ export async function putTopic({ authorizer, dialects, uploads }: PutTopicParts,
     const data = readFlightData(first.bytes);
     const command = readCommand(data);
     if (data.header.byteLength === 0) throw new Fault("invalid", "Missing schema.");
-    const upload = await uploads.begin({ topic: command.topic, uuid: command.uuid, schemaHeader: data.header });
+    const upload = await parts.uploads.begin({ topic: command.topic, uuid: command.uuid, schemaHeader: data.header });
     begun = { upload, topic: command.uuid };
   } finally {
     first.release();
@@ -45,11 +42,11 @@ export async function putTopic({ authorizer, dialects, uploads }: PutTopicParts,
     if (upload.stopped.aborted) throw upload.stopped.reason;
     await feed(upload, call);
   } finally {
-    await uploads.end(upload, topic);
+    await parts.uploads.end(upload, topic);
   }
 }
 
-async function feed(upload: Upload, call: PutCall): Promise<void> {
+async function feed(upload: Upload, call: TakenCall): Promise<void> {
   try {
     for (let frame = await call.frames.next(); frame !== undefined; frame = await call.frames.next()) {
       const { header, body } = readOrRelease(frame);
@@ -78,6 +75,7 @@ function readOrRelease(frame: { bytes: Uint8Array; release(): void }): FlightDat
 function readCommand(data: FlightData): ReturnType<typeof parsePutCommand> {
   const { descriptor } = data;
   if (descriptor === undefined) throw new Fault("invalid", "Request has no descriptor.");
-  if (descriptor.type === FlightDescriptor_DescriptorType.PATH) throw new Fault("invalid", "Unsupported descriptor: PATH, expected CMD.");
+  if (descriptor.type === FlightDescriptor_DescriptorType.PATH)
+    throw new Fault("invalid", "Unsupported descriptor: PATH, expected CMD.");
   return parsePutCommand(descriptor.cmd);
 }

@@ -1,19 +1,19 @@
 /** The listening server: one port, grpc-js for everything but DoPut, stopped gracefully. */
 
 import { Server, ServerCredentials } from "@grpc/grpc-js";
-import type { Budget } from "../flow/budget.ts";
+import { Budget } from "../flow/budget.ts";
 import type { BufferPool } from "../flow/buffer-pool.ts";
-import type { Log } from "../host/log.ts";
 import type { Uploads } from "../ingest/uploads.ts";
 import { Fault } from "../model/fault.ts";
-import { actionBytesMax, headerBytesMax, keepalive, stopGraceMs } from "../model/limits.ts";
-import { type FlightParts, flightHandlers, flightService } from "./flight.ts";
+import { actionBytesMax, headerBytesMax, keepalive, stopGraceMs, ticketBytesMax } from "../model/limits.ts";
+import { openDoor, peerOf, type TakenCall } from "./call-door.ts";
+import { type FlightParts, flightHandlers, flightService, getPath, putPath } from "./flight.ts";
+import { getTopic } from "./get-topic.ts";
 import type { Health } from "./health.ts";
 import { healthService } from "./health.ts";
-import { openSeam, raiseWindow } from "./http2-seam.ts";
-import { openPutDoor, type PutCall, peerOf, putPath } from "./put-door.ts";
+import { openSeam, raiseWindow, type Take } from "./http2-seam.ts";
 import { putTopic } from "./put-topic.ts";
-import { toStatus } from "./status.ts";
+import { logFailure } from "./status.ts";
 
 export interface Tls {
   readonly certificate: Buffer;
@@ -60,27 +60,46 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
 
   let stopping: Fault | undefined;
   const calls = new Set<Promise<void>>();
-  openSeam(server, {
-    path: putPath,
-    seen(stream, headers) {
-      // Only SDK 0.5 and later can switch compression on; it is announced on every call.
-      if (headers["grpc-encoding"] !== undefined && headers["grpc-encoding"] !== "identity") {
-        dialects.note(dialects.connection(peerOf(stream)), "other", undefined);
-      }
-    },
-    take(stream, headers) {
-      const call = openPutDoor(stream, headers, {
-        budget: parts.uploadBudget,
+  const takeOver =
+    (
+      call: string,
+      { budget, messageBytesMax }: { budget: () => Budget; messageBytesMax: number },
+      serve: (call: TakenCall) => Promise<void>,
+    ): Take =>
+    (stream, headers) => {
+      const ended = openDoor(stream, headers, {
+        budget: budget(),
         pool: parts.pool,
-        messageBytesMax: parts.messageBytesMax,
-        async serve(put) {
+        messageBytesMax,
+        async serve(taken) {
           if (stopping !== undefined) throw stopping;
-          await putTopic(parts, put);
+          await serve(taken);
         },
-        ended: (put, error) => logEnd(log, put, error),
+        failed: ({ peer }, error) => logFailure(log, { call, peer }, error),
       });
-      calls.add(call);
-      void call.finally(() => calls.delete(call));
+      calls.add(ended);
+      void ended.finally(() => calls.delete(ended));
+    };
+  openSeam(server, {
+    takers: new Map([
+      [
+        putPath,
+        takeOver("DoPut", { budget: () => parts.uploadBudget, messageBytesMax: parts.messageBytesMax }, (call) =>
+          putTopic(parts, call),
+        ),
+      ],
+      // A ticket needs next to nothing and must not wait behind uploads.
+      [
+        getPath,
+        takeOver("DoGet", { budget: () => new Budget(ticketBytesMax), messageBytesMax: ticketBytesMax }, (call) =>
+          getTopic(parts, call),
+        ),
+      ],
+    ]),
+    seen(stream, headers) {
+      // Only SDK 0.5 and later can switch compression on; grpc-js does not show the header to its handlers.
+      const encoding = headers["grpc-encoding"] ?? "identity";
+      if (encoding !== "identity") dialects.prove(dialects.connection(peerOf(stream)), "new");
     },
     closed: (peer) => dialects.closed(peer),
   });
@@ -88,13 +107,19 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   return {
     port,
     async stop() {
-      stopping = new Fault("unavailable", "The server is stopping; what has arrived is kept, continue the upload later.");
+      stopping = new Fault(
+        "unavailable",
+        "The server is stopping; what has arrived is kept, continue the upload later.",
+      );
       health.setReady(false);
       health.close();
       const shut = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
       const grace = AbortSignal.timeout(stopGraceMs);
       await Promise.race([
-        uploads.stopAll(stopping).then(() => Promise.all(calls)).then(() => shut),
+        uploads
+          .stopAll(stopping)
+          .then(() => Promise.all(calls))
+          .then(() => shut),
         new Promise<void>((resolve) => grace.addEventListener("abort", () => resolve(), { once: true })),
       ]);
       server.forceShutdown();
@@ -114,11 +139,4 @@ function bind(server: Server, { host, port, tls }: ServerParts): Promise<number>
       else reject(new Fault("unavailable", `Cannot listen on ${address}: ${error.message}`, error));
     });
   });
-}
-
-function logEnd(log: Log, { peer }: PutCall, error: unknown): void {
-  const status = toStatus(error);
-  const fields = { call: "DoPut", peer, status: status.code, details: status.details };
-  if (error instanceof Fault && error.code !== "internal") log.info("call_refused", fields);
-  else log.error("call_failed", { ...fields, cause: error });
 }

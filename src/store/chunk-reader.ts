@@ -5,6 +5,7 @@ import { crc32 } from "../host/checksum.ts";
 import type { Disk, ReadableFile } from "../host/disk.ts";
 import type { BatchEntry } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
+import { readAheadBytes } from "../model/limits.ts";
 
 export interface StoredMessage {
   /** The bare flatbuffer Message, perhaps with padding behind it. */
@@ -14,6 +15,8 @@ export interface StoredMessage {
 
 export class ChunkReader implements AsyncDisposable {
   readonly #file: ReadableFile;
+  /** Bytes of the file from `at` on: small batches are read many at a time. */
+  #ahead: { readonly at: number; readonly bytes: Uint8Array } | undefined;
 
   private constructor(file: ReadableFile) {
     this.#file = file;
@@ -24,16 +27,36 @@ export class ChunkReader implements AsyncDisposable {
     return new ChunkReader(await disk.openReadable(path));
   }
 
-  /** The header alone: what is needed to lay out a message before its body is read into place. */
+  /** The header alone: what is needed to announce a message before its body is read. */
   async readMetadata(entry: BatchEntry): Promise<{ header: Uint8Array; bytes: Uint8Array }> {
     const bytes = Buffer.allocUnsafe(entry.metadataBytes);
-    await this.#file.read(bytes, entry.offset);
+    await this.#read(bytes, entry.offset);
     return { header: splitFrame(bytes), bytes };
   }
 
-  /** Reads the first bytes of the body into `target`. */
-  readBody(entry: BatchEntry, target: Uint8Array): Promise<void> {
-    return this.#file.read(target, entry.offset + entry.metadataBytes);
+  /** Reads a part of the body, from its byte `at` on, into `target`. */
+  readBody(entry: BatchEntry, at: number, target: Uint8Array): Promise<void> {
+    return this.#read(target, entry.offset + entry.metadataBytes + at);
+  }
+
+  async #read(target: Uint8Array, position: number): Promise<void> {
+    if (this.#fromAhead(target, position)) return;
+    if (target.byteLength > readAheadBytes / 2) return await this.#file.read(target, position);
+    const size = Math.min(readAheadBytes, (await this.#file.size()) - position);
+    if (size < target.byteLength) return await this.#file.read(target, position);
+    const bytes = Buffer.allocUnsafeSlow(size);
+    await this.#file.read(bytes, position);
+    this.#ahead = { at: position, bytes };
+    this.#fromAhead(target, position);
+  }
+
+  #fromAhead(target: Uint8Array, position: number): boolean {
+    const ahead = this.#ahead;
+    if (ahead === undefined) return false;
+    const start = position - ahead.at;
+    if (start < 0 || start + target.byteLength > ahead.bytes.byteLength) return false;
+    target.set(ahead.bytes.subarray(start, start + target.byteLength));
+    return true;
   }
 
   /** Reads a whole message and checks it. @throws Fault corrupt when its checksum differs */
@@ -46,7 +69,10 @@ export class ChunkReader implements AsyncDisposable {
   }
 
   wrongChecksum(entry: BatchEntry, found: number): Fault {
-    return new Fault("corrupt", `Cannot read ${this.#file.path} at ${entry.offset}: the checksum of ${entry.metadataBytes + entry.bodyBytes} bytes is ${found}, expected ${entry.crc32}`);
+    return new Fault(
+      "corrupt",
+      `Cannot read ${this.#file.path} at ${entry.offset}: the checksum of ${entry.metadataBytes + entry.bodyBytes} bytes is ${found}, expected ${entry.crc32}`,
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

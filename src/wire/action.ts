@@ -37,7 +37,12 @@ export type ActionRequest =
       readonly userMetadata: JsonText;
     }
   | { readonly kind: "topic_delete"; readonly locator: TopicLocator }
-  | { readonly kind: "notification_create"; readonly target: NotificationTarget; readonly type: string; readonly message: string }
+  | {
+      readonly kind: "notification_create";
+      readonly target: NotificationTarget;
+      readonly type: string;
+      readonly message: string;
+    }
   | { readonly kind: "notification_list"; readonly target: NotificationTarget }
   | { readonly kind: "notification_purge"; readonly target: NotificationTarget }
   | { readonly kind: "query"; readonly query: CatalogQuery }
@@ -85,19 +90,26 @@ function notificationKinds(resource: "sequence" | "topic"): Record<string, Actio
       read(body, name) {
         const fields = parseWith(created, body, `the body of ${name}`);
         // A text beyond the limit is cut, not refused: it reports an error that somebody has to see.
-        const message = fields.msg.length > notificationBytesMax ? `${fields.msg.slice(0, notificationBytesMax)}…` : fields.msg;
+        const message =
+          fields.msg.length > notificationBytesMax ? `${fields.msg.slice(0, notificationBytesMax)}…` : fields.msg;
         return { kind: "notification_create", target: target(fields.locator), type: fields.notification_type, message };
       },
     },
     [`${resource}_notification_list`]: {
       permission: "read",
       description: `List the notifications of a ${resource}: {locator}`,
-      read: (body, name) => ({ kind: "notification_list", target: target(parseWith(locator, body, `the body of ${name}`).locator) }),
+      read: (body, name) => ({
+        kind: "notification_list",
+        target: target(parseWith(locator, body, `the body of ${name}`).locator),
+      }),
     },
     [`${resource}_notification_purge`]: {
       permission: "delete",
       description: `Remove the notifications of a ${resource}: {locator}`,
-      read: (body, name) => ({ kind: "notification_purge", target: target(parseWith(locator, body, `the body of ${name}`).locator) }),
+      read: (body, name) => ({
+        kind: "notification_purge",
+        target: target(parseWith(locator, body, `the body of ${name}`).locator),
+      }),
     },
   };
 }
@@ -124,7 +136,12 @@ function notYet(description: string): ActionKind {
 }
 
 const actionKinds: Readonly<Record<string, ActionKind>> = {
-  version: { permission: undefined, description: "Version of the protocol: {}", bodiless: true, read: () => ({ kind: "version" }) },
+  version: {
+    permission: undefined,
+    description: "Version of the protocol: {}",
+    bodiless: true,
+    read: () => ({ kind: "version" }),
+  },
   info: {
     permission: undefined,
     description: "Version, limits and capabilities: {}",
@@ -137,23 +154,36 @@ const actionKinds: Readonly<Record<string, ActionKind>> = {
     description: "Create a sequence: {locator, user_metadata}",
     read(body, name) {
       const fields = parseWith(locator.extend(userMetadata), body, `the body of ${name}`);
-      return { kind: "sequence_create", name: parseSequenceName(fields.locator), userMetadata: metadataText(fields.user_metadata) };
+      return {
+        kind: "sequence_create",
+        name: parseSequenceName(fields.locator),
+        userMetadata: metadataText(fields.user_metadata),
+      };
     },
   },
   sequence_delete: {
     permission: "delete",
     description: "Delete a sequence with all its sessions: {locator}",
-    read: (body, name) => ({ kind: "sequence_delete", name: parseSequenceName(parseWith(locator, body, `the body of ${name}`).locator) }),
+    read: (body, name) => ({
+      kind: "sequence_delete",
+      name: parseSequenceName(parseWith(locator, body, `the body of ${name}`).locator),
+    }),
   },
   session_create: {
     permission: "write",
     description: "Open a session of a sequence: {locator}",
-    read: (body, name) => ({ kind: "session_create", sequence: parseSequenceName(parseWith(locator, body, `the body of ${name}`).locator) }),
+    read: (body, name) => ({
+      kind: "session_create",
+      sequence: parseSequenceName(parseWith(locator, body, `the body of ${name}`).locator),
+    }),
   },
   session_finalize: {
     permission: "write",
     description: "Make a session immutable: {session_uuid}",
-    read: (body, name) => ({ kind: "session_finalize", session: parseUuid(parseWith(sessionUuid, body, `the body of ${name}`).session_uuid) }),
+    read: (body, name) => ({
+      kind: "session_finalize",
+      session: parseUuid(parseWith(sessionUuid, body, `the body of ${name}`).session_uuid),
+    }),
   },
   session_delete: {
     permission: "delete",
@@ -188,7 +218,10 @@ const actionKinds: Readonly<Record<string, ActionKind>> = {
   topic_delete: {
     permission: "delete",
     description: "Delete a topic of an open session: {locator}",
-    read: (body, name) => ({ kind: "topic_delete", locator: parseTopicLocator(parseWith(locator, body, `the body of ${name}`).locator) }),
+    read: (body, name) => ({
+      kind: "topic_delete",
+      locator: parseTopicLocator(parseWith(locator, body, `the body of ${name}`).locator),
+    }),
   },
   ...notificationKinds("sequence"),
   ...notificationKinds("topic"),
@@ -198,7 +231,9 @@ const actionKinds: Readonly<Record<string, ActionKind>> = {
     read: (body) => ({ kind: "query", query: parseQuery(body) }),
     proof: queryProof,
   },
-  topic_filter_clusterize: notYet("Time clusters of the rows that match: {locator, clustering_dt_ns, ontology, timestamp_range}"),
+  topic_filter_clusterize: notYet(
+    "Time clusters of the rows that match: {locator, clustering_dt_ns, ontology, timestamp_range}",
+  ),
   topic_filter_intersect: notYet("Common time windows of the clusters of several topics: {topics, intersect_dt_ns}"),
   api_key_create: {
     permission: "manage",
@@ -244,7 +279,10 @@ export function listActions(): { name: string; description: string }[] {
 
 function readBody(name: string, body: Uint8Array, kind: ActionKind): JsonObject {
   if (body.byteLength > actionBytesMax) {
-    throw new Fault("overloaded", `The body of ${name} has ${body.byteLength} bytes, at most ${actionBytesMax} are allowed.`);
+    throw new Fault(
+      "overloaded",
+      `The body of ${name} has ${body.byteLength} bytes, at most ${actionBytesMax} are allowed.`,
+    );
   }
   if (body.byteLength === 0 && kind.bodiless === true) return {};
   const value = parseJson(readText(body, `the body of ${name}`), `the body of ${name}`);
@@ -290,7 +328,8 @@ export function parseResourceCommand(bytes: Uint8Array): ResourceCommand {
 
 /** Command of DoPut. @throws Fault invalid */
 export function parsePutCommand(bytes: Uint8Array): { topic: TopicLocator; uuid: Uuid } {
-  if (bytes.byteLength > actionBytesMax) throw new Fault("overloaded", `The command has ${bytes.byteLength} bytes, at most ${actionBytesMax} are allowed.`);
+  if (bytes.byteLength > actionBytesMax)
+    throw new Fault("overloaded", `The command has ${bytes.byteLength} bytes, at most ${actionBytesMax} are allowed.`);
   const fields = parseWith(putCommand, parseJson(readText(bytes, "the command"), "the command"), "the command");
   return { topic: parseTopicLocator(fields.resource_locator), uuid: parseUuid(fields.topic_uuid) };
 }

@@ -2,7 +2,16 @@
 
 import { jsonInteger, parseJson, writeJson } from "../model/json.ts";
 import type { SequenceName, SessionLocator, TopicLocator } from "../model/locator.ts";
-import { type Extent, isCompleted, isFinalized, type JsonText, type Sequence, type Session, type Topic, type Uuid } from "../model/resource.ts";
+import {
+  type Extent,
+  isCompleted,
+  isFinalized,
+  type JsonText,
+  type Sequence,
+  type Session,
+  type Topic,
+  type Uuid,
+} from "../model/resource.ts";
 import type { TimeNs, TimeRange } from "../model/time.ts";
 import type { Generation } from "./dialect.ts";
 import { readsSessionLocator } from "./dialect.ts";
@@ -25,7 +34,10 @@ export function versionAnswer(): object {
   return { version: `${major}.${minor}.${patch}`, semver: { major, minor, patch, pre: "" } };
 }
 
-export function infoAnswer(limits: { decodeBytes: number; encodeBytes: number; targetBytes: number }, edgeVersion: string): object {
+export function infoAnswer(
+  limits: { decodeBytes: number; encodeBytes: number; targetBytes: number },
+  edgeVersion: string,
+): object {
   return {
     ...versionAnswer(),
     config: {
@@ -53,7 +65,10 @@ export interface NotificationView {
   readonly createdAtNs: TimeNs;
 }
 
-export function notificationsAnswer(name: SequenceName | TopicLocator, notifications: readonly NotificationView[]): object {
+export function notificationsAnswer(
+  name: SequenceName | TopicLocator,
+  notifications: readonly NotificationView[],
+): object {
   return {
     notifications: notifications.map(({ type, message, createdAtNs }) => ({
       name,

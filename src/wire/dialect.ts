@@ -29,12 +29,18 @@ export interface DialectHints {
   readonly legacySdk: "0.4" | "0.5";
 }
 
-export function noteCall(marks: ConnectionMarks, call: "list" | "version" | "info" | "other", proof: DialectProof): ConnectionMarks {
-  return {
-    firstCall: marks.firstCall ?? call,
-    // A proof of 0.4 says more than "old"; "new" (no 0.4) together with "old" is 0.5.
-    proof: proof === undefined ? marks.proof : proof === "old" && marks.proof !== undefined ? marks.proof : proof,
-  };
+export function noteCall(
+  marks: ConnectionMarks,
+  call: "list" | "version" | "info" | "other",
+  proof: DialectProof,
+): ConnectionMarks {
+  return { ...noteProof(marks, proof), firstCall: marks.firstCall ?? call };
+}
+
+/** A proof of 0.4 says more than "old"; "new" (no 0.4) together with "old" is 0.5. */
+export function noteProof(marks: ConnectionMarks, proof: DialectProof): ConnectionMarks {
+  if (proof === undefined || (proof === "old" && marks.proof !== undefined)) return marks;
+  return { ...marks, proof };
 }
 
 /** What the connection alone shows; undefined for a client that has reconnected and for 0.4 against 0.5. */

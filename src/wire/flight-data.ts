@@ -17,6 +17,8 @@ export interface FlightData {
   readonly body: Uint8Array;
 }
 
+/** Flag and length in front of each gRPC message. */
+const grpcPrefixBytes = 5;
 const nothing = new Uint8Array(0);
 const wireType = { varint: 0, fixed64: 1, bytes: 2, fixed32: 5 } as const;
 
@@ -54,7 +56,11 @@ export function readMessage<Schema extends Parameters<typeof fromBinary>[0]>(
   try {
     return fromBinary(schema, bytes);
   } catch (error) {
-    throw new Fault("invalid", `Cannot read ${what}: ${error instanceof Error ? error.message : "malformed protobuf"}`, error);
+    throw new Fault(
+      "invalid",
+      `Cannot read ${what}: ${error instanceof Error ? error.message : "malformed protobuf"}`,
+      error,
+    );
   }
 }
 
@@ -69,7 +75,8 @@ function readVarint(cursor: Cursor, what: string): number {
   let factor = 1;
   for (let index = 0; index < 8; index += 1) {
     const byte = cursor.bytes[cursor.at];
-    if (byte === undefined) throw new Fault("invalid", `Cannot read FlightData: it ends inside ${what} at byte ${cursor.at}`);
+    if (byte === undefined)
+      throw new Fault("invalid", `Cannot read FlightData: it ends inside ${what} at byte ${cursor.at}`);
     cursor.at += 1;
     value += (byte & 127) * factor;
     if (byte < 128) {
@@ -110,23 +117,21 @@ function skip(cursor: Cursor, field: number, type: number): void {
   cursor.at += length;
 }
 
-/**
- * Lays out one FlightData of header and body; `body` is the place for `bodyBytes` bytes inside `message`, to be filled by
- * the caller, so that a batch goes from disk into its message without another copy.
- */
-export function layOutFlightData(header: Uint8Array, bodyBytes: number): { message: Buffer; body: Uint8Array } {
-  const prefixBytes = 1 + varintBytes(header.byteLength) + header.byteLength + 2 + varintBytes(bodyBytes);
-  const message = Buffer.allocUnsafe(prefixBytes + bodyBytes);
-  let at = 0;
-  message[at] = 0x12;
-  at = writeVarint(message, at + 1, header.byteLength);
-  message.set(header, at);
+/** The bytes of a gRPC message with one FlightData, up to its body: prefix, header, and the body's tag and length. */
+export function flightDataHead(header: Uint8Array, bodyBytes: number): Uint8Array {
+  const dataBytes = 1 + varintBytes(header.byteLength) + header.byteLength + 2 + varintBytes(bodyBytes);
+  const head = new Uint8Array(grpcPrefixBytes + dataBytes);
+  new DataView(head.buffer).setUint32(1, dataBytes + bodyBytes);
+  let at = grpcPrefixBytes;
+  head[at] = 0x12;
+  at = writeVarint(head, at + 1, header.byteLength);
+  head.set(header, at);
   at += header.byteLength;
   // Field 1000, length-delimited: 8002 as a varint.
-  message[at] = 0xc2;
-  message[at + 1] = 0x3e;
-  at = writeVarint(message, at + 2, bodyBytes);
-  return { message, body: message.subarray(at) };
+  head[at] = 0xc2;
+  head[at + 1] = 0x3e;
+  writeVarint(head, at + 2, bodyBytes);
+  return head;
 }
 
 function varintBytes(value: number): number {

@@ -43,7 +43,10 @@ export function globPattern(text: string, path: string): Pattern {
     else if (character === "[") {
       const end = characters.indexOf("]", at + 2);
       if (end < 0) {
-        throw new Fault("invalid", `Bad request: ${path}: the set that starts at character ${at} of ${JSON.stringify(text.slice(0, 100))} has no end.`);
+        throw new Fault(
+          "invalid",
+          `Bad request: ${path}: the set that starts at character ${at} of ${JSON.stringify(text.slice(0, 100))} has no end.`,
+        );
       }
       elements.push(readSet(characters.slice(at + 1, end)));
       at = end;

@@ -2,7 +2,14 @@
 
 import { Fault } from "../model/fault.ts";
 import { integerOf, isJsonNumber, isJsonObject, type JsonObject, type JsonValue } from "../model/json.ts";
-import type { CatalogQuery, Condition, MetadataCondition, Scalar, SequenceFilter, TopicFilter } from "../model/predicate.ts";
+import type {
+  CatalogQuery,
+  Condition,
+  MetadataCondition,
+  Scalar,
+  SequenceFilter,
+  TopicFilter,
+} from "../model/predicate.ts";
 import { globPattern, likePattern } from "./pattern.ts";
 
 type FieldKind = "text" | "time" | "any";
@@ -12,7 +19,10 @@ export function parseQuery(body: JsonObject): CatalogQuery {
   const ontology = filterObject(body, "ontology") ?? {};
   const conditions = Object.keys(ontology).filter((key) => key !== "include_timestamp_range");
   if (conditions.length > 0) {
-    throw new Fault("unsupported", `Conditions on the contents of topics are not implemented yet: ontology.${conditions[0]}`);
+    throw new Fault(
+      "unsupported",
+      `Conditions on the contents of topics are not implemented yet: ontology.${conditions[0]}`,
+    );
   }
   const range = ontology["include_timestamp_range"] ?? null;
   if (range !== null && typeof range !== "boolean") {
@@ -128,7 +138,10 @@ function parseCondition(value: JsonValue, kind: FieldKind, at: string, style: Ma
   if (isKeyOf(pairOperators, operator)) return parsePair(pairOperators[operator], operand, kind, `${at}.${operator}`);
   if (operator === "$in") {
     if (!Array.isArray(operand)) throw malformed(`${at}.$in`, "expected an array", operand);
-    return { kind: "in", operands: operand.map((item: JsonValue, index) => parseScalar(item, kind, `${at}.$in.${index}`)) };
+    return {
+      kind: "in",
+      operands: operand.map((item: JsonValue, index) => parseScalar(item, kind, `${at}.$in.${index}`)),
+    };
   }
   if (operator === "$match") {
     if (kind === "time") throw unsupportedOperation(at, operator);
@@ -141,12 +154,16 @@ function parseCondition(value: JsonValue, kind: FieldKind, at: string, style: Ma
 function parsePair(kind: "between" | "outside", operand: JsonValue, field: FieldKind, at: string): Condition {
   const pair = Array.isArray(operand) ? (operand as readonly JsonValue[]) : [];
   const [first, second] = pair;
-  if (pair.length !== 2 || first === undefined || second === undefined) throw malformed(at, "expected an array of two", operand);
+  if (pair.length !== 2 || first === undefined || second === undefined)
+    throw malformed(at, "expected an array of two", operand);
   const least = parseScalar(first, field, `${at}.0`);
   const most = parseScalar(second, field, `${at}.1`);
   if (isNumeric(least) !== isNumeric(most)) throw malformed(at, "expected two values of one kind", operand);
   if (least > most) {
-    throw new Fault("invalid", `Bad request: operation error :: field \`${at}\` has empty range: ${least} is above ${most}.`);
+    throw new Fault(
+      "invalid",
+      `Bad request: operation error :: field \`${at}\` has empty range: ${least} is above ${most}.`,
+    );
   }
   return { kind, least, most };
 }
@@ -174,7 +191,10 @@ function unsupportedOperation(at: string, operator: string): Fault {
 }
 
 function wrongType(at: string, expected: string, found: JsonValue): Fault {
-  return new Fault("invalid", `Bad request: operation error :: field \`${at}\` has wrong type: expected ${expected}, found ${kindOf(found)}.`);
+  return new Fault(
+    "invalid",
+    `Bad request: operation error :: field \`${at}\` has wrong type: expected ${expected}, found ${kindOf(found)}.`,
+  );
 }
 
 function malformed(at: string, expected: string, found: JsonValue): Fault {

@@ -7,14 +7,19 @@ import { serializationFormats, type Uuid } from "../model/resource.ts";
 import { timeNsMax, timeNsMin } from "../model/time.ts";
 
 /** An integer within int64, exactly, as bigint. */
-export const int64 = z.custom<JsonValue>((value) => isJsonNumber(value), "expected an integer").transform((value, context) => {
-  const integer = isJsonNumber(value) ? integerOf(value) : undefined;
-  if (integer === undefined || integer < timeNsMin || integer > timeNsMax) {
-    context.addIssue({ code: "custom", message: `expected an int64, found ${isJsonNumber(value) ? value.rawJSON.slice(0, 40) : typeof value}` });
-    return z.NEVER;
-  }
-  return integer;
-});
+export const int64 = z
+  .custom<JsonValue>((value) => isJsonNumber(value), "expected an integer")
+  .transform((value, context) => {
+    const integer = isJsonNumber(value) ? integerOf(value) : undefined;
+    if (integer === undefined || integer < timeNsMin || integer > timeNsMax) {
+      context.addIssue({
+        code: "custom",
+        message: `expected an int64, found ${isJsonNumber(value) ? value.rawJSON.slice(0, 40) : typeof value}`,
+      });
+      return z.NEVER;
+    }
+    return integer;
+  });
 
 /** Any JSON value, null included, but present. */
 export const anyJson = z.custom<JsonValue>((value) => value !== undefined, "is missing");

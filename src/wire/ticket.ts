@@ -16,7 +16,8 @@ const ticketShape = z.object({ topic: z.string(), start_ns: int64.optional(), en
 
 export function writeTicket(ticket: Ticket): Uint8Array {
   const { topic, window } = ticket;
-  const bounds = window === everything ? {} : { start_ns: jsonInteger(window.startNs), end_ns: jsonInteger(window.endNs) };
+  const bounds =
+    window === everything ? {} : { start_ns: jsonInteger(window.startNs), end_ns: jsonInteger(window.endNs) };
   return new TextEncoder().encode(writeJson({ topic, ...bounds }));
 }
 

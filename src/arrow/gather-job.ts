@@ -1,0 +1,119 @@
+/** One column to gather, and how the buffers of its sources are found. */
+
+import { assert } from "../model/assert.ts";
+import { Fault } from "../model/fault.ts";
+import { type Batch, hasValidity } from "./batch.ts";
+import type { Field } from "./schema.ts";
+import type { ArrowType } from "./type.ts";
+
+/** Rows `start` to `start + length` of source number `source`. */
+export interface RowRun {
+  readonly source: number;
+  readonly start: number;
+  readonly length: number;
+}
+
+/** A column of a source: its first node, buffer and view count. */
+export interface Cursor {
+  readonly batch: Batch;
+  readonly node: number;
+  readonly buffer: number;
+  readonly variadic: number;
+}
+
+/** What becomes of a column: its nodes and buffers in the order of the schema. */
+export interface Output {
+  readonly nodes: { length: number; nulls: number }[];
+  readonly buffers: Uint8Array[];
+  readonly variadicCounts: number[];
+}
+
+/** One column to gather. */
+export interface Job {
+  readonly field: Field;
+  readonly path: string;
+  readonly sources: readonly Cursor[];
+  readonly runs: readonly RowRun[];
+  readonly rows: number;
+  readonly output: Output;
+  /** Gathers a column below this one. */
+  readonly descend: (job: Job) => void;
+}
+
+export function countRows(runs: readonly RowRun[]): number {
+  let rows = 0;
+  for (const run of runs) rows += run.length;
+  return rows;
+}
+
+/** The type whose layout a column has: that of the indices when it is dictionary-encoded. */
+export function storedType(field: Field): ArrowType {
+  return field.dictionary?.indexType ?? field.type;
+}
+
+/** Cursors of each child of a column whose own buffers are behind the sources. */
+export function childSources(job: Job, index: number): Cursor[] {
+  let { sources } = job;
+  for (const child of job.field.children.slice(0, index)) sources = sources.map((source) => behindField(child, source));
+  return [...sources];
+}
+
+export function cursorOf(sources: readonly Cursor[], run: RowRun): Cursor {
+  const cursor = sources[run.source];
+  assert(cursor !== undefined, "a run names a source");
+  return cursor;
+}
+
+export function bufferAt(sources: readonly Cursor[], run: RowRun, index: number): Uint8Array {
+  return bufferOf(cursorOf(sources, run), index);
+}
+
+/** The buffer `index` places behind the cursor. */
+export function bufferOf({ batch, buffer }: Cursor, index: number): Uint8Array {
+  const offset = batch.bufferOffsets[buffer + index] ?? 0;
+  return batch.body.subarray(offset, offset + (batch.bufferLengths[buffer + index] ?? 0));
+}
+
+export function skipBuffers(cursor: Cursor, count: number): Cursor {
+  return { ...cursor, buffer: cursor.buffer + count };
+}
+
+export function behindValidity(cursor: Cursor, type: ArrowType): Cursor {
+  return { ...cursor, node: cursor.node + 1, buffer: cursor.buffer + (hasValidity(type) ? 1 : 0) };
+}
+
+/** The cursor behind a column and all below it. */
+export function behindField(field: Field, from: Cursor): Cursor {
+  const type = storedType(field);
+  let cursor = behindValidity(from, type);
+  if (type.kind === "utf8View" || type.kind === "binaryView") {
+    const count = cursor.batch.variadicCounts[cursor.variadic] ?? 0;
+    cursor = { ...cursor, buffer: cursor.buffer + 1 + count, variadic: cursor.variadic + 1 };
+  } else cursor = skipBuffers(cursor, ownBuffers(type));
+  if (field.dictionary !== undefined) return cursor;
+  for (const child of field.children) cursor = behindField(child, cursor);
+  return cursor;
+}
+
+/** Buffers of a type beside the validity bitmap. */
+function ownBuffers(type: ArrowType): number {
+  switch (type.kind) {
+    case "null":
+    case "struct":
+    case "fixedList":
+    case "runEnd":
+      return 0;
+    case "utf8":
+    case "binary":
+    case "listView":
+      return 2;
+    case "union":
+      return type.mode === "dense" ? 2 : 1;
+    default:
+      return 1;
+  }
+}
+
+export function pointsOutside(path: string, problem: string): Fault {
+  return new Fault("corrupt", `Column ${JSON.stringify(path.slice(0, 200))} cannot be cut: ${problem}.`);
+}
