@@ -90,6 +90,8 @@ export class Budget {
   #lend(held: Held, wanted: (() => void) | undefined): Held {
     if (wanted === undefined) return held;
     this.#lent.set(held, wanted);
+    // Whoever waited longer than this one has been served; those behind it still wait.
+    if (this.#waiters.length > 0) wanted();
     return {
       bytes: held.bytes,
       [Symbol.dispose]: () => {

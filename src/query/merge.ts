@@ -230,8 +230,9 @@ function* outputsOf(
   const rows = pieces.reduce((sum, { times }) => sum + times.length, 0);
   const rowBytes = sources.reduce((sum, { body }) => sum + body.byteLength, 0) / rows;
   const begin = (chunk: Chunk): Pending => {
-    const held = sendBudget.tryTake(mergedBatchBytes.most);
-    const bytes = held === undefined ? mergedBatchBytes.least : mergedBatchBytes.most;
+    // A part of what is free, so that something is left for streams that begin later; a reload costs the more, the less it is.
+    const bytes = Math.max(mergedBatchBytes.least, Math.min(mergedBatchBytes.most, Math.floor(sendBudget.freeBytes / 4)));
+    const held = sendBudget.tryTake(bytes);
     return {
       chunk,
       held,
