@@ -231,7 +231,10 @@ function* outputsOf(
   const rowBytes = sources.reduce((sum, { body }) => sum + body.byteLength, 0) / rows;
   const begin = (chunk: Chunk): Pending => {
     // A part of what is free, so that something is left for streams that begin later; a reload costs the more, the less it is.
-    const bytes = Math.max(mergedBatchBytes.least, Math.min(mergedBatchBytes.most, Math.floor(sendBudget.freeBytes / 4)));
+    const bytes = Math.max(
+      mergedBatchBytes.least,
+      Math.min(mergedBatchBytes.most, Math.floor(sendBudget.freeBytes / 4)),
+    );
     const held = sendBudget.tryTake(bytes);
     return {
       chunk,

@@ -1,0 +1,169 @@
+// The demo: a simulated robot records a drive on an appliance of its own, as a real producer would, and reads it back.
+
+import { rm, stat } from "node:fs/promises";
+import path from "node:path";
+import { readBatch } from "../src/arrow/batch.ts";
+import { readMessage } from "../src/arrow/message.ts";
+import { readSchema } from "../src/arrow/schema.ts";
+import { timesOf } from "../src/arrow/timestamps.ts";
+import { type RunningServer, startServer } from "../test/server.ts";
+import { FlightClient } from "./load/flight-client.ts";
+import { baseTopics, type Drive, labelTopics, type TopicLoad, windowOf } from "./load/robot.ts";
+
+const dataDir = path.resolve(import.meta.dirname, "../data/demo");
+const sequence = "drive-milan";
+const drive: Drive = { startNs: 1_764_000_000_000_000_000n, seconds: 120, seed: 7 };
+const startedMs = performance.now();
+
+await rm(dataDir, { recursive: true, force: true });
+let server = await start("the appliance starts on an empty directory");
+try {
+  await record();
+  await server.stop();
+  server = await start("restarted; everything that was acknowledged is there");
+  await label();
+  await look();
+  await server.stop();
+} catch (error) {
+  await server.kill();
+  console.error(`The appliance's log ends:\n${server.stderr().slice(-2000)}`);
+  throw error;
+}
+say(
+  `done in ${((performance.now() - startedMs) / 1000).toFixed(1)} s; the recording stays in ${path.relative(".", dataDir)}`,
+);
+
+async function start(why: string): Promise<RunningServer> {
+  const begunMs = performance.now();
+  const running = await startServer({ dataDir });
+  say(`${why}: port ${running.port}, ready after ${Math.round(performance.now() - begunMs)} ms`);
+  return running;
+}
+
+/** Base data in one session while another one is tried and given up. */
+async function record(): Promise<void> {
+  using robot = new FlightClient(server.port);
+  await robot.action("info", {});
+  await robot.action("sequence_create", {
+    locator: sequence,
+    user_metadata: { robot: "milo", city: "Milan", run: 12 },
+  });
+  const base = await createSession(robot);
+  const failed = await createSession(robot);
+
+  const begunMs = performance.now();
+  // One connection per session, all topics at once: two sessions of one sequence go on side by side.
+  using other = new FlightClient(server.port);
+  await other.action("info", {});
+  const [bytes] = await Promise.all([
+    upload(robot, base, baseTopics(drive)),
+    upload(
+      other,
+      failed,
+      baseTopics({ ...drive, seconds: 5 }).map((topic) => ({ ...topic, path: `try/${topic.path}` })),
+    ),
+  ]);
+  await robot.action("session_finalize", { session_uuid: base });
+  const seconds = (performance.now() - begunMs) / 1000;
+  say(
+    `recorded gps, imu and camera: ${megabytes(bytes)} in ${seconds.toFixed(2)} s, ${(bytes / 1e6 / seconds).toFixed(0)} MB/s, durable`,
+  );
+  await other.action("session_delete", { session_uuid: failed });
+  say("aborted a second session: its topics are gone");
+}
+
+/** A later layer of the same sequence. */
+async function label(): Promise<void> {
+  using robot = new FlightClient(server.port);
+  await robot.action("info", {});
+  const session = await createSession(robot);
+  await upload(robot, session, labelTopics(drive));
+  await robot.action("session_finalize", { session_uuid: session });
+  say("labelled the drive in a session of its own");
+}
+
+async function look(): Promise<void> {
+  using reader = new FlightClient(server.port);
+  await reader.action("info", {});
+  const { endpoint } = await reader.info({ resource_locator: sequence });
+  say(`the sequence has ${endpoint.length} topics:`);
+  for (const { appMetadata } of endpoint) {
+    const topic = JSON.parse(Buffer.from(appMetadata).toString()) as Record<string, unknown>;
+    say(`  ${JSON.stringify(topic)}`);
+  }
+
+  const query = { sequence: { user_metadata: { city: { $eq: "Milan" } } }, topic: { ontology_tag: { $eq: "imu" } } };
+  const begunMs = performance.now();
+  const found = (await reader.action("query", query)) as { items: { sequence: string; topics: unknown[] }[] };
+  const [item] = found.items;
+  if (found.items.length !== 1 || item?.topics.length !== 1)
+    throw new Error(`The query found ${JSON.stringify(found)}`);
+  say(
+    `query for imu topics recorded in Milan: ${JSON.stringify(found.items)}, ${(performance.now() - begunMs).toFixed(1)} ms`,
+  );
+
+  const window = windowOf(drive, 30, 40);
+  const rows = await readWindow(reader, `${sequence}/sensors/imu`, window);
+  say(`imu from second 30 to 40: ${rows} rows, expected 2000`);
+  if (rows !== 2000) throw new Error("The window did not hold the rows that were written");
+  const files = await stat(path.join(dataDir, "sessions"));
+  if (!files.isDirectory()) throw new Error(`${dataDir} has no sessions`);
+}
+
+async function createSession(client: FlightClient): Promise<string> {
+  const { uuid } = (await client.action("session_create", { locator: sequence })) as { uuid: string };
+  return uuid;
+}
+
+/** Creates the topics and uploads them at once; the bytes of their bodies. */
+async function upload(client: FlightClient, session: string, topics: readonly TopicLoad[]): Promise<number> {
+  const uploads = topics.map(async ({ path: name, ontologyTag, userMetadata, messages }) => {
+    const locator = `${sequence}/${name}`;
+    const created = await client.action("topic_create", {
+      session_uuid: session,
+      locator,
+      ontology_tag: ontologyTag,
+      serialization_format: "default",
+      user_metadata: userMetadata,
+    });
+    await client.put({ locator, uuid: (created as { uuid: string }).uuid }, messages);
+    return messages.reduce((sum, { body }) => sum + body.byteLength, 0);
+  });
+  return (await Promise.all(uploads)).reduce((sum, bytes) => sum + bytes, 0);
+}
+
+/** Reads a window of a topic and checks that its rows lie inside it, in order; how many there are. */
+async function readWindow(
+  client: FlightClient,
+  locator: string,
+  { startNs, endNs }: { startNs: bigint; endNs: bigint },
+): Promise<number> {
+  // JSON numbers of JavaScript end at 2^53; the command is put together as text.
+  const command = `{"resource_locator":${JSON.stringify(locator)},"timestamp_ns_start":${startNs},"timestamp_ns_end":${endNs}}`;
+  const info = await client.info(command);
+  const [ticket] = info.endpoint.flatMap((endpoint) => endpoint.ticket?.ticket ?? []);
+  if (ticket === undefined) throw new Error(`${locator} has no endpoint`);
+  const messages = client.get(ticket);
+  const { value: first } = await messages.next();
+  if (first === undefined) throw new Error(`${locator} has no schema`);
+  const schema = readSchema(first.header);
+  let rows = 0;
+  let lastNs = startNs;
+  for await (const { header, body } of messages) {
+    const batch = readBatch(schema, readMessage(header, body.byteLength), body);
+    const { minNs, maxNs, sorted } = timesOf(schema, batch);
+    if (!sorted || minNs < lastNs || maxNs >= endNs)
+      throw new Error(`${locator}: rows from ${minNs} to ${maxNs} are out of place`);
+    lastNs = maxNs;
+    rows += batch.rows;
+  }
+  return rows;
+}
+
+function megabytes(bytes: number): string {
+  return `${(bytes / 1e6).toFixed(1)} MB`;
+}
+
+function say(line: string): void {
+  console.log(`demo: ${line}`);
+}

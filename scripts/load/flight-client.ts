@@ -1,0 +1,290 @@
+// A Flight client on bare HTTP/2, for loads and hostile inputs: it sends what it is told, byte by byte when it must, and copies
+// nothing. Programs that want comfort use pyarrow or an SDK.
+
+import { type ClientHttp2Session, type ClientHttp2Stream, connect } from "node:http2";
+import {
+  create,
+  type DescMessage,
+  fromBinary,
+  type MessageInitShape,
+  type MessageShape,
+  toBinary,
+} from "@bufbuild/protobuf";
+import {
+  ActionSchema,
+  FlightDescriptor_DescriptorType,
+  FlightDescriptorSchema,
+  type FlightInfo,
+  FlightInfoSchema,
+  ResultSchema,
+  SchemaResultSchema,
+  TicketSchema,
+} from "../../src/wire/flight_pb.js";
+import { type FlightData, readFlightData } from "../../src/wire/flight-data.ts";
+
+const servicePath = "/arrow.flight.protocol.FlightService";
+const prefixBytes = 5;
+
+/** A call that ended with another status than OK. */
+export class CallError extends Error {
+  readonly code: number;
+
+  constructor(method: string, code: number, details: string) {
+    super(`${method} ended with status ${code}: ${details}`);
+    this.code = code;
+  }
+}
+
+export interface Outgoing {
+  readonly header: Uint8Array;
+  readonly body: Uint8Array;
+  /** JSON command of a FlightDescriptor; the first message of a put has one. */
+  readonly command?: string;
+}
+
+export class FlightClient implements Disposable {
+  readonly #session: ClientHttp2Session;
+  readonly #headers: Record<string, string>;
+
+  /** @param token API key, if the server asks for one */
+  constructor(port: number, token?: string, headers: Record<string, string> = {}) {
+    this.#session = connect(`http://127.0.0.1:${port}`, { settings: { initialWindowSize: 2 ** 20 } });
+    this.#session.setMaxListeners(0);
+    // Whoever waits for a call hears of it there.
+    this.#session.on("error", () => undefined);
+    this.#session.once("connect", () => this.#session.setLocalWindowSize(2 ** 24));
+    this.#headers = { ...headers, ...(token === undefined ? {} : { "mosaico-api-key-token": token }) };
+  }
+
+  [Symbol.dispose](): void {
+    this.#session.destroy();
+  }
+
+  /** A call to any method of the service, or to any other path. */
+  call(method: string): Call {
+    const path = method.startsWith("/") ? method : `${servicePath}/${method}`;
+    const stream = this.#session.request(
+      {
+        ":method": "POST",
+        ":path": path,
+        te: "trailers",
+        "content-type": "application/grpc",
+        "user-agent": "mosaico-edge-load",
+        ...this.#headers,
+      },
+      { endStream: false },
+    );
+    return new Call(method, stream);
+  }
+
+  /** The JSON answer of an action, undefined when it has none. */
+  async action(type: string, body: unknown): Promise<unknown> {
+    const text = typeof body === "string" ? body : JSON.stringify(body);
+    const [result] = await this.all("DoAction", ActionSchema, { type, body: new TextEncoder().encode(text) });
+    if (result === undefined) return undefined;
+    const answer = Buffer.from(fromBinary(ResultSchema, result).body).toString();
+    const parsed: unknown = answer === "" ? undefined : JSON.parse(answer);
+    if (typeof parsed === "object" && parsed !== null && "response" in parsed) return parsed.response;
+    return parsed;
+  }
+
+  async info(command: Command): Promise<FlightInfo> {
+    return await this.#one("GetFlightInfo", FlightDescriptorSchema, descriptor(command), FlightInfoSchema);
+  }
+
+  async schema(command: Command): Promise<Uint8Array> {
+    return (await this.#one("GetSchema", FlightDescriptorSchema, descriptor(command), SchemaResultSchema)).schema;
+  }
+
+  /** All answers of a call with one request. */
+  async all<Desc extends DescMessage>(
+    method: string,
+    schema: Desc,
+    request: MessageInitShape<Desc>,
+  ): Promise<Buffer[]> {
+    const call = this.call(method);
+    await call.send([toBinary(schema, create(schema, request))]);
+    call.end();
+    const answers: Buffer[] = [];
+    for await (const answer of call.messages()) answers.push(answer);
+    return answers;
+  }
+
+  async #one<Request extends DescMessage, Answer extends DescMessage>(
+    method: string,
+    schema: Request,
+    request: MessageInitShape<Request>,
+    answerSchema: Answer,
+  ): Promise<MessageShape<Answer>> {
+    const [answer] = await this.all(method, schema, request);
+    if (answer === undefined) throw new Error(`${method} answered nothing`);
+    return fromBinary(answerSchema, answer);
+  }
+
+  /** The messages of a topic, its schema first. */
+  async *get(ticket: Uint8Array): AsyncGenerator<FlightData> {
+    const call = this.call("DoGet");
+    await call.send([toBinary(TicketSchema, create(TicketSchema, { ticket }))]);
+    call.end();
+    for await (const message of call.messages()) yield readFlightData(message);
+  }
+
+  /** Uploads a topic in one go; ends when the server says that it is durable. */
+  async put(command: { locator: string; uuid: string }, messages: Iterable<Outgoing>): Promise<void> {
+    const call = this.openPut(command);
+    for (const message of messages) await call.sendData(message);
+    await call.finish();
+  }
+
+  /** A put whose messages the caller sends. Its first one gets the descriptor. */
+  openPut({ locator, uuid }: { locator: string; uuid: string }): PutCall {
+    return new PutCall(this.call("DoPut"), JSON.stringify({ resource_locator: locator, topic_uuid: uuid }));
+  }
+}
+
+/** As text where it holds integers beyond 2^53, which JSON.stringify cannot write. */
+type Command = string | Readonly<Record<string, unknown>>;
+
+function descriptor(command: Command): MessageInitShape<typeof FlightDescriptorSchema> {
+  const text = typeof command === "string" ? command : JSON.stringify(command);
+  return { type: FlightDescriptor_DescriptorType.CMD, cmd: new TextEncoder().encode(text) };
+}
+
+/** One call: messages out, messages in, a status. */
+export class Call {
+  readonly method: string;
+  readonly stream: ClientHttp2Stream;
+  #status: { code: number; details: string } | undefined;
+
+  constructor(method: string, stream: ClientHttp2Stream) {
+    this.method = method;
+    this.stream = stream;
+    const note = (headers: Record<string, unknown>): void => {
+      if (headers["grpc-status"] === undefined) return;
+      const details = decodeURIComponent(String(headers["grpc-message"] ?? ""));
+      this.#status = { code: Number(headers["grpc-status"]), details };
+    };
+    stream.on("response", note);
+    stream.on("trailers", note);
+    stream.on("error", () => undefined);
+  }
+
+  /** Sends one message, given in pieces; ends when the socket has taken it. */
+  async send(pieces: readonly Uint8Array[]): Promise<void> {
+    const prefix = Buffer.alloc(prefixBytes);
+    prefix.writeUInt32BE(
+      pieces.reduce((sum, { byteLength }) => sum + byteLength, 0),
+      1,
+    );
+    await this.write([prefix, ...pieces]);
+  }
+
+  /** Writes bytes as they are. */
+  async write(pieces: readonly Uint8Array[]): Promise<void> {
+    const { stream } = this;
+    if (stream.destroyed || stream.closed || stream.writableEnded) return;
+    stream.cork();
+    const [last] = pieces.slice(-1);
+    for (const piece of pieces.slice(0, -1)) stream.write(piece);
+    const taken = new Promise<void>((resolve) => {
+      stream.once("close", resolve);
+      stream.write(last ?? Buffer.alloc(0), () => {
+        stream.off("close", resolve);
+        resolve();
+      });
+    });
+    process.nextTick(() => stream.uncork());
+    await taken;
+  }
+
+  end(): void {
+    this.stream.end();
+  }
+
+  /** Breaks the call off, as a client that is killed would. */
+  cancel(): void {
+    this.stream.close(8);
+  }
+
+  /** @throws CallError when the status is not OK */
+  async *messages(): AsyncGenerator<Buffer> {
+    let pending: Buffer[] = [];
+    let bytes = 0;
+    let wanted = prefixBytes;
+    let inMessage = false;
+    for await (const piece of this.stream as AsyncIterable<Buffer>) {
+      pending.push(piece);
+      bytes += piece.byteLength;
+      while (bytes >= wanted) {
+        const whole = pending.length === 1 && pending[0] !== undefined ? pending[0] : Buffer.concat(pending, bytes);
+        const taken = whole.subarray(0, wanted);
+        const rest = whole.subarray(wanted);
+        pending = rest.byteLength === 0 ? [] : [rest];
+        bytes = rest.byteLength;
+        if (inMessage) {
+          inMessage = false;
+          wanted = prefixBytes;
+          yield taken;
+        } else {
+          inMessage = true;
+          wanted = taken.readUInt32BE(1);
+        }
+      }
+    }
+    await this.#ended();
+  }
+
+  /** The status of the call; messages that it answers are dropped. */
+  async status(): Promise<{ code: number; details: string }> {
+    this.stream.resume();
+    if (!this.stream.closed && !this.stream.destroyed)
+      await new Promise<void>((resolve) => this.stream.once("close", resolve));
+    return this.#status ?? { code: 14, details: "the stream was closed without a status" };
+  }
+
+  async #ended(): Promise<void> {
+    const { code, details } = await this.status();
+    if (code !== 0) throw new CallError(this.method, code, details);
+  }
+}
+
+export class PutCall {
+  readonly call: Call;
+  #command: string | undefined;
+
+  constructor(call: Call, command: string) {
+    this.call = call;
+    this.#command = command;
+  }
+
+  async sendData({ header, body }: Outgoing): Promise<void> {
+    await this.call.send([flightDataHead(header, body.byteLength, this.#command), body]);
+    this.#command = undefined;
+  }
+
+  /** @throws CallError unless everything is durable */
+  async finish(): Promise<void> {
+    this.call.end();
+    const { code, details } = await this.call.status();
+    if (code !== 0) throw new CallError(this.call.method, code, details);
+  }
+}
+
+/** The bytes of a FlightData up to its body. */
+function flightDataHead(header: Uint8Array, bodyBytes: number, command: string | undefined): Uint8Array {
+  const pieces: Uint8Array[] = [];
+  if (command !== undefined) {
+    const flightDescriptor = toBinary(FlightDescriptorSchema, create(FlightDescriptorSchema, descriptor(command)));
+    pieces.push(Uint8Array.of(0x0a), varint(flightDescriptor.byteLength), flightDescriptor);
+  }
+  pieces.push(Uint8Array.of(0x12), varint(header.byteLength), header, Uint8Array.of(0xc2, 0x3e), varint(bodyBytes));
+  return Buffer.concat(pieces);
+}
+
+function varint(value: number): Uint8Array {
+  const bytes: number[] = [];
+  let rest = value;
+  for (; rest >= 128; rest = Math.floor(rest / 128)) bytes.push((rest % 128) | 128);
+  bytes.push(rest);
+  return Uint8Array.from(bytes);
+}
