@@ -24,6 +24,8 @@ import { type FlightData, readFlightData } from "../../src/wire/flight-data.ts";
 
 const servicePath = "/arrow.flight.protocol.FlightService";
 const prefixBytes = 5;
+/** MB. Node breaks streams off when more than 10 MB wait to be sent on one connection. */
+const maxSessionMemory = 4096;
 
 /** A call that ended with another status than OK. */
 export class CallError extends Error {
@@ -48,7 +50,7 @@ export class FlightClient implements Disposable {
 
   /** @param token API key, if the server asks for one */
   constructor(port: number, token?: string, headers: Record<string, string> = {}) {
-    this.#session = connect(`http://127.0.0.1:${port}`, { settings: { initialWindowSize: 2 ** 20 } });
+    this.#session = connect(`http://127.0.0.1:${port}`, { maxSessionMemory, settings: { initialWindowSize: 2 ** 20 } });
     this.#session.setMaxListeners(0);
     // Whoever waits for a call hears of it there.
     this.#session.on("error", () => undefined);
@@ -154,6 +156,7 @@ function descriptor(command: Command): MessageInitShape<typeof FlightDescriptorS
 export class Call {
   readonly method: string;
   readonly stream: ClientHttp2Stream;
+  readonly #closed: Promise<void>;
   #status: { code: number; details: string } | undefined;
 
   constructor(method: string, stream: ClientHttp2Stream) {
@@ -167,6 +170,8 @@ export class Call {
     stream.on("response", note);
     stream.on("trailers", note);
     stream.on("error", () => undefined);
+    // The event, not the property: that one is set before the trailers have been told of.
+    this.#closed = new Promise((resolve) => stream.once("close", resolve));
   }
 
   /** Sends one message, given in pieces; ends when the socket has taken it. */
@@ -237,8 +242,7 @@ export class Call {
   /** The status of the call; messages that it answers are dropped. */
   async status(): Promise<{ code: number; details: string }> {
     this.stream.resume();
-    if (!this.stream.closed && !this.stream.destroyed)
-      await new Promise<void>((resolve) => this.stream.once("close", resolve));
+    await this.#closed;
     return this.#status ?? { code: 14, details: "the stream was closed without a status" };
   }
 

@@ -1,0 +1,52 @@
+// The floor of the storage: the same bytes appended to new files of 64 MiB in a plain loop, synced every 200 ms.
+
+import { closeSync, fdatasyncSync, openSync, writeSync } from "node:fs";
+import { mkdtemp, rm } from "node:fs/promises";
+import path from "node:path";
+import { bytesOf, type Load } from "./loads.ts";
+
+const fileBytes = 64 * 2 ** 20;
+const syncEveryMs = 200;
+
+export async function plainAppend(directory: string, load: Load) {
+  const bytes = bytesOf(load);
+  const batch = Buffer.alloc(bytes / (load.topics * load.batches), 1);
+  const folder = await mkdtemp(path.join(directory, "mosaico-edge-plain-"));
+  const cpu = process.cpuUsage();
+  const startedMs = performance.now();
+  try {
+    let descriptor = -1;
+    let syncedMs = startedMs;
+    let number = 0;
+    for (let index = 0, inFile = fileBytes; index < load.topics * load.batches; index += 1) {
+      if (inFile + batch.byteLength > fileBytes) {
+        if (descriptor >= 0) finish(descriptor);
+        descriptor = openSync(path.join(folder, String(number)), "w");
+        number += 1;
+        inFile = 0;
+      }
+      writeSync(descriptor, batch);
+      inFile += batch.byteLength;
+      if (performance.now() - syncedMs < syncEveryMs) continue;
+      fdatasyncSync(descriptor);
+      syncedMs = performance.now();
+    }
+    finish(descriptor);
+    const { user, system } = process.cpuUsage(cpu);
+    return {
+      name: "plain durable append",
+      bytes,
+      batches: load.topics * load.batches,
+      seconds: (performance.now() - startedMs) / 1000,
+      cpuSeconds: (user + system) / 1e6,
+      peakAnonymousBytes: 0,
+    };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+function finish(descriptor: number): void {
+  fdatasyncSync(descriptor);
+  closeSync(descriptor);
+}

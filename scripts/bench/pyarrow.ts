@@ -1,0 +1,26 @@
+// The second driver: the same load sent by pyarrow.flight, which costs a client less than Node does.
+
+import { execFile } from "node:child_process";
+import path from "node:path";
+import { promisify } from "node:util";
+import type { RunningServer } from "../../test/server.ts";
+import { ensureEnvironments, pythonOf } from "../python.mjs";
+import type { Load } from "./loads.ts";
+
+/** Installs pyarrow when it is missing; not part of what is measured, so it is to be called before. */
+export const preparePyarrow = ensureEnvironments;
+
+/** The seconds that it took, without the start of Python. */
+export async function pyarrowPut({ port }: RunningServer, load: Load): Promise<number> {
+  const script = path.join(import.meta.dirname, "pyarrow_put.py");
+  const rows = load.columns["timestamp_ns"]?.length ?? 0;
+  const columns = Object.keys(load.columns).length - 1;
+  const { stdout } = await promisify(execFile)(pythonOf("pyarrow"), [
+    script,
+    String(port),
+    String(load.batches),
+    String(rows),
+    String(columns),
+  ]);
+  return Number(stdout);
+}
