@@ -9,7 +9,7 @@ import { parseArgs } from "node:util";
 import { type RunningServer, startServer } from "../../test/server.ts";
 import { FlightClient } from "../load/flight-client.ts";
 import { bytesOf, images, type Load, messagesOf, single, small, tiny } from "./loads.ts";
-import { plainAppend } from "./plain-append.ts";
+import { plainAppend, touchPages } from "./plain-append.ts";
 import { cpuSeconds, withPeak } from "./process-use.ts";
 import { preparePyarrow, pyarrowPut } from "./pyarrow.ts";
 
@@ -32,6 +32,7 @@ const wanted = (name: string): boolean =>
 console.log(
   `bench: ${cpus().length} x ${cpus()[0]?.model ?? "unknown"}, Node ${process.versions.node}, data in ${where()}`,
 );
+await touchPages(where(), 5e9);
 console.log(line("load", "MB/s", "batches/s", "CPU s/GB", "CPU ms/batch", "peak RssAnon"));
 
 for (const load of [
@@ -146,6 +147,8 @@ async function idle(server: RunningServer): Promise<void> {
   if (schema === undefined || batch === undefined) throw new Error("idle has no batch");
   const puts = topics.map((topic) => client.openPut(topic));
   await Promise.all(puts.map((put) => put.sendData(schema)));
+  // The commit of the schemas is not what is asked for.
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
   const idleMs = 5_000;
   print({
     ...(await measure(

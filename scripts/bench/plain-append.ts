@@ -46,6 +46,22 @@ export async function plainAppend(directory: string, load: Load) {
   }
 }
 
+/**
+ * Takes as much from the directory as the largest load will, and gives it back: on a virtual machine a page that was never
+ * touched costs four times the copy (493 against 1,800 MB/s for a plain loop), and whoever comes first would pay for all.
+ */
+export async function touchPages(directory: string, bytes: number): Promise<void> {
+  const file = path.join(directory, `mosaico-edge-touch-${process.pid}`);
+  const piece = Buffer.alloc(4 * 2 ** 20, 1);
+  const descriptor = openSync(file, "w");
+  try {
+    for (let written = 0; written < bytes; written += piece.byteLength) writeSync(descriptor, piece);
+  } finally {
+    closeSync(descriptor);
+    await rm(file);
+  }
+}
+
 function finish(descriptor: number): void {
   fdatasyncSync(descriptor);
   closeSync(descriptor);
