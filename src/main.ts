@@ -10,8 +10,8 @@ process.env["UV_THREADPOOL_SIZE"] ??= "8";
 const stop = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.on(signal, () => {
-    // Whoever asks twice does not want to wait.
-    if (stop.signal.aborted) process.exit(130);
+    // Who presses Ctrl-C twice does not want to wait. Supervisors repeat SIGTERM without meaning that.
+    if (stop.signal.aborted && signal === "SIGINT") process.exit(130);
     stop.abort();
   });
 }

@@ -25,6 +25,8 @@ export interface ServerOptions {
   /** Further arguments of `mosaico-edge run`. */
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Another program than the one under test, with the arguments before `run`; it sees nothing of this process's environment. */
+  readonly alone?: { readonly file: string; readonly args: readonly string[] };
 }
 
 export interface RunningServer extends AsyncDisposable {
@@ -55,11 +57,11 @@ export function serverCommand(): { readonly file: string; readonly args: readonl
 
 /** Starts `mosaico-edge run` and returns when it serves. */
 export async function startServer(options: ServerOptions = {}): Promise<RunningServer> {
-  const command = serverCommand();
+  const command = options.alone ?? serverCommand();
   const dataDir = options.dataDir ?? (await mkdtemp(path.join(tmpdir(), "mosaico-edge-")));
   const own = ["run", "--data-dir", dataDir, "--port", String(options.port ?? 0), ...(options.args ?? [])];
   const child = spawn(command.file, [...command.args, ...own], {
-    env: { ...process.env, ...options.env },
+    env: options.alone === undefined ? { ...process.env, ...options.env } : { ...options.env },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let stderr = "";

@@ -44,13 +44,25 @@ export interface Outgoing {
   readonly command?: string;
 }
 
+export interface ClientOptions {
+  /** Sent with every call. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** The certificate to trust (PEM); switches TLS on. */
+  readonly ca?: string;
+}
+
 export class FlightClient implements Disposable {
   readonly #session: ClientHttp2Session;
   readonly #headers: Record<string, string>;
 
   /** @param token API key, if the server asks for one */
-  constructor(port: number, token?: string, headers: Record<string, string> = {}) {
-    this.#session = connect(`http://127.0.0.1:${port}`, { maxSessionMemory, settings: { initialWindowSize: 2 ** 20 } });
+  constructor(port: number, token?: string, { headers = {}, ca }: ClientOptions = {}) {
+    const tls = ca === undefined ? {} : { ca };
+    this.#session = connect(`${ca === undefined ? "http" : "https"}://127.0.0.1:${port}`, {
+      ...tls,
+      maxSessionMemory,
+      settings: { initialWindowSize: 2 ** 20 },
+    });
     this.#session.setMaxListeners(0);
     // Whoever waits for a call hears of it there.
     this.#session.on("error", () => undefined);

@@ -1,18 +1,17 @@
-// The bundle that Node runs also runs under Deno, with no more permissions than these.
+// The bundle that Node runs also runs under Deno, with no more permissions than these: put, get, restart, get.
 
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { createInterface } from "node:readline";
-import { expect, test } from "vitest";
+import { test } from "vitest";
+import { expectRecorded, record } from "../round-trip.ts";
+import { type RunningServer, startServer } from "../server.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
-const deno = path.join(root, "node_modules/@deno/linux-x64-glibc/deno");
+const file = path.join(root, "node_modules/@deno/linux-x64-glibc/deno");
+const bundle = path.join(root, "dist/mosaico-edge.cjs");
 
-test("the bundle serves under Deno and ends with 0 on SIGTERM", async () => {
-  const dataDir = await mkdtemp(path.join(tmpdir(), "mosaico-edge-deno-"));
+async function startUnderDeno(dataDir: string): Promise<RunningServer> {
   const permissions = [
     `--allow-read=${dataDir}`,
     `--allow-write=${dataDir}`,
@@ -23,30 +22,22 @@ test("the bundle serves under Deno and ends with 0 on SIGTERM", async () => {
     // Deno's fs.access compares owners by itself.
     "--allow-sys=uid,gid",
   ];
-  const bundle = path.join(root, "dist/mosaico-edge.cjs");
-  const args = ["run", "--no-prompt", ...permissions, bundle, "run", "--data-dir", dataDir, "--port", "0"];
+  const args = ["run", "--no-prompt", ...permissions, bundle];
   // Deno keeps compiled code: not in the caches of whoever runs the tests.
-  const child = spawn(deno, args, {
-    env: { DENO_DIR: path.join(dataDir, ".deno") },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
+  return await startServer({ dataDir, alone: { file, args }, env: { DENO_DIR: path.join(dataDir, ".deno") } });
+}
+
+test("under Deno a recording is put, read, and read again after a restart; SIGTERM ends it with 0", async () => {
+  const dataDir = await mkdtemp(path.join(tmpdir(), "mosaico-edge-deno-"));
   try {
-    let log = "";
-    child.stderr.setEncoding("utf8").on("data", (text: string) => {
-      log += text;
-    });
-    const exit = once(child, "exit") as Promise<[number | null, NodeJS.Signals | null]>;
-    const line = await Promise.race([
-      once(createInterface({ input: child.stdout }), "line").then(([text]) => String(text)),
-      exit.then(([code, signal]) => {
-        throw new Error(`It ended with ${code ?? signal} before it was ready:\n${log}`);
-      }),
-    ]);
-    expect(JSON.parse(line)).toMatchObject({ event: "ready", port: expect.any(Number) });
-    child.kill("SIGTERM");
-    expect(await exit).toEqual([0, null]);
+    await using first = await startUnderDeno(dataDir);
+    const topics = await record(first.port, "deno");
+    await expectRecorded(first.port, "deno", topics);
+    await first.stop();
+    await using second = await startUnderDeno(dataDir);
+    await expectRecorded(second.port, "deno", topics);
+    await second.stop();
   } finally {
-    child.kill("SIGKILL");
     await rm(dataDir, { recursive: true, force: true });
   }
 });

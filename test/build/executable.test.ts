@@ -5,6 +5,8 @@ import { chmod, copyFile, mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { expectAllOk, runDriver, skipsPython } from "../clients/driver.ts";
+import { startServer } from "../server.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
 const nobody = 65534;
@@ -62,6 +64,21 @@ describe("the executable alone", () => {
     expect(ended.code).toBe(1);
     expect(ended.stderr).toContain("Cannot load the LMDB add-on");
     expect(ended.stderr).toContain(`${folder}/absent: ENOENT`);
+  });
+});
+
+describe.skipIf(skipsPython)("the executable alone, with an empty environment", () => {
+  test.each(["0.4.3", "0.6.3", "0.7.0"])("serves the round trip of all models of SDK %s", async (sdk) => {
+    await using server = await startServer({ alone: { file: program, args: [] } });
+    const result = await runDriver(`sdk-${sdk}`, "sdk.py", [
+      "all",
+      "127.0.0.1",
+      String(server.port),
+      "--only",
+      "models",
+    ]);
+    expectAllOk(`${sdk} against the executable alone`, result, ["models: group ran to its end"]);
+    await server.stop();
   });
 });
 

@@ -1,0 +1,221 @@
+// The life of a server process: how it starts, refuses to start, tells its health, and stops.
+
+import { execFile } from "node:child_process";
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { connect } from "node:tls";
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { CallError, FlightClient } from "../../scripts/load/flight-client.ts";
+import { baseTopics } from "../../scripts/load/robot.ts";
+import {
+  HealthCheckRequestSchema,
+  HealthCheckResponse_ServingStatus,
+  HealthCheckResponseSchema,
+} from "../../src/wire/health_pb.js";
+import { createTopic, expectRecorded, expectSame, openSession, readTopic, record } from "../round-trip.ts";
+import { serverCommand, startServer } from "../server.ts";
+
+const unavailable = 14;
+let folder = "";
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "mosaico-edge-life-"));
+});
+afterAll(() => rm(folder, { recursive: true, force: true }));
+
+/** Runs the program to its end, which has to come. */
+function runToEnd(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<{ code: unknown; stderr: string }> {
+  const command = serverCommand();
+  return new Promise((resolve) => {
+    execFile(
+      command.file,
+      [...command.args, ...args],
+      { timeout: 15_000, env: { ...process.env, ...env } },
+      (error, _stdout, stderr) => resolve({ code: error === null ? 0 : (error.code ?? error.signal), stderr }),
+    );
+  });
+}
+
+describe("stopping", () => {
+  test.each(["SIGTERM", "SIGINT"] as const)("on %s open uploads are told, and what arrived is kept", async (signal) => {
+    const dataDir = path.join(folder, `stop-${signal}`);
+    const [topic] = baseTopics({ startNs: 1n, seconds: 20, seed: 5 });
+    if (topic === undefined) throw new Error("the robot has a topic");
+    const half = topic.messages.slice(0, 11);
+    let place: { locator: string; uuid: string };
+    {
+      await using server = await startServer({ dataDir });
+      using client = new FlightClient(server.port);
+      const session = await openSession(client, "stopped");
+      place = await createTopic(client, session, "stopped/gps");
+      const put = client.openPut(place);
+      for (const message of half) await put.sendData(message);
+      // Until the server has read them; what is still in a socket then was not received.
+      await expect.poll(() => readTopic(client, place.locator).then((got) => got.length)).toBe(half.length - 1);
+      const begunMs = performance.now();
+      process.kill(server.pid, signal);
+      const stopped = server.stop();
+      expect(await put.call.status()).toMatchObject({ code: unavailable });
+      await stopped;
+      expect(performance.now() - begunMs).toBeLessThan(10_000);
+    }
+    await using server = await startServer({ dataDir });
+    using client = new FlightClient(server.port);
+    await client.action("info", {});
+    expectSame(await readTopic(client, place.locator), half, "the stopped upload");
+    // The topic goes on where it was.
+    await client.put(place, [
+      topic.messages[0] ?? { header: new Uint8Array(), body: new Uint8Array() },
+      ...topic.messages.slice(11),
+    ]);
+    expectSame(await readTopic(client, place.locator), topic.messages, "the continued upload");
+    await server.stop();
+  });
+
+  test("a client that keeps its connection does not hold the server up", async () => {
+    await using server = await startServer();
+    using client = new FlightClient(server.port);
+    await client.action("info", {});
+    const begunMs = performance.now();
+    await server.stop();
+    expect(performance.now() - begunMs).toBeLessThan(9_000);
+  });
+});
+
+describe("health", () => {
+  test("is SERVING, NOT_FOUND for a service that is not there, and needs no key", async () => {
+    await using server = await startServer({ args: ["--api-key"] });
+    using client = new FlightClient(server.port);
+    const check = async (service: string) => {
+      const [answer] = await client.all("/grpc.health.v1.Health/Check", HealthCheckRequestSchema, { service });
+      return answer === undefined ? undefined : fromBinary(HealthCheckResponseSchema, answer).status;
+    };
+    expect(await check("")).toBe(HealthCheckResponse_ServingStatus.SERVING);
+    expect(await check("arrow.flight.protocol.FlightService")).toBe(HealthCheckResponse_ServingStatus.SERVING);
+    await expect(check("other")).rejects.toMatchObject({ code: 5 });
+  });
+
+  test("a watcher hears that the server stops", async () => {
+    await using server = await startServer();
+    using client = new FlightClient(server.port);
+    const call = client.call("/grpc.health.v1.Health/Watch");
+    await call.send([toBinary(HealthCheckRequestSchema, create(HealthCheckRequestSchema, {}))]);
+    call.end();
+    const heard: number[] = [];
+    const watching = (async () => {
+      for await (const answer of call.messages()) {
+        heard.push(fromBinary(HealthCheckResponseSchema, answer).status);
+        if (heard.length === 1) process.kill(server.pid, "SIGTERM");
+      }
+    })();
+    await watching.catch((error: unknown) => expect(error).toBeInstanceOf(CallError));
+    expect(heard).toEqual([HealthCheckResponse_ServingStatus.SERVING, HealthCheckResponse_ServingStatus.NOT_SERVING]);
+    await server.stop();
+  });
+});
+
+describe("TLS", () => {
+  const certificate = path.join(import.meta.dirname, "tls/certificate.pem");
+  const key = path.join(import.meta.dirname, "tls/key.pem");
+
+  test("serves a recording, and nobody below TLS 1.2 or without TLS", async () => {
+    await using server = await startServer({ args: ["--tls-cert", certificate, "--tls-key", key] });
+    const ca = await readFile(certificate, "utf8");
+    const topics = await record(server.port, "tls", { ca });
+    await expectRecorded(server.port, "tls", topics, { ca });
+    const old = new Promise<string>((resolve) => {
+      const socket = connect({
+        port: server.port,
+        host: "127.0.0.1",
+        ca,
+        minVersion: "TLSv1",
+        maxVersion: "TLSv1.1",
+        ciphers: "DEFAULT@SECLEVEL=0",
+      });
+      socket.on("secureConnect", () => resolve("connected"));
+      socket.on("error", () => resolve("refused"));
+    });
+    expect(await old).toBe("refused");
+    using plain = new FlightClient(server.port);
+    await expect(plain.action("info", {})).rejects.toThrow();
+    await expectRecorded(server.port, "tls", topics, { ca });
+    await server.stop();
+  });
+
+  test.each([
+    ["a certificate without its key", ["--tls-cert", certificate], /tls.key/],
+    ["a file that is not there", ["--tls-cert", "/missing.pem", "--tls-key", key], /\/missing\.pem/],
+    ["a key that is none", ["--tls-cert", certificate, "--tls-key", import.meta.filename], /./],
+  ])("does not start with %s", async (_what, args, sentence) => {
+    const { code, stderr } = await runToEnd(["run", "--data-dir", path.join(folder, "tls"), "--port", "0", ...args]);
+    expect(code).not.toBe(0);
+    expect(stderr).toMatch(sentence);
+  });
+});
+
+describe("starting", () => {
+  test("beyond loopback only with keys, or when told so", async () => {
+    const args = ["run", "--data-dir", path.join(folder, "open"), "--port", "0", "--host", "0.0.0.0"];
+    const { code, stderr } = await runToEnd(args);
+    expect(code).toBe(64);
+    expect(stderr).toMatch(/--insecure/);
+    for (const permitted of ["--api-key", "--insecure"]) {
+      await using server = await startServer({ args: ["--host", "0.0.0.0", permitted] });
+      await server.stop();
+    }
+  });
+
+  test("not beside another server on the same directory", async () => {
+    await using server = await startServer();
+    const { code, stderr } = await runToEnd(["run", "--data-dir", server.dataDir, "--port", "0"]);
+    expect(code).not.toBe(0);
+    expect(stderr).toContain(String(server.pid));
+    await record(server.port, "alive");
+    await server.stop();
+  });
+
+  test("not on a port that is taken", async () => {
+    await using server = await startServer();
+    const { code, stderr } = await runToEnd([
+      "run",
+      "--data-dir",
+      path.join(folder, "port"),
+      "--port",
+      String(server.port),
+    ]);
+    expect(code).not.toBe(0);
+    expect(stderr).toContain(String(server.port));
+  });
+
+  test("with the size of chunks from mosaicod's variable, from a file, and from a flag before both", async () => {
+    const file = path.join(folder, "edge.toml");
+    await writeFile(file, 'max_chunk_size_in_bytes = "2MiB"\n');
+    const chunksOf = async (args: readonly string[], env: Readonly<Record<string, string>>): Promise<number[]> => {
+      await using server = await startServer({ args, env });
+      await record(server.port, "chunks");
+      const sessions = path.join(server.dataDir, "sessions");
+      const [session = ""] = await readdir(sessions);
+      const sizes: number[] = [];
+      for (const topic of await readdir(path.join(sessions, session), { withFileTypes: true })) {
+        if (!topic.isDirectory()) continue;
+        const files = (await readdir(path.join(sessions, session, topic.name))).filter((name) =>
+          name.endsWith(".arrow"),
+        );
+        for (const name of files) sizes.push((await stat(path.join(sessions, session, topic.name, name))).size);
+      }
+      return sizes;
+    };
+    const variable = { MOSAICOD_MAX_CHUNK_SIZE_IN_BYTES: "100000" };
+    const unlimited = await chunksOf(["--max-chunk-size-in-bytes", "0"], variable);
+    expect(unlimited).toHaveLength(3);
+    // Three seconds of camera are 0.9 MB in batches of 0.3 MB: each batch is larger than the limit, and a chunk of its own.
+    expect(await chunksOf([], variable)).toHaveLength(5);
+    expect(await chunksOf(["--config", file], {})).toHaveLength(3);
+    expect(await chunksOf(["--config", file], variable)).toHaveLength(5);
+  });
+});
