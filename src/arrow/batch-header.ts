@@ -14,7 +14,12 @@ export interface BatchParts {
   readonly variadicCounts: readonly number[];
   readonly bodyBytes: number;
   /** For a dictionary message. */
-  readonly dictionaryId?: bigint | undefined;
+  readonly dictionary?: DictionaryPart | undefined;
+}
+
+export interface DictionaryPart {
+  readonly id: bigint;
+  readonly isDelta: boolean;
 }
 
 /** @returns a Message flatbuffer */
@@ -40,15 +45,16 @@ export function encodeBatchHeader(parts: BatchParts): Uint8Array {
   builder.addFieldOffset(2, buffers, 0);
   if (variadic !== undefined) builder.addFieldOffset(4, variadic, 0);
   let content = builder.endObject();
-  if (parts.dictionaryId !== undefined) {
+  if (parts.dictionary !== undefined) {
     builder.startObject(3);
-    builder.addFieldInt64(0, parts.dictionaryId, 0n);
+    builder.addFieldInt64(0, parts.dictionary.id, 0n);
     builder.addFieldOffset(1, content, 0);
+    builder.addFieldInt8(2, parts.dictionary.isDelta ? 1 : 0, 0);
     content = builder.endObject();
   }
   builder.startObject(5);
   builder.addFieldInt16(0, metadataVersion5, 0);
-  builder.addFieldInt8(1, parts.dictionaryId === undefined ? headerBatch : headerDictionary, 0);
+  builder.addFieldInt8(1, parts.dictionary === undefined ? headerBatch : headerDictionary, 0);
   builder.addFieldOffset(2, content, 0);
   builder.addFieldInt64(3, BigInt(parts.bodyBytes), 0n);
   builder.finish(builder.endObject());

@@ -3,6 +3,7 @@
 import { assert } from "../model/assert.ts";
 import { Fault } from "../model/fault.ts";
 import { type Batch, hasValidity } from "./batch.ts";
+import type { Places } from "./indices.ts";
 import type { Field } from "./schema.ts";
 import type { ArrowType } from "./type.ts";
 
@@ -36,6 +37,8 @@ export interface Job {
   readonly runs: readonly RowRun[];
   readonly rows: number;
   readonly output: Output;
+  /** Where the values of dictionaries have moved to. */
+  readonly places: Places | undefined;
   /** Gathers a column below this one. */
   readonly descend: (job: Job) => void;
 }

@@ -5,7 +5,7 @@
 
 import { assert } from "../model/assert.ts";
 import { type Batch, hasValidity } from "./batch.ts";
-import { encodeBatchHeader } from "./batch-header.ts";
+import { type DictionaryPart, encodeBatchHeader } from "./batch-header.ts";
 import { copyBits, setBits } from "./bits.ts";
 import { paddedBytes } from "./frame.ts";
 import {
@@ -23,6 +23,7 @@ import {
 } from "./gather-job.ts";
 import { gatherDenseUnion, gatherFixedList, gatherList, gatherListView, gatherRunEnds } from "./gather-nested.ts";
 import { gatherText, gatherViews } from "./gather-text.ts";
+import { moveIndices, type Places } from "./indices.ts";
 import type { Schema } from "./schema.ts";
 
 export interface Gathered {
@@ -31,23 +32,35 @@ export interface Gathered {
   readonly body: Uint8Array;
 }
 
+export interface GatherOptions {
+  /** Where the values of dictionaries have moved to; their indices follow. */
+  readonly places?: Places | undefined;
+  /** The rows become a dictionary message. */
+  readonly dictionary?: DictionaryPart | undefined;
+}
+
 /** @throws Fault corrupt naming the column whose values point outside, overloaded when an offset type is too small */
-export function gather(schema: Schema, batches: readonly Batch[], runs: readonly RowRun[]): Gathered {
+export function gather(
+  { fields }: Pick<Schema, "fields">,
+  batches: readonly Batch[],
+  runs: readonly RowRun[],
+  { places, dictionary }: GatherOptions = {},
+): Gathered {
   const output: Output = { nodes: [], buffers: [], variadicCounts: [] };
   const rows = countRows(runs);
-  schema.fields.forEach((field, index) => {
+  fields.forEach((field, index) => {
     const sources = batches.map((batch): Cursor => {
       assert(batch.compression === "none", "batches are decompressed before they are gathered");
       const column = batch.columns[index];
       assert(column !== undefined, "a checked batch has all columns");
       return { batch, ...column };
     });
-    gatherField({ field, path: field.name, sources, runs, rows, output, descend: gatherField });
+    gatherField({ field, path: field.name, sources, runs, rows, output, places, descend: gatherField });
   });
-  return assemble(rows, output);
+  return assemble(rows, output, dictionary);
 }
 
-function assemble(rows: number, output: Output): Gathered {
+function assemble(rows: number, output: Output, dictionary: DictionaryPart | undefined): Gathered {
   const buffers: { offset: number; length: number }[] = [];
   let bodyBytes = 0;
   for (const { byteLength } of output.buffers) {
@@ -59,7 +72,7 @@ function assemble(rows: number, output: Output): Gathered {
     body.set(bytes, buffers[index]?.offset ?? 0);
   });
   const { nodes, variadicCounts } = output;
-  return { header: encodeBatchHeader({ rows, nodes, buffers, variadicCounts, bodyBytes }), body };
+  return { header: encodeBatchHeader({ rows, nodes, buffers, variadicCounts, bodyBytes, dictionary }), body };
 }
 
 /** Gathers a column and all below it. */
@@ -108,7 +121,7 @@ function gatherField(job: Job): void {
       gatherRunEnds(own);
       return;
     default:
-      job.output.buffers.push(gatherFixed(own, type.bits / 8));
+      job.output.buffers.push(movePlaces(job, gatherFixed(own, type.bits / 8)));
   }
 }
 
@@ -119,6 +132,18 @@ function gatherChildren(job: Job, runs: readonly RowRun[], rows: number): void {
     gatherField({ ...job, field: child, path: `${job.path}.${child.name}`, sources, runs, rows });
     sources = sources.map((source) => behindField(child, source));
   }
+}
+
+/** Indices that were gathered, moved when their dictionary's values have moved. */
+function movePlaces({ field, path, output, places }: Job, values: Uint8Array): Uint8Array {
+  const { dictionary } = field;
+  const moved = dictionary === undefined ? undefined : places?.get(dictionary.id);
+  // The validity was gathered just before.
+  const validity = output.buffers.at(-1);
+  if (dictionary !== undefined && moved !== undefined && validity !== undefined) {
+    moveIndices(values, dictionary, { places: moved, validity, path });
+  }
+  return values;
 }
 
 function gatherValidity({ sources, runs, rows, output }: Job): number {

@@ -148,14 +148,9 @@ export function dictionaryIds(schema: Schema): bigint[] {
   return [...new Set(collect(schema.fields))];
 }
 
-/** The field whose values a dictionary holds. */
-export function fieldOfDictionary(schema: Schema, id: bigint): Field | undefined {
-  const search = (fields: readonly Field[]): Field | undefined => {
-    for (const field of fields) {
-      const found = field.dictionary?.id === id ? field : search(field.children);
-      if (found !== undefined) return found;
-    }
-    return undefined;
-  };
+/** The fields whose values a dictionary holds; mostly one. */
+export function fieldsOfDictionary(schema: Schema, id: bigint): Field[] {
+  const search = (fields: readonly Field[]): Field[] =>
+    fields.flatMap((field) => [...(field.dictionary?.id === id ? [field] : []), ...search(field.children)]);
   return search(schema.fields);
 }

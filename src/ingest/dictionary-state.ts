@@ -1,17 +1,23 @@
 /**
- * The dictionaries in force in an upload. An IPC file may add to a dictionary but not replace it, so a replacement begins a
- * new chunk, and every chunk begins with the dictionaries in force. Their bytes are read back from the chunk before, so that
- * they need no memory between batches.
+ * The dictionaries in force in an upload. An IPC file may add to a dictionary but not replace it, so a replacement is united with
+ * what is there, or begins a new chunk where that cannot be; and every chunk begins with the dictionaries in force. Their bytes
+ * are read back from the chunk before, so that they need no memory between batches.
  */
 
+import type { Batch } from "../arrow/batch.ts";
+import { decompressBatch } from "../arrow/compression.ts";
+import { readDictionary } from "../arrow/dictionary.ts";
+import type { Places } from "../arrow/indices.ts";
 import { readMessage } from "../arrow/message.ts";
 import { dictionaryIds, type Schema } from "../arrow/schema.ts";
 import { crc32 } from "../host/checksum.ts";
 import type { Disk } from "../host/disk.ts";
 import { assert } from "../model/assert.ts";
 import { Fault } from "../model/fault.ts";
+import { decompressedBytesMax, dictionaryUnionMax } from "../model/limits.ts";
 import { ChunkReader, type StoredMessage } from "../store/chunk-reader.ts";
 import type { ChunkWriter } from "../store/chunk-writer.ts";
+import { DictionaryUnion } from "./dictionary-union.ts";
 
 export interface DictionaryMessage extends StoredMessage {
   readonly id: bigint;
@@ -26,18 +32,22 @@ export interface PlacedChunk {
 
 interface InForce {
   /** Indices among the entries of the growing chunk: the dictionary, then its deltas. */
-  readonly entries: number[];
+  entries: number[];
   /** Over header and body of the dictionary as it came. */
   readonly checksum: number;
+  /** Since the client replaced its dictionary. */
+  union?: DictionaryUnion | undefined;
 }
 
 export class DictionaryState {
   readonly #disk: Disk;
+  readonly #schema: Schema;
   readonly #ids: ReadonlySet<bigint>;
   readonly #inForce = new Map<bigint, InForce>();
 
   constructor(disk: Disk, schema: Schema) {
     this.#disk = disk;
+    this.#schema = schema;
     this.#ids = new Set(dictionaryIds(schema));
   }
 
@@ -58,17 +68,37 @@ export class DictionaryState {
     }
   }
 
-  /** Whether the message repeats the dictionary in force. Pending writes of the chunk must have ended. */
-  async repeats(message: DictionaryMessage, chunk: PlacedChunk): Promise<boolean> {
+  /** Where the indices of the client's batches have to be moved; undefined as long as they are right as they come. */
+  get places(): Places | undefined {
+    const united = [...this.#inForce].flatMap(([id, { union }]) =>
+      union === undefined ? [] : [[id, union.places] as const],
+    );
+    return united.length === 0 ? undefined : new Map(united);
+  }
+
+  /**
+   * What is to be stored of a message for a dictionary that is in force: the message itself, what it adds to the union, nothing,
+   * or the message in a new chunk, when it cannot be united with what is there. Pending writes of the chunk must have ended.
+   */
+  async change(message: DictionaryMessage, chunk: PlacedChunk): Promise<DictionaryMessage | "nothing" | "new chunk"> {
     const known = this.#inForce.get(message.id);
-    const [index, delta] = known?.entries ?? [];
-    if (known === undefined || index === undefined || delta !== undefined) return false;
-    if (known.checksum !== crc32([message.header, message.body])) return false;
-    const entry = chunk.writer.entries[index];
-    assert(entry !== undefined, "a dictionary in force lies in the growing chunk");
-    await using reader = await ChunkReader.open(this.#disk, chunk.path);
-    const stored = await reader.readMessage(entry);
-    return startsWith(stored.header, message.header) && startsWith(stored.body, message.body);
+    assert(known !== undefined, "the dictionary is in force");
+    if (known.union === undefined) {
+      if (message.isDelta) return message;
+      const stored = await this.#stored(known.entries, chunk);
+      if (repeats(message, known, stored)) return "nothing";
+      const batches = stored.map(({ header, body }) => this.#read(header, body));
+      known.union = DictionaryUnion.of(this.#schema, message.id, batches);
+    }
+    const added = known.union?.take(this.#read(message.header, message.body), message.isDelta);
+    if (added === undefined) return message.isDelta ? wholeAgain(message.id) : "new chunk";
+    return added === "nothing" ? added : { ...added, id: message.id, isDelta: true };
+  }
+
+  #read(header: Uint8Array, body: Uint8Array): Batch {
+    const message = readMessage(header, body.byteLength);
+    assert(message.kind === "dictionary", "an entry of a dictionary is a dictionary");
+    return decompressBatch(readDictionary(this.#schema, message, body), decompressedBytesMax);
   }
 
   /** Forgets a dictionary that is about to be replaced. */
@@ -79,29 +109,50 @@ export class DictionaryState {
   /** Notes that a dictionary message has become the entry `index` of the growing chunk. */
   appended(message: DictionaryMessage, index: number): void {
     const known = this.#inForce.get(message.id);
-    if (message.isDelta && known !== undefined) known.entries.push(index);
+    if (known !== undefined) known.entries.push(index);
     else this.#inForce.set(message.id, { entries: [index], checksum: crc32([message.header, message.body]) });
   }
 
   /** Takes the dictionaries in force out of a chunk, in their order; they are to be appended to the next one. */
   async carryOver(chunk: PlacedChunk): Promise<DictionaryMessage[]> {
     const indices = [...this.#inForce.values()].flatMap(({ entries }) => entries).sort((a, b) => a - b);
-    this.#inForce.clear();
+    for (const known of this.#inForce.values()) known.entries = [];
+    const messages = await this.#stored(indices, chunk);
+    return messages.map((message) => {
+      const read = readMessage(message.header, message.body.byteLength);
+      assert(read.kind === "dictionary", "an entry of a dictionary is a dictionary");
+      return { ...message, id: read.id, isDelta: read.isDelta };
+    });
+  }
+
+  async #stored(indices: readonly number[], chunk: PlacedChunk): Promise<StoredMessage[]> {
     if (indices.length === 0) return [];
     await using reader = await ChunkReader.open(this.#disk, chunk.path);
-    const messages: DictionaryMessage[] = [];
+    const messages: StoredMessage[] = [];
     for (const index of indices) {
       const entry = chunk.writer.entries[index];
       assert(entry !== undefined, "a dictionary in force lies in the growing chunk");
-      const stored = await reader.readMessage(entry);
-      const read = readMessage(stored.header, stored.body.byteLength);
-      assert(read.kind === "dictionary", "an entry of a dictionary is a dictionary");
-      messages.push({ ...stored, id: read.id, isDelta: read.isDelta });
+      messages.push(await reader.readMessage(entry));
     }
     return messages;
   }
 }
 
+/** Whether a message is the dictionary in force, to the byte. */
+function repeats(message: DictionaryMessage, { checksum }: InForce, stored: readonly StoredMessage[]): boolean {
+  const [only, delta] = stored;
+  if (only === undefined || delta !== undefined || checksum !== crc32([message.header, message.body])) return false;
+  return startsWith(only.header, message.header) && startsWith(only.body, message.body);
+}
+
 function startsWith(padded: Uint8Array, start: Uint8Array): boolean {
   return Buffer.compare(padded.subarray(0, start.byteLength), start) === 0;
+}
+
+/** A delta says only what is new; without the union nobody knows to what. */
+function wholeAgain(id: bigint): never {
+  throw new Fault(
+    "overloaded",
+    `Dictionary ${id} has grown beyond what its index type or ${dictionaryUnionMax.values} values hold after it was replaced; send it whole.`,
+  );
 }

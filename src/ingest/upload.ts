@@ -3,8 +3,11 @@
  * whole batches that were appended stay, whatever happens to the rest of the stream.
  */
 
-import { readBatch } from "../arrow/batch.ts";
+import { type Batch, readBatch } from "../arrow/batch.ts";
+import { decompressBatch } from "../arrow/compression.ts";
 import { readDictionary } from "../arrow/dictionary.ts";
+import { gather } from "../arrow/gather.ts";
+import type { Places } from "../arrow/indices.ts";
 import { readMessage } from "../arrow/message.ts";
 import type { Schema } from "../arrow/schema.ts";
 import { timesOf } from "../arrow/timestamps.ts";
@@ -12,11 +15,11 @@ import type { Clock } from "../host/clock.ts";
 import { isDiskFull } from "../host/errno.ts";
 import { assert } from "../model/assert.ts";
 import { Fault } from "../model/fault.ts";
-import { appendsInFlightMax } from "../model/limits.ts";
+import { appendsInFlightMax, decompressedBytesMax } from "../model/limits.ts";
 import type { Topic } from "../model/resource.ts";
 import { ChunkWriter, type MessageFacts } from "../store/chunk-writer.ts";
 import type { Poison } from "../store/poison.ts";
-import type { DictionaryState, PlacedChunk } from "./dictionary-state.ts";
+import type { DictionaryMessage, DictionaryState, PlacedChunk } from "./dictionary-state.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import type { TopicWriter } from "./topic-writer.ts";
 
@@ -101,9 +104,19 @@ export class Upload {
     // A batch without rows says nothing, and answering with one would end the stream of every SDK.
     if (batch.rows === 0) return message.release();
     this.#parts.dictionaries.checkComplete();
-    await this.#makeRoom(ChunkWriter.messageBytes(header, body));
+    const { places } = this.#parts.dictionaries;
+    const stored = places === undefined ? message : this.#moved(message, batch, places);
+    await this.#makeRoom(ChunkWriter.messageBytes(stored.header, stored.body));
     const range = { startNs: times.minNs, endNs: times.maxNs };
-    this.#write(message, { kind: "batch", rows: batch.rows, sorted: times.sorted, range });
+    this.#write(stored, { kind: "batch", rows: batch.rows, sorted: times.sorted, range });
+  }
+
+  /** The batch with its dictionary indices where the union has the values. Its memory is charged as the message that it was. */
+  #moved(message: IncomingMessage, batch: Batch, places: Places): IncomingMessage {
+    const { schema } = this.#parts;
+    const whole = [{ source: 0, start: 0, length: batch.rows }];
+    const moved = this.#named(() => gather(schema, [decompressBatch(batch, decompressedBytesMax)], whole, { places }));
+    return { ...moved, release: () => message.release() };
   }
 
   async #appendDictionary(message: IncomingMessage, facts: { id: bigint; isDelta: boolean }): Promise<void> {
@@ -112,15 +125,19 @@ export class Upload {
     if (facts.isDelta && !dictionaries.has(facts.id)) {
       throw new Fault("invalid", `A delta of dictionary ${facts.id} came before the dictionary itself.`);
     }
-    if (!facts.isDelta && dictionaries.has(facts.id)) {
+    let stored: DictionaryMessage = dictionary;
+    if (dictionaries.has(facts.id)) {
       await this.#settle();
-      if (await dictionaries.repeats(dictionary, this.#placedChunk())) return message.release();
-      // Replacing a dictionary is not allowed inside an IPC file: the batches behind it go to the next chunk.
-      dictionaries.drop(facts.id);
-      await this.#rotate();
-    } else await this.#makeRoom(ChunkWriter.messageBytes(message.header, message.body));
-    dictionaries.appended(dictionary, this.#parts.writer.current?.entries.length ?? 0);
-    this.#write(message, { kind: "dictionary", rows: 0, sorted: false });
+      const change = await dictionaries.change(dictionary, this.#placedChunk());
+      if (change === "nothing") return message.release();
+      if (change === "new chunk") {
+        dictionaries.drop(facts.id);
+        await this.#rotate();
+      } else stored = change;
+    }
+    await this.#makeRoom(ChunkWriter.messageBytes(stored.header, stored.body));
+    dictionaries.appended(stored, this.#parts.writer.current?.entries.length ?? 0);
+    this.#write({ ...stored, release: () => message.release() }, { kind: "dictionary", rows: 0, sorted: false });
   }
 
   /** Adds to a fault of the arrow floor which batch of which topic it met. */
@@ -130,7 +147,8 @@ export class Upload {
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       throw new Fault(
-        error.code,
+        // What was not stored yet is not corrupt.
+        error.code === "corrupt" ? "invalid" : error.code,
         `Batch ${this.#batches} of \`${this.#parts.topic.locator}\`: ${error.message}`,
         error,
       );

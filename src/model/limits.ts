@@ -99,3 +99,6 @@ export const ticketBytesMax = 16 * KiB;
 
 /** Bytes read ahead of small batches in one chunk file. */
 export const readAheadBytes = 32 * KiB;
+
+/** Values and bytes of a dictionary up to which replacements are united; beyond, a replacement begins a new chunk. */
+export const dictionaryUnionMax = { values: 65_536, bytes: 4 * MiB } as const;
