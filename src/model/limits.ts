@@ -102,3 +102,6 @@ export const readAheadBytes = 32 * KiB;
 
 /** Values and bytes of a dictionary up to which replacements are united; beyond, a replacement begins a new chunk. */
 export const dictionaryUnionMax = { values: 65_536, bytes: 4 * MiB } as const;
+
+/** Time without a byte in the middle of a message: it holds memory that others wait for. Dead connections are found sooner. */
+export const messageStallMs = 60_000;

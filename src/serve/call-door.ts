@@ -8,6 +8,7 @@ import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import type { Budget } from "../flow/budget.ts";
 import type { BufferPool } from "../flow/buffer-pool.ts";
 import { Fault } from "../model/fault.ts";
+import { messageStallMs } from "../model/limits.ts";
 import { FrameReader, type MessageEncoding, messageEncodings } from "./frame-reader.ts";
 import { ResponseStream } from "./response-stream.ts";
 import { okStatus, type Status, toStatus } from "./status.ts";
@@ -54,7 +55,8 @@ export async function openDoor(
   try {
     clearDeadline = startDeadline(headers["grpc-timeout"], abort);
     const { budget, pool, messageBytesMax } = options;
-    frames = new FrameReader(stream, { budget, pool, messageBytesMax, encoding: encodingOf(headers), signal });
+    const encoding = encodingOf(headers);
+    frames = new FrameReader(stream, { budget, pool, messageBytesMax, encoding, signal, stallMs: messageStallMs });
     const call: TakenCall = {
       peer: peerOf(stream),
       headers,

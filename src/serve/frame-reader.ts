@@ -29,6 +29,8 @@ export interface FrameReaderOptions {
   readonly messageBytesMax: number;
   readonly encoding: MessageEncoding;
   readonly signal: AbortSignal;
+  /** Time without a byte after which a message under way is given up, in milliseconds. */
+  readonly stallMs: number;
 }
 
 interface Assembly {
@@ -58,6 +60,8 @@ export class FrameReader {
   #ended = false;
   #failure: unknown;
   #wake: (() => void) | undefined;
+  /** Runs while bytes of a message are waited for, which holds memory; between messages a client may rest as long as it likes. */
+  #stall: NodeJS.Timeout | undefined;
 
   constructor(stream: ServerHttp2Stream, options: FrameReaderOptions) {
     this.#stream = stream;
@@ -111,11 +115,15 @@ export class FrameReader {
   }
 
   async #arrival(): Promise<void> {
+    const { stallMs } = this.#options;
+    if (this.#assembly !== undefined) this.#stall = setTimeout(() => this.#fail(stalled(stallMs)), stallMs);
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
       this.#stream.resume();
     });
     this.#wake = undefined;
+    clearTimeout(this.#stall);
+    this.#stall = undefined;
   }
 
   #wakeUp(): void {
@@ -129,6 +137,7 @@ export class FrameReader {
 
   /** Straight into the message under way as long as there is one; everything else waits for `next`. */
   #onData(bytes: Buffer): void {
+    this.#stall?.refresh();
     const assembly = this.#assembly;
     if (assembly !== undefined && this.#rest === undefined) {
       const used = fill(assembly, bytes);
@@ -212,6 +221,10 @@ export class FrameReader {
       );
     }
   }
+}
+
+function stalled(stallMs: number): Fault {
+  return new Fault("expired", `The client sent nothing for ${stallMs} ms in the middle of a message.`);
 }
 
 /** Copies what is missing; returns how many bytes of `source` were used. */
