@@ -22,6 +22,7 @@ import {
   sequencesDirectory,
   sessionDirectory,
   sessionFile,
+  sessionsDirectory,
   topicDirectory,
   topicFile,
 } from "../store/layout.ts";
@@ -91,7 +92,7 @@ export class TopicWriter implements Participant {
 
   async #makePlace(): Promise<void> {
     const { sequence, session, topic } = this.#place;
-    const directories = await this.#disk.makeDirectory(topicDirectory(session.ulid, topic.number));
+    await this.#disk.makeDirectory(topicDirectory(session.ulid, topic.number));
     const documents = [
       { file: sequenceFile(sequence.ulid), directory: sequencesDirectory, text: sequenceDocument(sequence) },
       { file: sessionFile(session.ulid), directory: sessionDirectory(session.ulid), text: sessionDocument(session) },
@@ -101,10 +102,10 @@ export class TopicWriter implements Participant {
         text: topicDocument(topic),
       },
     ];
-    this.#unsynced.directories.push(...directories);
+    // Also what was there already: whoever made it may not have synced it yet, or have gone away.
+    this.#unsynced.directories.push(sessionsDirectory, sessionDirectory(session.ulid));
     for (const { file, directory, text } of documents) {
       await this.#documents.ensure(file, text);
-      // Also when it was there: whoever wrote it may not have synced it yet.
       this.#unsynced.documents.push(file);
       this.#unsynced.directories.push(directory);
     }
