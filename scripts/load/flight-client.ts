@@ -197,10 +197,14 @@ export class Call {
     await this.write([prefix, ...pieces]);
   }
 
-  /** Writes bytes as they are, not more at a time than a socket takes: what is queued costs Node more than it sends. */
+  /**
+   * Writes bytes as they are, not more at a time than a socket takes: what is queued costs Node more than it sends.
+   * Never an empty piece: Node 24 says at once that it is done, and lets go of the pieces before it while they are on their way.
+   */
   async write(pieces: readonly Uint8Array[]): Promise<void> {
     for (const piece of pieces) {
-      for (let at = 0; at < piece.byteLength; at += writeBytesMax) await this.#writeOne(piece.subarray(at, at + writeBytesMax));
+      for (let at = 0; at < piece.byteLength; at += writeBytesMax)
+        await this.#writeOne(piece.subarray(at, at + writeBytesMax));
     }
   }
 
@@ -272,6 +276,8 @@ export class PutCall {
 
   constructor(call: Call, command: string) {
     this.call = call;
+    // It answers nothing but its status, and Node ends no stream that is not read.
+    call.stream.resume();
     this.#command = command;
   }
 

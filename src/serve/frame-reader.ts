@@ -66,7 +66,7 @@ export class FrameReader {
   constructor(stream: ServerHttp2Stream, options: FrameReaderOptions) {
     this.#stream = stream;
     this.#options = options;
-    stream.on("data", (bytes: Buffer) => this.#onData(bytes));
+    stream.on("data", this.#onData);
     stream.on("end", () => {
       this.#ended = true;
       this.#wakeUp();
@@ -104,8 +104,9 @@ export class FrameReader {
     return undefined;
   }
 
-  /** Gives back what a message under way holds. */
+  /** Gives back what a message under way holds, and takes no more. */
   close(): void {
+    this.#stream.off("data", this.#onData);
     this.#assembly?.lease[Symbol.dispose]();
     this.#assembly?.held[Symbol.dispose]();
     this.#assembly = undefined;
@@ -136,7 +137,7 @@ export class FrameReader {
   }
 
   /** Straight into the message under way as long as there is one; everything else waits for `next`. */
-  #onData(bytes: Buffer): void {
+  readonly #onData = (bytes: Buffer): void => {
     this.#stall?.refresh();
     const assembly = this.#assembly;
     if (assembly !== undefined && this.#rest === undefined) {
@@ -146,7 +147,7 @@ export class FrameReader {
     } else this.#rest = this.#rest === undefined ? bytes : Buffer.concat([this.#rest, bytes]);
     this.#stream.pause();
     this.#wakeUp();
-  }
+  };
 
   /** Takes from what has arrived until a message is whole or bytes are missing. */
   async #consume(): Promise<void> {

@@ -44,7 +44,10 @@ export class ResponseStream {
   /** Sends the status as the last thing. */
   end({ code, details }: Status): void {
     const stream = this.#stream;
-    if (stream.destroyed || stream.closed) return;
+    if (stream.destroyed) return;
+    // What the client sends from now on is dropped: Node keeps a closed stream until its last byte was read.
+    stream.resume();
+    if (stream.closed) return;
     this.#trailers = {
       "grpc-status": String(code),
       ...(details === "" ? {} : { "grpc-message": encodeStatusMessage(details.slice(0, statusDetailsMax)) }),
