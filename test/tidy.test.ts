@@ -43,7 +43,6 @@ const doorsOf: Readonly<Record<string, readonly string[]>> = {
   commander: ["cli"],
   "smol-toml": ["cli"],
   flatbuffers: ["arrow"],
-  lz4js: ["arrow"],
   "@bufbuild/protobuf": ["wire", "serve", "client"],
 };
 

@@ -140,16 +140,18 @@ function takeBuffer(walk: Walk, path: string, what: string, needed: number): voi
 
 function checkChildren(walk: Walk, field: Field, path: string, rows: number): void {
   const { type, children } = field;
+  let firstLength = 0;
   children.forEach((child, index) => {
     const childPath = `${path}.${child.name}`;
     const length = checkField(walk, child, childPath);
+    if (index === 0) firstLength = length;
     const needed =
       type.kind === "struct" || (type.kind === "union" && type.mode === "sparse")
         ? rows
         : type.kind === "fixedList"
           ? rows * type.size
           : type.kind === "runEnd" && index === 1
-            ? (walk.lists.nodeLengths[walk.node - 1] ?? 0)
+            ? firstLength
             : 0;
     if (length < needed) throw wrong(childPath, `has ${length} rows, expected ${needed}`);
   });

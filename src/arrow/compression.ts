@@ -1,10 +1,10 @@
 /** Compressed IPC bodies: each buffer by itself, behind an int64 with its length before compression (-1 = stored as it is). */
 
 import { zstdDecompressSync } from "node:zlib";
-import lz4 from "lz4js";
 import { Fault } from "../model/fault.ts";
 import { type Batch, compressedPrefixBytes } from "./batch.ts";
 import { paddedBytes } from "./frame.ts";
+import { decompressFrame } from "./lz4.ts";
 import type { Compression } from "./message.ts";
 
 /** The bytes of one buffer, decompressed; borrows from the body when it was not compressed. @throws Fault invalid, overloaded */
@@ -63,7 +63,7 @@ function decompress(compression: Exclude<Compression, "none">, bytes: Uint8Array
 function unfold(compression: Exclude<Compression, "none">, content: Uint8Array, expected: number): Uint8Array {
   try {
     if (compression === "zstd") return zstdDecompressSync(content, { maxOutputLength: Math.max(1, expected) });
-    return new Uint8Array(lz4.decompress(content, expected));
+    return decompressFrame(content, expected);
   } catch (error) {
     throw new Fault(
       "invalid",

@@ -1,6 +1,7 @@
 /** JSON with exact numbers: every number keeps its spelling, so int64 stays exact and 1.0 stays a float. */
 
 import { Fault } from "./fault.ts";
+import { jsonDepthMax } from "./limits.ts";
 import type { JsonText } from "./resource.ts";
 
 /** A number of a JSON text in its own spelling. `JSON.stringify` writes it back unchanged. */
@@ -24,18 +25,50 @@ interface JsonWithSource {
 }
 const json = JSON as unknown as JsonWithSource;
 
-/** @throws Fault invalid when the text is not JSON (NaN and Infinity are not) or nested too deeply for this machine */
+/** @throws Fault invalid when the text is not JSON (NaN and Infinity are not) or nested too deeply */
 export function parseJson(text: string, what: string): JsonValue {
+  const depth = depthOf(text);
+  if (depth > jsonDepthMax) {
+    throw new Fault(
+      "invalid",
+      `Bad request: ${what} is nested ${depth} levels deep, at most ${jsonDepthMax} are allowed.`,
+    );
+  }
   try {
     return json.parse(text, (_key, value, context) =>
       typeof value === "number" ? json.rawJSON(context.source ?? String(value)) : value,
     ) as JsonValue;
   } catch (error) {
-    const reason =
-      error instanceof RangeError ? "it is nested too deeply" : error instanceof Error ? error.message : "";
+    const reason = error instanceof Error ? error.message : "";
     throw new Fault("invalid", `Bad request: ${what} is not JSON: ${reason}.`, error);
   }
 }
+
+/** How deep brackets are nested, outside of strings; of a text that is no JSON it says nothing. */
+function depthOf(text: string): number {
+  let depth = 0;
+  let deepest = 0;
+  let inString = false;
+  for (let at = 0; at < text.length; at += 1) {
+    const code = text.charCodeAt(at);
+    if (inString) {
+      if (code === backslash) at += 1;
+      else if (code === quote) inString = false;
+    } else if (code === quote) inString = true;
+    else if (code === openBracket || code === openBrace) {
+      depth += 1;
+      if (depth > deepest) deepest = depth;
+    } else if (code === closeBracket || code === closeBrace) depth -= 1;
+  }
+  return deepest;
+}
+
+const quote = 0x22;
+const backslash = 0x5c;
+const openBracket = 0x5b;
+const closeBracket = 0x5d;
+const openBrace = 0x7b;
+const closeBrace = 0x7d;
 
 export function writeJson(value: unknown): JsonText {
   return JSON.stringify(value) as JsonText;

@@ -105,3 +105,6 @@ export const dictionaryUnionMax = { values: 65_536, bytes: 4 * MiB } as const;
 
 /** Time without a byte in the middle of a message: it holds memory that others wait for. Dead connections are found sooner. */
 export const messageStallMs = 60_000;
+
+/** Levels of nested JSON: queries walk metadata, and a stack must hold it wherever it is read. */
+export const jsonDepthMax = 128;

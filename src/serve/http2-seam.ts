@@ -104,12 +104,17 @@ export class Windows {
 
   #adjust(): void {
     const fair = windowBytesTotal / Math.max(1, this.#streams);
-    const wanted = Math.min(windowBytes.most, Math.max(windowBytes.least, 2 ** Math.floor(Math.log2(fair))));
     // Growing waits until there is room for twice as many streams, so that one stream more or less changes nothing.
-    if (wanted === this.#window || (wanted > this.#window && fair < 2 * wanted && wanted !== windowBytes.most)) return;
+    const wanted = Math.max(Math.min(this.#window, windowFor(fair)), windowFor(fair / 2));
+    if (wanted === this.#window) return;
     this.#window = wanted;
     for (const session of this.#sessions) {
       if (!session.destroyed && !session.closed) session.settings({ initialWindowSize: wanted });
     }
   }
+}
+
+/** The largest power of two that is not above the share, within bounds. */
+function windowFor(shareBytes: number): number {
+  return Math.min(windowBytes.most, Math.max(windowBytes.least, 2 ** Math.floor(Math.log2(shareBytes))));
 }

@@ -56,8 +56,9 @@ export function decideGeneration(marks: ConnectionMarks, hints: DialectHints): G
   const proven = provenGeneration(marks);
   if (proven !== undefined) return proven;
   if (hints.key !== undefined) return hints.key;
-  if (hints.keyMemory !== undefined) return hints.keyMemory;
-  if (marks.firstCall === "list") {
+  const isOld = marks.proof === "old";
+  if (hints.keyMemory !== undefined && !(isOld && hints.keyMemory === "0.6")) return hints.keyMemory;
+  if (isOld || marks.firstCall === "list") {
     // A 0.6 at the same address is likelier a second program than one that has reconnected and lists before it writes.
     return hints.peerMemory === "0.4" || hints.peerMemory === "0.5" ? hints.peerMemory : hints.legacySdk;
   }

@@ -102,8 +102,14 @@ function parseMetadata(filter: JsonObject, at: string): MetadataCondition[] {
 /** `a.b.0`, `a.*.c`, `**.c`, `a[*].b`: steps between dots, `[*]` a step of its own. */
 function parsePath(key: string, where: string): string[] {
   const steps = key.split(".").flatMap((part) => {
-    const bare = part.replaceAll("[*]", "");
-    const items = Array.from({ length: (part.length - bare.length) / 3 }, () => "[*]");
+    const [, bare = part, stars = ""] = /^((?:(?!\[\*\]).)*)((?:\[\*\])*)$/s.exec(part) ?? [];
+    if (bare.includes("[*]")) {
+      throw new Fault(
+        "invalid",
+        `Bad request: ${where}: [*] stands behind a step, found ${JSON.stringify(part.slice(0, 100))}.`,
+      );
+    }
+    const items = Array.from({ length: stars.length / 3 }, () => "[*]");
     return bare === "" && items.length > 0 ? items : [bare, ...items];
   });
   if (steps.some((step) => step === "")) {
@@ -158,7 +164,7 @@ function parsePair(kind: "between" | "outside", operand: JsonValue, field: Field
     throw malformed(at, "expected an array of two", operand);
   const least = parseScalar(first, field, `${at}.0`);
   const most = parseScalar(second, field, `${at}.1`);
-  if (isNumeric(least) !== isNumeric(most)) throw malformed(at, "expected two values of one kind", operand);
+  if (orderOf(least) !== orderOf(most)) throw malformed(at, "expected two values of one kind", operand);
   if (least > most) {
     throw new Fault(
       "invalid",
@@ -168,8 +174,9 @@ function parsePair(kind: "between" | "outside", operand: JsonValue, field: Field
   return { kind, least, most };
 }
 
-function isNumeric(value: Scalar): boolean {
-  return typeof value === "bigint" || typeof value === "number";
+/** What a value can be compared with. */
+function orderOf(value: Scalar): string {
+  return typeof value === "bigint" ? "number" : typeof value;
 }
 
 function parseScalar(value: JsonValue, kind: FieldKind, at: string): Scalar {

@@ -1,8 +1,6 @@
 /** lz4js has no types of its own: LZ4 frame format, both ways. */
 declare module "lz4js" {
   const lz4: {
-    /** @param bytesMax length of the result; more is cut off or an error */
-    decompress(frame: Uint8Array, bytesMax: number): Uint8Array;
     compress(bytes: Uint8Array, bytesMax?: number): Uint8Array;
   };
   // biome-ignore lint/style/noDefaultExport: it is what the package has.
