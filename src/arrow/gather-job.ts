@@ -27,6 +27,8 @@ export interface Output {
   readonly nodes: { length: number; nulls: number }[];
   readonly buffers: Uint8Array[];
   readonly variadicCounts: number[];
+  /** Bytes that may still be made. */
+  roomBytes: number;
 }
 
 /** One column to gather. */
@@ -119,4 +121,16 @@ function ownBuffers(type: ArrowType): number {
 
 export function pointsOutside(path: string, problem: string): Fault {
   return new Fault("corrupt", `Column ${JSON.stringify(path.slice(0, 200))} cannot be cut: ${problem}.`);
+}
+
+/**
+ * Asks for the bytes of a buffer before it is made. Rows that share an item each get their own, so what is gathered may be larger
+ * than its sources, and hostile batches would make it larger without bound.
+ * @throws Fault overloaded
+ */
+export function reserve({ path, output }: Pick<Job, "path" | "output">, bytes: number): void {
+  output.roomBytes -= bytes;
+  if (output.roomBytes >= 0) return;
+  const what = "grows too much when its rows are cut or merged, because many of them share one item";
+  throw new Fault("overloaded", `Column ${JSON.stringify(path.slice(0, 200))} ${what}.`);
 }

@@ -1,6 +1,6 @@
 /** Gathers text and binary columns: with offsets into one data buffer, and as views into many. */
 
-import { bufferAt, bufferOf, type Cursor, cursorOf, type Job, pointsOutside } from "./gather-job.ts";
+import { bufferAt, bufferOf, type Cursor, cursorOf, type Job, pointsOutside, reserve } from "./gather-job.ts";
 import { type OffsetBits, offsetReader, offsetWriter } from "./offsets.ts";
 
 /** Buffers: offsets, data. */
@@ -31,6 +31,7 @@ export function gatherText({ path, sources, runs, rows, output }: Job, bits: Off
     pieces.push(data.subarray(start, end));
     bytes += end - start;
   }
+  reserve({ path, output }, bytes);
   output.buffers.push(offsets.bytes, joined(pieces, bytes));
 }
 
@@ -54,6 +55,7 @@ const inlineMax = 12;
  */
 export function gatherViews(job: Job): void {
   const { path, sources, runs, rows, output } = job;
+  reserve(job, rows * viewBytes);
   const views = new Uint8Array(rows * viewBytes);
   const view = new DataView(views.buffer);
   let at = 0;

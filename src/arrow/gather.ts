@@ -4,6 +4,7 @@
  */
 
 import { assert } from "../model/assert.ts";
+import { gatherGrowth } from "../model/limits.ts";
 import { type Batch, hasValidity } from "./batch.ts";
 import { type DictionaryPart, encodeBatchHeader } from "./batch-header.ts";
 import { copyBits, setBits } from "./bits.ts";
@@ -18,6 +19,7 @@ import {
   type Job,
   type Output,
   type RowRun,
+  reserve,
   skipBuffers,
   storedType,
 } from "./gather-job.ts";
@@ -46,8 +48,12 @@ export function gather(
   runs: readonly RowRun[],
   { places, dictionary }: GatherOptions = {},
 ): Gathered {
-  const output: Output = { nodes: [], buffers: [], variadicCounts: [] };
   const rows = countRows(runs);
+  const sourceBytes = batches.reduce((sum, { body }) => sum + body.byteLength, 0);
+  const sourceRows = batches.reduce((sum, batch) => sum + batch.rows, 0);
+  const repeats = Math.max(1, rows / Math.max(1, sourceRows));
+  const roomBytes = gatherGrowth.factor * repeats * sourceBytes + gatherGrowth.bytes;
+  const output: Output = { nodes: [], buffers: [], variadicCounts: [], roomBytes };
   fields.forEach((field, index) => {
     const sources = batches.map((batch): Cursor => {
       assert(batch.compression === "none", "batches are decompressed before they are gathered");
@@ -146,12 +152,13 @@ function movePlaces({ field, path, output, places }: Job, values: Uint8Array): U
   return values;
 }
 
-function gatherValidity({ sources, runs, rows, output }: Job): number {
+function gatherValidity({ path, sources, runs, rows, output }: Job): number {
   const nullable = runs.some(({ source }) => nullsOf(sources[source]) > 0);
   if (!nullable) {
     output.buffers.push(new Uint8Array(0));
     return 0;
   }
+  reserve({ path, output }, Math.ceil(rows / 8));
   const bits = new Uint8Array(Math.ceil(rows / 8));
   let at = 0;
   let set = 0;
@@ -172,7 +179,8 @@ function nullsOf(cursor: Cursor | undefined): number {
   return cursor === undefined ? 0 : (cursor.batch.nodeNulls[cursor.node] ?? 0);
 }
 
-function gatherBits({ sources, runs, rows }: Job): Uint8Array {
+function gatherBits({ path, output, sources, runs, rows }: Job): Uint8Array {
+  reserve({ path, output }, Math.ceil(rows / 8));
   const bits = new Uint8Array(Math.ceil(rows / 8));
   let at = 0;
   for (const run of runs) {
@@ -183,7 +191,8 @@ function gatherBits({ sources, runs, rows }: Job): Uint8Array {
 }
 
 /** Values of `width` bytes from the first buffer of the sources. */
-function gatherFixed({ sources, runs, rows }: Job, width: number): Uint8Array {
+function gatherFixed({ path, output, sources, runs, rows }: Job, width: number): Uint8Array {
+  reserve({ path, output }, rows * width);
   const values = new Uint8Array(rows * width);
   let at = 0;
   for (const run of runs) {

@@ -16,54 +16,53 @@ const sizeUnits: Readonly<Record<string, number>> = {
   GiB: 1024 ** 3,
 };
 
+/** A setting that is read out of what flags (text), variables (text) or TOML (anything) have; undefined where it cannot be. */
+function setting<Value>(expected: string, read: (given: unknown) => Value | undefined) {
+  return z.unknown().transform((given, context): Value => {
+    const value = read(given);
+    if (value !== undefined) return value;
+    context.addIssue({ code: "custom", message: `expected ${expected}, found ${JSON.stringify(given)}` });
+    return z.NEVER;
+  });
+}
+
 /** Bytes: a number, or a text with a unit such as `64MiB`. */
 function size(least: number, most: number) {
-  return z.union([z.number(), z.string()]).transform((given, context) => {
+  return setting(`bytes from ${least} to ${most}, as a number or like 64MiB`, (given) => {
+    if (typeof given !== "number" && typeof given !== "string") return undefined;
     const match = /^([0-9]+)\s*([A-Za-z]*)$/.exec(String(given));
     const unit = sizeUnits[match?.[2] ?? ""];
     const bytes = match === null || unit === undefined ? Number.NaN : Number(match[1]) * unit;
-    if (Number.isSafeInteger(bytes) && bytes >= least && bytes <= most) return bytes;
-    context.addIssue({
-      code: "custom",
-      message: `expected bytes from ${least} to ${most}, as a number or like 64MiB, found ${JSON.stringify(given)}`,
-    });
-    return z.NEVER;
+    return Number.isSafeInteger(bytes) && bytes >= least && bytes <= most ? bytes : undefined;
   });
 }
 
 function integer(least: number, most: number) {
-  return z.union([z.number(), z.string()]).transform((given, context) => {
-    const value = typeof given === "number" ? given : /^[0-9]+$/.test(given) ? Number(given) : Number.NaN;
-    if (Number.isInteger(value) && value >= least && value <= most) return value;
-    context.addIssue({
-      code: "custom",
-      message: `expected an integer from ${least} to ${most}, found ${JSON.stringify(given)}`,
-    });
-    return z.NEVER;
+  return setting(`an integer from ${least} to ${most}`, (given) => {
+    const value = typeof given === "string" && /^[0-9]+$/.test(given) ? Number(given) : given;
+    return typeof value === "number" && Number.isInteger(value) && value >= least && value <= most ? value : undefined;
   });
 }
 
-const flag = z.union([z.boolean(), z.string()]).transform((given, context) => {
+const flag = setting("true or false", (given) => {
   if (typeof given === "boolean") return given;
+  if (typeof given !== "string") return undefined;
   if (["1", "true", "yes", "on"].includes(given.toLowerCase())) return true;
-  if (["0", "false", "no", "off", ""].includes(given.toLowerCase())) return false;
-  context.addIssue({ code: "custom", message: `expected true or false, found ${JSON.stringify(given)}` });
-  return z.NEVER;
+  return ["0", "false", "no", "off", ""].includes(given.toLowerCase()) ? false : undefined;
 });
 
 function oneOf<const Words extends readonly [string, ...string[]]>(words: Words) {
-  return z.unknown().transform((given, context): Words[number] => {
-    const word = words.find((known) => known === String(given));
-    if (word !== undefined) return word;
-    context.addIssue({
-      code: "custom",
-      message: `expected one of ${words.join(", ")}, found ${JSON.stringify(given)}`,
-    });
-    return z.NEVER;
-  });
+  return setting(`one of ${words.join(", ")}`, (given) =>
+    // A version is easily written as a number in TOML.
+    typeof given === "string" || typeof given === "number"
+      ? words.find((known): known is Words[number] => known === String(given))
+      : undefined,
+  );
 }
 
-const text = z.string().min(1);
+const text = setting("a text that is not empty", (given) =>
+  typeof given === "string" && given !== "" ? given : undefined,
+);
 
 export interface Setting {
   readonly shape: z.ZodType;

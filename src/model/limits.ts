@@ -108,3 +108,6 @@ export const messageStallMs = 60_000;
 
 /** Levels of nested JSON: queries walk metadata, and a stack must hold it wherever it is read. */
 export const jsonDepthMax = 128;
+
+/** How much larger than its sources a gathered batch may be: rows that share an item get one each. */
+export const gatherGrowth = { factor: 8, bytes: 64 * KiB } as const;

@@ -96,12 +96,13 @@ export function matchesMetadata({ path, condition }: MetadataCondition, metadata
 /** All values other than null that a path leads to. */
 function valuesAt(root: JsonValue, path: readonly string[]): JsonValue[] {
   let values: readonly JsonValue[] = [root];
-  for (const step of path) values = [...new Set(values.flatMap((value) => stepInto(value, step)))];
+  for (const step of path) {
+    values = step === "**" ? descendantsOf(values) : [...new Set(values.flatMap((value) => stepInto(value, step)))];
+  }
   return values.filter((value) => value !== null);
 }
 
 function stepInto(value: JsonValue, step: string): readonly JsonValue[] {
-  if (step === "**") return [value, ...childrenOf(value).flatMap((child) => stepInto(child, "**"))];
   if (step === "*") return childrenOf(value);
   if (Array.isArray(value)) {
     if (step === "[*]") return value as JsonValue[];
@@ -109,6 +110,18 @@ function stepInto(value: JsonValue, step: string): readonly JsonValue[] {
   }
   if (!isJsonObject(value)) return [];
   return Object.hasOwn(value, step) ? [value[step] ?? null] : [];
+}
+
+/** The values and all below them, each once, however often it can be reached. */
+function descendantsOf(values: readonly JsonValue[]): JsonValue[] {
+  const found = new Set<JsonValue>();
+  const add = (value: JsonValue): void => {
+    if (found.has(value)) return;
+    found.add(value);
+    for (const child of childrenOf(value)) add(child);
+  };
+  for (const value of values) add(value);
+  return [...found];
 }
 
 function childrenOf(value: JsonValue): readonly JsonValue[] {

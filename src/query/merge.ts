@@ -14,7 +14,7 @@ import { Loan } from "../flow/loan.ts";
 import { assert } from "../model/assert.ts";
 import type { Chunk } from "../model/chunk.ts";
 import { decompressedBytesMax, mergeBytes, mergedBatchBytes, mergedBatchRows } from "../model/limits.ts";
-import { includesTime, type TimeNs, type TimeWindow, timeNsMax } from "../model/time.ts";
+import { includesTime, type TimeNs, type TimeWindow, timeNsMax, windowOverlaps } from "../model/time.ts";
 import { sharedDictionaries } from "./dictionaries.ts";
 import { mergeOrder } from "./merge-order.ts";
 import type { OutgoingMessage, PlacedBatch, TopicReader } from "./topic-reader.ts";
@@ -64,15 +64,16 @@ export async function* mergeBatches(
   using loan = new Loan(mergeBudget, () => {
     outputs = undefined;
   });
-  for (let { startNs } = window; ; ) {
-    let slice: TimeWindow | undefined;
+  let { startNs } = window;
+  for (let first = 0; ; ) {
+    let slice: Slice | undefined;
     for (let sentRows = 0; ; ) {
       if (outputs === undefined) {
         await loan.take(2 * targetBytes + largestBytes, signal);
         // The rows of a slice and their order are the same each time that it is loaded.
         const loaded =
           slice === undefined
-            ? await loadNext(merge, startNs, window.endNs, targetBytes)
+            ? await loadNext(merge, { startNs, endNs: window.endNs }, first, targetBytes)
             : await loadAgain(merge, slice);
         slice = loaded.slice;
         outputs = outputsOf(reader, loaded.pieces, sentRows, sendBudget);
@@ -88,31 +89,46 @@ export async function* mergeBatches(
     outputs = undefined;
     loan[Symbol.dispose]();
     assert(slice !== undefined, "a slice was loaded");
-    if (slice.endNs === window.endNs) return;
-    startNs = slice.endNs;
+    first = slice.end === group.length ? 0 : slice.end;
+    if (first > 0) continue;
+    if (slice.window.endNs === window.endNs) return;
+    startNs = slice.window.endNs;
   }
 }
 
+/** The rows of a window; when they are all of one time and too many, those of the batches `first` to `end` of the group. */
+interface Slice {
+  readonly window: TimeWindow;
+  readonly first: number;
+  readonly end: number;
+}
+
 interface Loaded {
-  readonly slice: TimeWindow;
+  readonly slice: Slice;
   readonly pieces: readonly Piece[];
 }
 
-async function loadNext(merge: Merge, startNs: TimeNs, windowEndNs: TimeNs, targetBytes: number): Promise<Loaded> {
-  let endNs = chooseEnd(merge.group, startNs, windowEndNs, targetBytes / 2);
+/** @param first 0, or where the batches begin that are left of a time to which `rest` starts */
+async function loadNext(merge: Merge, rest: TimeWindow, first: number, targetBytes: number): Promise<Loaded> {
+  // Nothing lies before the first row that is left.
+  const left = merge.group.filter(({ range }) => range.endNs >= rest.startNs);
+  const firstNs = left.reduce((least, { range }) => (range.startNs < least ? range.startNs : least), timeNsMax);
+  const startNs = firstNs > rest.startNs && firstNs < rest.endNs ? firstNs : rest.startNs;
+  let endNs =
+    first > 0 && startNs < rest.endNs ? startNs + 1n : chooseEnd(merge.group, startNs, rest.endNs, targetBytes / 2);
   for (;;) {
-    const slice = { startNs, endNs };
+    const window = { startNs, endNs };
     const divisible = endNs - startNs > 1n;
-    const pieces = await loadSlice(merge, slice, divisible ? targetBytes : Number.POSITIVE_INFINITY);
-    if (pieces !== undefined) return { slice, pieces };
+    const { pieces, end } = await loadPieces(merge, { window, first, end: merge.group.length }, targetBytes);
+    // Rows of one time come in the order of their batches, so these need not be in memory together.
+    if (!divisible || end === merge.group.length) return { slice: { window, first, end }, pieces };
     // The rows were not as evenly spread as was assumed.
     endNs = startNs + (endNs - startNs) / 2n;
   }
 }
 
-async function loadAgain(merge: Merge, slice: TimeWindow): Promise<Loaded> {
-  const pieces = await loadSlice(merge, slice, Number.POSITIVE_INFINITY);
-  assert(pieces !== undefined, "a slice without a limit is loaded");
+async function loadAgain(merge: Merge, slice: Slice): Promise<Loaded> {
+  const { pieces } = await loadPieces(merge, slice, Number.POSITIVE_INFINITY);
   return { slice, pieces };
 }
 
@@ -142,20 +158,25 @@ function estimate(group: readonly PlacedBatch[], startNs: TimeNs, endNs: TimeNs)
   return bytes;
 }
 
-/** The rows of a slice; undefined when they have more bytes than that. */
-async function loadSlice(merge: Merge, slice: TimeWindow, bytesMax: number): Promise<Piece[] | undefined> {
+/** The rows of a slice, up to the batch with which they have more bytes than that. */
+async function loadPieces(
+  merge: Merge,
+  { window, first, end }: Slice,
+  bytesMax: number,
+): Promise<{ pieces: Piece[]; end: number }> {
   const pieces: Piece[] = [];
   let bytes = 0;
-  for (const placed of merge.group) {
-    if (placed.range.endNs < slice.startNs || (placed.range.startNs >= slice.endNs && slice.endNs !== timeNsMax))
-      continue;
-    const piece = await loadPiece(merge, placed, slice);
+  for (let index = first; index < end; index += 1) {
+    const placed = merge.group[index];
+    assert(placed !== undefined, "a slice lies in its group");
+    if (!windowOverlaps(window, placed.range)) continue;
+    const piece = await loadPiece(merge, placed, window);
     if (piece === undefined) continue;
     pieces.push(piece);
     bytes += piece.batch.body.byteLength;
-    if (bytes > bytesMax) return undefined;
+    if (bytes > bytesMax) return { pieces, end: index + 1 };
   }
-  return pieces;
+  return { pieces, end };
 }
 
 async function loadPiece(

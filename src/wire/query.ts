@@ -11,6 +11,7 @@ import type {
   TopicFilter,
 } from "../model/predicate.ts";
 import { globPattern, likePattern } from "./pattern.ts";
+import { kindOf } from "./shape.ts";
 
 type FieldKind = "text" | "time" | "any";
 
@@ -206,11 +207,4 @@ function wrongType(at: string, expected: string, found: JsonValue): Fault {
 
 function malformed(at: string, expected: string, found: JsonValue): Fault {
   return new Fault("invalid", `Bad request: ${at}: ${expected}, found ${kindOf(found)}.`);
-}
-
-function kindOf(value: JsonValue): string {
-  if (value === null) return "null";
-  if (isJsonNumber(value)) return `the number ${value.rawJSON.slice(0, 40)}`;
-  if (Array.isArray(value)) return `an array of ${value.length}`;
-  return typeof value === "object" ? "an object" : `a ${typeof value}`;
 }

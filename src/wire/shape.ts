@@ -8,14 +8,11 @@ import { timeNsMax, timeNsMin } from "../model/time.ts";
 
 /** An integer within int64, exactly, as bigint. */
 export const int64 = z
-  .custom<JsonValue>((value) => isJsonNumber(value), "expected an integer")
+  .custom<JsonValue>((value) => isJsonNumber(value), "expected an int64")
   .transform((value, context) => {
     const integer = isJsonNumber(value) ? integerOf(value) : undefined;
     if (integer === undefined || integer < timeNsMin || integer > timeNsMax) {
-      context.addIssue({
-        code: "custom",
-        message: `expected an int64, found ${isJsonNumber(value) ? value.rawJSON.slice(0, 40) : typeof value}`,
-      });
+      context.addIssue({ code: "custom", input: value, message: "expected an int64" });
       return z.NEVER;
     }
     return integer;
@@ -44,10 +41,31 @@ export function parseUuid(text: string): Uuid {
 
 /** Reads `value` by `shape`. @throws Fault invalid naming the path, what was expected and what was found */
 export function parseWith<Shape extends z.ZodType>(shape: Shape, value: unknown, what: string): z.output<Shape> {
-  const result = shape.safeParse(value);
+  const result = shape.safeParse(value, { reportInput: true });
   if (result.success) return result.data;
   const problems = result.error.issues
     .slice(0, 5)
-    .map((issue) => `${issue.path.length === 0 ? "" : `${issue.path.join(".")}: `}${issue.message}`);
+    .map((issue) => `${issue.path.length === 0 ? "" : `${issue.path.join(".")}: `}${problemOf(issue)}`);
   throw new Fault("invalid", `Bad request: ${what}: ${problems.join("; ")}.`);
+}
+
+function problemOf(issue: z.core.$ZodIssue): string {
+  const found = issue.input === undefined ? "nothing" : kindOf(issue.input as JsonValue);
+  switch (issue.code) {
+    case "invalid_type":
+      return `expected ${issue.expected}, found ${found}`;
+    case "invalid_value":
+      return `expected one of ${issue.values.map(String).join(", ")}, found ${found}`;
+    default:
+      return issue.message.includes("expected") ? `${issue.message}, found ${found}` : issue.message;
+  }
+}
+
+/** What a value is, in the words of an error. */
+export function kindOf(value: JsonValue): string {
+  if (value === null) return "null";
+  if (isJsonNumber(value)) return `the number ${value.rawJSON.slice(0, 40)}`;
+  if (Array.isArray(value)) return `an array of ${value.length}`;
+  if (typeof value === "string") return `the string ${JSON.stringify(value.slice(0, 40))}`;
+  return typeof value === "object" ? "an object" : `the ${typeof value} ${value}`;
 }
