@@ -1,7 +1,7 @@
 /** JSON with exact numbers: every number keeps its spelling, so int64 stays exact and 1.0 stays a float. */
 
 import { Fault } from "./fault.ts";
-import { jsonDepthMax } from "./limits.ts";
+import { integerCharactersMax, jsonDepthMax } from "./limits.ts";
 import type { JsonText } from "./resource.ts";
 
 /** A number of a JSON text in its own spelling. `JSON.stringify` writes it back unchanged. */
@@ -89,7 +89,7 @@ export function jsonInteger(value: bigint | number): JsonNumber {
 
 const integerSpelling = /^-?(?:0|[1-9][0-9]*)$/;
 
-/** The number as bigint when it is spelled as an integer, else undefined. */
-export function integerOf(value: JsonNumber): bigint | undefined {
-  return integerSpelling.test(value.rawJSON) ? BigInt(value.rawJSON) : undefined;
+/** The number as bigint when it is spelled as an integer of a length that any type has, else undefined. */
+export function integerOf({ rawJSON }: JsonNumber): bigint | undefined {
+  return rawJSON.length <= integerCharactersMax && integerSpelling.test(rawJSON) ? BigInt(rawJSON) : undefined;
 }

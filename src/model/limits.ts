@@ -111,3 +111,6 @@ export const jsonDepthMax = 128;
 
 /** How much larger than its sources a gathered batch may be: rows that share an item get one each. */
 export const gatherGrowth = { factor: 8, bytes: 64 * KiB } as const;
+
+/** Characters of an integer that is compared exactly; what is longer (a decimal of 256 bits has 78 digits) is compared as a float. */
+export const integerCharactersMax = 80;

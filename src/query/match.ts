@@ -1,6 +1,7 @@
 /** Tests values against conditions. Numbers compare by value across types; what has no order with the operand does not match. */
 
 import { integerOf, isJsonNumber, isJsonObject, type JsonValue, writeJson } from "../model/json.ts";
+import { integerCharactersMax } from "../model/limits.ts";
 import type { Condition, MetadataCondition, Pattern, PatternElement, Scalar } from "../model/predicate.ts";
 
 /** Tests a value that exists: a name, a tag, a time. */
@@ -163,7 +164,8 @@ function readAs(operand: Scalar, value: JsonValue): Scalar | undefined {
   }
   if (isJsonNumber(value)) return integerOf(value) ?? Number(value.rawJSON);
   if (typeof value !== "string" || !/^\s*-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?\s*$/.test(value)) return undefined;
-  return /^\s*-?[0-9]+\s*$/.test(value) ? BigInt(value.trim()) : Number(value);
+  const isInteger = value.length <= integerCharactersMax && /^\s*-?[0-9]+\s*$/.test(value);
+  return isInteger ? BigInt(value.trim()) : Number(value);
 }
 
 function textOf(value: JsonValue): string {
