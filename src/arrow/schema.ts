@@ -30,6 +30,7 @@ export interface Schema {
 /** Depth and number of nested fields: a hostile schema must not exhaust the stack or the memory. */
 const depthMax = 64;
 const fieldsMax = 65_536;
+const nameBytesMax = 4 * 1024 * 1024;
 
 const metadataVersion5 = 4;
 const headerSchema = 1;
@@ -48,7 +49,7 @@ export function readSchema(header: Uint8Array): Schema {
 export function readSchemaTable(schema: FlatTable): Field[] {
   if (schema.int16(0, 0) !== 0)
     throw new Fault("unsupported", "Unsupported schema: it is big-endian, expected little-endian.");
-  const count = { fields: 0 };
+  const count = { fields: 0, nameBytes: 0 };
   return readFields(schema, 1, { path: "", depth: 0, count });
 }
 
@@ -62,7 +63,7 @@ export function checkVersion(message: FlatTable): void {
 interface Place {
   readonly path: string;
   readonly depth: number;
-  readonly count: { fields: number };
+  readonly count: { fields: number; nameBytes: number };
 }
 
 function readFields(table: FlatTable, slot: number, { path, depth, count }: Place): Field[] {
@@ -74,7 +75,13 @@ function readFields(table: FlatTable, slot: number, { path, depth, count }: Plac
   const fields: Field[] = [];
   for (let index = 0; index < vector.length; index += 1) {
     const child = table.element(vector, index);
-    const name = readText(child.blob(0));
+    const nameBytes = child.blob(0);
+    // Fields may share the bytes of one long name, but each gets a text of its own.
+    count.nameBytes += nameBytes?.byteLength ?? 0;
+    if (count.nameBytes > nameBytesMax) {
+      throw new Fault("invalid", `Unsupported schema: names of more than ${nameBytesMax} bytes together.`);
+    }
+    const name = readText(nameBytes);
     fields.push(readField(child, name, { path: path === "" ? name : `${path}.${name}`, depth: depth + 1, count }));
   }
   return fields;

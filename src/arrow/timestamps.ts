@@ -1,7 +1,6 @@
 /** The column `timestamp_ns` of a batch, exact beyond 2^53. Every row has a time: a null has no place in a stream. */
 
 import { Fault } from "../model/fault.ts";
-import { decompressedBytesMax } from "../model/limits.ts";
 import type { TimeNs } from "../model/time.ts";
 import type { Batch } from "./batch.ts";
 import { readBuffer } from "./compression.ts";
@@ -67,6 +66,9 @@ export function sortOrder(times: BigInt64Array): Uint32Array {
   });
 }
 
+/** Buffers may be padded, compressed ones too; writers pad to 8 or 64. */
+const alignmentMax = 64;
+
 function timeBytes(schema: Schema, batch: Batch): Uint8Array {
   const column = batch.columns[timestampField(schema)];
   const buffer = column?.buffer ?? 0;
@@ -77,7 +79,7 @@ function timeBytes(schema: Schema, batch: Batch): Uint8Array {
       `timestamp_ns is null in ${nulls} of ${batch.rows} rows (the first is row ${firstNull(batch, buffer)}), expected a time in each.`,
     );
   }
-  const bytes = readBuffer(batch, buffer + 1, decompressedBytesMax);
+  const bytes = readBuffer(batch, buffer + 1, 8 * batch.rows + alignmentMax);
   if (bytes.byteLength < 8 * batch.rows) {
     throw new Fault(
       "invalid",
@@ -88,7 +90,7 @@ function timeBytes(schema: Schema, batch: Batch): Uint8Array {
 }
 
 function firstNull(batch: Batch, buffer: number): number {
-  const bits = readBuffer(batch, buffer, decompressedBytesMax);
+  const bits = readBuffer(batch, buffer, Math.ceil(batch.rows / 8) + alignmentMax);
   for (let row = 0; row < batch.rows; row += 1) {
     if ((((bits[row >>> 3] ?? 0) >>> (row & 7)) & 1) === 0) return row;
   }

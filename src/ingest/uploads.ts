@@ -1,5 +1,6 @@
 /** Opens uploads: says who may write which topic now, and knows the uploads that are open. One upload per topic. */
 
+import { withMetadata } from "../arrow/metadata.ts";
 import { equalSchema, readSchema, timestampField } from "../arrow/schema.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import { findSequence, findSession, findTopic } from "../catalog/resources.ts";
@@ -57,6 +58,8 @@ export class Uploads {
     poison.check();
     const schema = readSchema(request.schemaHeader);
     timestampField(schema);
+    // Readers get the schema with keys merged in: what cannot be merged must not be stored.
+    withMetadata(request.schemaHeader, new Map(), "all");
     const place = this.#admit(request);
     const { topic } = place;
     const stored = catalog.schemas.get(topic.uuid);

@@ -59,7 +59,8 @@ def make(folder: pathlib.Path, seed: int) -> None:
     with open(folder / "sources.bin", "wb") as file:
         for name, column in made.items():
             for compression, codec in compressions.items():
-                if codec is not None and name.count("<") > 1:
+                # Compression is by buffer: what is nested shows nothing new, but for one content in each wrapper.
+                if codec is not None and "<" in name and not name.endswith("<string>"):
                     continue
                 try:
                     stream = batches(column, random.Random(f"{seed} {name}"), codec)

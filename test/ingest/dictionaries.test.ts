@@ -20,7 +20,10 @@ test.skipIf(skipsPython)(
     console.log(`dictionaries: ${cases.length} cases, seed ${seed}; in several chunks: ${JSON.stringify(several)}`);
     expect(cases.length).toBeGreaterThan(80);
     // But for dictionaries that say that they are ordered: a union is not.
-    expect(several.map(([name]) => name).sort()).toEqual(["interleaved/utf8/int32/ordered", "replaced/utf8/int32/ordered"]);
+    expect(several.map(([name]) => name).sort()).toEqual([
+      "interleaved/utf8/int32/ordered",
+      "replaced/utf8/int32/ordered",
+    ]);
     await server.stop();
   },
   60_000,

@@ -238,6 +238,14 @@ describe("user metadata", () => {
     ["into a text by index", '{"word.0":"$ex"}', false],
   ])("paths: %s", (_title, conditions, expected) => expect(matches(conditions)).toBe(expected));
 
+  test.each([2, 4])("a path with %i ** costs the size of the metadata, not its depth times", (runs) => {
+    const chain = `${"[".repeat(120)}1${"]".repeat(120)}`;
+    const value = parseJson(`[${Array.from({ length: 100 }, () => chain).join(",")}]`, "user metadata");
+    const startedMs = performance.now();
+    expect(matches(`{"${"**.".repeat(runs)}x":"$ex"}`, value)).toBe(false);
+    expect(performance.now() - startedMs).toBeLessThan(500);
+  });
+
   test.each(["null", "5", '"text"', "[]", "true"])("metadata that is %s has no keys", (text) => {
     const value = parseJson(text, "metadata");
     expect(matches('{"a":"$nex"}', value)).toBe(true);

@@ -20,6 +20,8 @@ export interface LedgerTopic {
   deleted: Trust | undefined;
   /** Batches that the server has shown after a restart, and must show from then on. */
   batchesShown: number;
+  /** Bytes of its chunk files, as the server has said after the last restart. */
+  bytesShown: number | undefined;
 }
 
 export interface LedgerSession {
@@ -48,7 +50,7 @@ interface ShownSession {
 interface ShownTopic {
   readonly resource_locator: string;
   readonly completed_at_ns: number | null;
-  readonly data_info: { readonly total_row_count: number };
+  readonly data_info: { readonly total_row_count: number; readonly total_bytes: number };
 }
 
 /** How much was compared. */
@@ -193,6 +195,7 @@ async function compareTopic(
   if (batches < topic.batchesShown)
     throw new Error(`${locator} showed ${topic.batchesShown} batches before, and ${batches} now`);
   topic.batchesShown = batches;
+  topic.bytesShown = found.shown.data_info.total_bytes;
   const rows = batches * rowsOfBatch(topic);
   if (found.shown.data_info.total_row_count !== rows)
     throw new Error(`${locator} has ${rows} rows and says ${found.shown.data_info.total_row_count}`);

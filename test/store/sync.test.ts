@@ -113,12 +113,19 @@ class TracedServer implements AsyncDisposable {
     this.steps.push({ name, at, stream: put.call.stream.id ?? 0, ...(others === undefined ? {} : { others }) });
   }
 
+  /** The server may not have seen yet that a stream before is gone: then it is tried again. */
   async put(topic: Topic, messages: readonly Outgoing[], name: string): Promise<void> {
-    await this.quiet();
-    const at = this.#length();
-    const put = await this.openPut(topic, messages);
-    await put.finish();
-    this.steps.push({ name, at, stream: put.call.stream.id ?? 0 });
+    for (;;) {
+      await this.quiet();
+      const at = this.#length();
+      const put = await this.openPut(topic, messages);
+      put.call.end();
+      const { code, details } = await put.call.status();
+      if (details.includes("is being uploaded by another stream")) continue;
+      if (code !== 0) throw new Error(`${name}: status ${code}, ${details}`);
+      this.steps.push({ name, at, stream: put.call.stream.id ?? 0 });
+      return;
+    }
   }
 
   /** Ends when the server has done nothing for a while. */

@@ -211,6 +211,17 @@ test.each(["", ".", "a.", ".a", "a..b"])("the path %j has an empty step", (key) 
   );
 });
 
+test("an integer of megabytes is read or refused quickly", () => {
+  const digits = "9".repeat(4_000_000);
+  const startedMs = performance.now();
+  try {
+    parse(`{"topic":{"user_metadata":{"a":{"$between":[0,${digits}]}}}}`);
+  } catch (error) {
+    expect(error).toMatchObject({ code: "invalid" });
+  }
+  expect(performance.now() - startedMs).toBeLessThan(500);
+});
+
 describe("a name matches by the language of its key", () => {
   const kinds = (text: string): string[] | undefined => {
     const { name } = parse(text).topic;

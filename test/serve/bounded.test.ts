@@ -1,0 +1,297 @@
+// Memory is bounded by configuration, not by load: hundreds of streams that rest, dozens that send more than the disk takes, and
+// clients that stop in the middle. The memory is read from outside of the server.
+
+import { mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { Int64, makeData, makeVector } from "apache-arrow";
+import { describe, expect, test } from "vitest";
+import { FlightClient, type Outgoing, type PutCall } from "../../scripts/load/flight-client.ts";
+import { toMessages } from "../../scripts/load/messages.ts";
+import { blobs } from "../../scripts/load/robot.ts";
+import { TicketSchema } from "../../src/wire/flight_pb.js";
+import { type RunningServer, startServer } from "../server.ts";
+import { buildShim, noShims } from "../store/shim.ts";
+
+const MiB = 2 ** 20;
+const idleStreams = 500;
+const idleBytesMax = 200 * MiB;
+const busyStreams = 64;
+const busyBatches = 2;
+const busyBytesMax = 512 * MiB;
+const writeDelayMs = 40;
+
+if (noShims !== undefined) console.warn(`bounded.test.ts does without its slow disk: ${noShims}`);
+
+interface Topic {
+  readonly locator: string;
+  readonly uuid: string;
+}
+
+/** Resident anonymous memory of a process, sampled until it is asked for the most. */
+class Memory implements Disposable {
+  readonly #pid: number;
+  readonly #timer: NodeJS.Timeout;
+  #most = 0;
+  #samples = 0;
+
+  constructor(pid: number) {
+    this.#pid = pid;
+    this.#timer = setInterval(() => this.#sample(), 10);
+  }
+
+  [Symbol.dispose](): void {
+    clearInterval(this.#timer);
+  }
+
+  /** Bytes since the last time it was asked for, and how often that was looked. */
+  most(): { bytes: number; samples: number } {
+    this.#sample();
+    const { bytes, samples } = { bytes: this.#most, samples: this.#samples };
+    this.#most = 0;
+    this.#samples = 0;
+    return { bytes, samples };
+  }
+
+  /** The most that was ever resident, files included, as the kernel counts it. */
+  high(): number {
+    return readStatus(this.#pid, "VmHWM");
+  }
+
+  #sample(): void {
+    this.#most = Math.max(this.#most, readStatus(this.#pid, "RssAnon"));
+    this.#samples += 1;
+  }
+}
+
+function readStatus(pid: number, key: string): number {
+  const match = new RegExp(`^${key}:\\s+(\\d+) kB$`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"));
+  if (match === null) throw new Error(`the process ${pid} has no ${key}`);
+  return Number(match[1]) * 1024;
+}
+
+function inMiB(bytes: number): string {
+  return `${(bytes / MiB).toFixed(0)} MiB`;
+}
+
+/** One row of so many bytes in each batch. */
+function table(batches: number, bytes: number): Outgoing[] {
+  const value = new Uint8Array(bytes).fill(7);
+  return toMessages(
+    Array.from({ length: batches }, (_none, batch) => ({
+      timestamp_ns: makeVector(makeData({ type: new Int64(), data: BigInt64Array.of(BigInt(batch)) })),
+      data: blobs([value]),
+    })),
+  );
+}
+
+/** A sequence with a session and so many topics in it. */
+async function makeTopics(client: FlightClient, sequence: string, count: number): Promise<Topic[]> {
+  await client.action("sequence_create", { locator: sequence, user_metadata: {} });
+  const { uuid: session } = (await client.action("session_create", { locator: sequence })) as { uuid: string };
+  return await Promise.all(
+    Array.from({ length: count }, async (_none, index) => {
+      const locator = `${sequence}/${index}`;
+      const body = { locator, session_uuid: session, ontology_tag: "t", serialization_format: "default" };
+      const answer = await client.action("topic_create", { ...body, user_metadata: {} });
+      return { locator, uuid: (answer as { uuid: string }).uuid };
+    }),
+  );
+}
+
+/** Rows of each topic of a sequence, by the listing; undefined for one that is not complete. */
+async function rowsOf(client: FlightClient, sequence: string): Promise<(number | undefined)[]> {
+  const info = await client.info({ resource_locator: sequence });
+  return info.endpoint.map(({ appMetadata }) => {
+    const shown = JSON.parse(Buffer.from(appMetadata).toString()) as {
+      locked: boolean;
+      data_info: { total_row_count: number };
+    };
+    return shown.locked ? shown.data_info.total_row_count : undefined;
+  });
+}
+
+function ticketOf(topic: string): Uint8Array {
+  return Buffer.from(JSON.stringify({ topic }));
+}
+
+async function readRows(client: FlightClient, topic: string): Promise<{ batches: number; bytes: number }> {
+  const read = { batches: 0, bytes: 0 };
+  for await (const { body } of client.get(ticketOf(topic))) {
+    if (body.byteLength === 0) continue;
+    read.batches += 1;
+    read.bytes += body.byteLength;
+  }
+  return read;
+}
+
+describe.each([{ connections: 1 }, { connections: 5 }])("$connections connections", ({ connections }) => {
+  test(`${idleStreams} uploads rest, then send a batch each`, { timeout: 40_000 }, async () => {
+    await using server = await startServer();
+    using memory = new Memory(server.pid);
+    const clients = Array.from({ length: connections }, () => new FlightClient(server.port));
+    const [first] = clients;
+    if (first === undefined) throw new Error("there is a connection");
+    const startedMs = performance.now();
+    const topics = await makeTopics(first, "idle", idleStreams);
+    const [schema, batch] = table(1, 1_000);
+    if (schema === undefined || batch === undefined) throw new Error("a table has a schema and a batch");
+    const puts = await Promise.all(
+      topics.map(async (topic, index) => {
+        const put = (clients[index % connections] ?? first).openPut(topic);
+        await put.sendData(schema);
+        return put;
+      }),
+    );
+    await begun(server, topics);
+    memory.most();
+    await sleep(1_500);
+    const idle = memory.most();
+    await Promise.all(puts.map((put) => put.sendData(batch)));
+    await Promise.all(puts.map((put) => put.finish()));
+    const rows = await rowsOf(first, "idle");
+    const seconds = (performance.now() - startedMs) / 1000;
+    console.log(
+      `bounded: ${idleStreams} idle uploads on ${connections} connection(s): RssAnon at most ${inMiB(idle.bytes)} (${idle.samples} samples), while sending ${inMiB(memory.most().bytes)}, VmHWM ${inMiB(memory.high())}; ${seconds.toFixed(1)} s`,
+    );
+    for (const client of clients) client[Symbol.dispose]();
+    expect(rows.length).toBe(idleStreams);
+    expect(rows.every((count) => count === 1)).toBe(true);
+    expect(idle.samples).toBeGreaterThan(30);
+    expect(idle.bytes).toBeLessThanOrEqual(idleBytesMax);
+  });
+});
+
+/** Ends when the server holds an upload for each topic, every twentieth of which is asked: a second one is refused. */
+async function begun(server: RunningServer, topics: readonly Topic[]): Promise<void> {
+  using client = new FlightClient(server.port);
+  const [schema] = table(1, 1);
+  for (const topic of topics.filter((_topic, index) => index % 20 === 19)) {
+    for (;;) {
+      const second = client.openPut(topic);
+      await second.sendData(schema ?? { header: new Uint8Array(0), body: new Uint8Array(0) });
+      const { details } = await second.call.status();
+      if (details.includes("is being uploaded by another stream")) break;
+      await sleep(20);
+    }
+  }
+}
+
+describe.skipIf(noShims !== undefined)("a slow disk", () => {
+  test(`${busyStreams} uploads of 16 MiB batches at once`, { timeout: 100_000 }, async () => {
+    const folder = realpathSync(mkdtempSync(path.join(tmpdir(), "mosaico-edge-slow-")));
+    try {
+      const dataDir = path.join(folder, "data");
+      const env = { ...buildShim("slow-write", folder), SLOW_ROOT: dataDir, SLOW_MS: String(writeDelayMs) };
+      await using server = await startServer({ dataDir, env });
+      using memory = new Memory(server.pid);
+      using client = new FlightClient(server.port);
+      const topics = await makeTopics(client, "busy", busyStreams);
+      // Below the limit of a message with its framing, as SDKs send it.
+      const messages = table(busyBatches, 16 * MiB - 64 * 1024);
+      const startedMs = performance.now();
+      memory.most();
+      await Promise.all(topics.map((topic) => client.put(topic, messages)));
+      const seconds = (performance.now() - startedMs) / 1000;
+      const busy = memory.most();
+      const written = (busyStreams * busyBatches * 16 * MiB) / 1e6;
+      console.log(
+        `bounded: ${busyStreams} uploads of ${busyBatches} x 16 MiB, each write ${writeDelayMs} ms late: RssAnon at most ${inMiB(busy.bytes)} (${busy.samples} samples), VmHWM ${inMiB(memory.high())}; ${seconds.toFixed(1)} s, ${(written / seconds).toFixed(0)} MB/s`,
+      );
+      expect(await rowsOf(client, "busy")).toEqual(topics.map(() => busyBatches));
+      for (const { locator } of topics.slice(0, 4)) {
+        const sent = messages.reduce((sum, { body }) => sum + body.byteLength, 0);
+        expect(await readRows(client, locator)).toEqual({ batches: busyBatches, bytes: sent });
+      }
+      // The shim was there: every batch is written by itself, eight at a time.
+      expect(seconds).toBeGreaterThan((busyStreams * busyBatches * writeDelayMs) / 1000 / 8);
+      expect(busy.bytes).toBeLessThanOrEqual(busyBytesMax);
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+});
+
+describe("clients that stall", () => {
+  const othersMsMax = 5_000;
+
+  test("readers that do not read stop nobody", { timeout: 40_000 }, async () => {
+    await using server = await startServer();
+    using memory = new Memory(server.pid);
+    using client = new FlightClient(server.port);
+    const [large, ...others] = await makeTopics(client, "stalled", 9);
+    if (large === undefined) throw new Error("there is a topic");
+    await client.put(large, table(12, 4 * MiB));
+    memory.most();
+    // On two connections, as a program that opens many topics and reads one of them would.
+    const readers = [new FlightClient(server.port), new FlightClient(server.port)];
+    const reads = Array.from({ length: 40 }, (_none, index) => readers[index % 2]?.call("DoGet"));
+    for (const read of reads) {
+      await read?.send([toBinary(TicketSchema, create(TicketSchema, { ticket: ticketOf(large.locator) }))]);
+      read?.end();
+    }
+    await sleep(500);
+    const startedMs = performance.now();
+    await Promise.all(others.map((topic) => client.put(topic, table(2, MiB))));
+    const counts = await Promise.all(others.map(({ locator }) => readRows(client, locator)));
+    const tookMs = performance.now() - startedMs;
+    const { bytes } = memory.most();
+    console.log(
+      `bounded: ${reads.length} reads that nobody takes: 8 uploads and reads beside them took ${tookMs.toFixed(0)} ms; RssAnon at most ${inMiB(bytes)}`,
+    );
+    for (const reader of readers) reader[Symbol.dispose]();
+    expect(counts.every(({ batches }) => batches === 2)).toBe(true);
+    expect(tookMs).toBeLessThan(othersMsMax);
+    expect(bytes).toBeLessThanOrEqual(busyBytesMax);
+  });
+
+  test("uploads that stop in the middle of a message stop nobody", { timeout: 40_000 }, async () => {
+    await using server = await startServer();
+    using memory = new Memory(server.pid);
+    using client = new FlightClient(server.port);
+    using stalled = new FlightClient(server.port);
+    // Together they hold less than the budget: more of them would make the others wait until they are given up.
+    const topics = await makeTopics(client, "cut", 8 + 5);
+    const [schema, batch] = table(1, 16 * MiB - 64 * 1024);
+    if (schema === undefined || batch === undefined) throw new Error("a table has a schema and a batch");
+    const puts: PutCall[] = [];
+    for (const topic of topics.slice(0, 5)) {
+      const put = stalled.openPut(topic);
+      await put.sendData(schema);
+      const prefix = Buffer.alloc(5);
+      prefix.writeUInt32BE(16 * MiB, 1);
+      await put.call.write([prefix, new Uint8Array(1_000)]);
+      puts.push(put);
+    }
+    // In the prefix of a message, and in no message at all.
+    await puts[0]?.call.write([new Uint8Array(3)]);
+    const others = topics.slice(5);
+    const startedMs = performance.now();
+    await Promise.all(others.map((topic) => client.put(topic, table(2, 4 * MiB))));
+    const tookMs = performance.now() - startedMs;
+    console.log(
+      `bounded: ${puts.length} uploads that stopped inside 16 MiB: 8 uploads beside them took ${tookMs.toFixed(0)} ms; RssAnon at most ${inMiB(memory.most().bytes)}`,
+    );
+    // Those that stopped are cut, and their topics go on.
+    stalled[Symbol.dispose]();
+    await Promise.all(topics.slice(0, 5).map((topic) => putWhenFree(client, topic, table(2, 1_000))));
+    const rows = await rowsOf(client, "cut");
+    expect(rows).toEqual(topics.map(() => 2));
+    expect(tookMs).toBeLessThan(othersMsMax);
+  });
+});
+
+/** The server may not have seen yet that the first client is gone. */
+async function putWhenFree(client: FlightClient, topic: Topic, messages: readonly Outgoing[]): Promise<void> {
+  for (let tries = 0; ; tries += 1) {
+    try {
+      await client.put(topic, messages);
+      return;
+    } catch (error) {
+      if (tries === 100 || !String(error).includes("is being uploaded by another stream")) throw error;
+      await sleep(20);
+    }
+  }
+}
