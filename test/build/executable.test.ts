@@ -68,18 +68,22 @@ describe("the executable alone", () => {
 });
 
 describe.skipIf(skipsPython)("the executable alone, with an empty environment", () => {
-  test.each(["0.4.3", "0.6.3", "0.7.0"])("serves the round trip of all models of SDK %s", async (sdk) => {
-    await using server = await startServer({ alone: { file: program, args: [] } });
-    const result = await runDriver(`sdk-${sdk}`, "sdk.py", [
-      "all",
-      "127.0.0.1",
-      String(server.port),
-      "--only",
-      "models",
-    ]);
-    expectAllOk(`${sdk} against the executable alone`, result, ["models: group ran to its end"]);
-    await server.stop();
-  });
+  test.each(["0.4.3", "0.6.3", "0.7.0"])(
+    "serves the round trip of all models of SDK %s",
+    async (sdk) => {
+      await using server = await startServer({ alone: { file: program, args: [] } });
+      const result = await runDriver(`sdk-${sdk}`, "sdk.py", [
+        "all",
+        "127.0.0.1",
+        String(server.port),
+        "--only",
+        "models",
+      ]);
+      expectAllOk(`${sdk} against the executable alone`, result, ["models: group ran to its end"]);
+      await server.stop();
+    },
+    120_000,
+  );
 });
 
 describe("a folder that is mounted noexec", () => {

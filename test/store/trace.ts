@@ -242,6 +242,7 @@ function isMovedToTrash(root: string, event: TraceEvent & { kind: "nameCame" | "
 function listUnsynced(inodes: Iterable<Inode>, root: string): Unsynced[] {
   const list: Unsynced[] = [];
   for (const { path: at, contentChangedAt, namesChangedAt, syncedUpTo } of inodes) {
+    if (contentChangedAt <= syncedUpTo && namesChangedAt <= syncedUpTo) continue;
     const relative = path.relative(root, at);
     // The trash itself is a directory like others; what is in it is not.
     if (isExempt(relative)) continue;
