@@ -57,13 +57,13 @@ export class Budget {
   /**
    * Takes the bytes, waiting until they are free. Who names `wanted` can give them back early: it is called whenever
    * somebody else has to wait, and the bytes are to come back without waiting for any client.
-   * @throws Fault overloaded when the budget can never hold them, cancelled when the signal fires first
+   * @throws Fault overloaded when the budget can never hold them, the signal's reason when it fires first
    */
   async take(bytes: number, signal: AbortSignal, wanted?: () => void): Promise<Held> {
     if (bytes > this.limitBytes) {
       throw new Fault("overloaded", `Cannot take ${bytes} bytes: the memory budget is ${this.limitBytes}`);
     }
-    if (signal.aborted) throw new Fault("cancelled", "Cancelled while waiting for memory");
+    signal.throwIfAborted();
     const held = this.tryTake(bytes);
     if (held !== undefined) return this.#lend(held, wanted);
     this.#waitsTotal += 1;
@@ -78,7 +78,7 @@ export class Budget {
       const abort = (): void => {
         const index = this.#waiters.indexOf(waiter);
         if (index >= 0) this.#waiters.splice(index, 1);
-        reject(new Fault("cancelled", "Cancelled while waiting for memory"));
+        reject(signal.reason);
         this.#wake();
       };
       signal.addEventListener("abort", abort, { once: true });

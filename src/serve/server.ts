@@ -60,6 +60,8 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
 
   let stopping: Fault | undefined;
   const calls = new Set<Promise<void>>();
+  /** Those that may wait for their client for ever, also such that have not begun an upload yet. */
+  const puts = new Set<TakenCall>();
   const takeOver =
     (
       call: string,
@@ -84,8 +86,17 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     takers: new Map([
       [
         putPath,
-        takeOver("DoPut", { budget: () => parts.uploadBudget, messageBytesMax: parts.messageBytesMax }, (call) =>
-          putTopic(parts, call),
+        takeOver(
+          "DoPut",
+          { budget: () => parts.uploadBudget, messageBytesMax: parts.messageBytesMax },
+          async (call) => {
+            puts.add(call);
+            try {
+              await putTopic(parts, call);
+            } finally {
+              puts.delete(call);
+            }
+          },
         ),
       ],
       // A ticket needs next to nothing and must not wait behind uploads.
@@ -113,6 +124,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
       );
       health.setReady(false);
       health.close();
+      for (const put of puts) put.cancel(stopping);
       const shut = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
       const grace = AbortSignal.timeout(stopGraceMs);
       await Promise.race([

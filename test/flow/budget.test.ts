@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { Budget, type Held } from "../../src/flow/budget.ts";
+import { Fault } from "../../src/model/fault.ts";
 import { Coverage } from "../model/coverage.ts";
 import { Random } from "../model/random.ts";
 
@@ -91,7 +92,9 @@ describe("taking", () => {
 describe("aborting", () => {
   test("a signal that has fired takes nothing, though there is enough", async () => {
     const budget = new Budget(100);
-    await expect(budget.take(10, AbortSignal.abort())).rejects.toMatchObject({ code: "cancelled" });
+    await expect(
+      budget.take(10, AbortSignal.abort(new Fault("cancelled", "The client is gone."))),
+    ).rejects.toMatchObject({ code: "cancelled" });
     expect(budget.freeBytes).toBe(100);
   });
 
@@ -100,9 +103,9 @@ describe("aborting", () => {
     using _first = await budget.take(60, never);
     const large = ask(budget, 80);
     const small = ask(budget, 40);
-    large.abort.abort();
+    large.abort.abort(new Fault("cancelled", "The client is gone."));
     await settle();
-    expect(large.error).toMatchObject({ code: "cancelled", message: "Cancelled while waiting for memory" });
+    expect(large.error).toMatchObject({ code: "cancelled", message: "The client is gone." });
     expect(small.held?.bytes).toBe(40);
     expect(budget.freeBytes).toBe(0);
   });
@@ -112,7 +115,7 @@ describe("aborting", () => {
     const first = await budget.take(60, never);
     const second = ask(budget, 80);
     first[Symbol.dispose]();
-    second.abort.abort();
+    second.abort.abort(new Fault("cancelled", "The client is gone."));
     await settle();
     expect(second.held?.bytes).toBe(80);
     expect(second.error).toBeUndefined();
@@ -270,7 +273,7 @@ test("a random schedule never exceeds the limit, serves in order and leaves noth
         const [asked] = waiting.splice(index, 1);
         if (index === 1) coverage.hit("abort of the second in line");
         if (serve() > 0) coverage.hit("abort lets others go on");
-        asked?.abort.abort();
+        asked?.abort.abort(new Fault("cancelled", "The client is gone."));
         await settle();
         expect(asked?.error).toMatchObject({ code: "cancelled" });
         coverage.hit("aborted while waiting");
@@ -298,7 +301,7 @@ test("a random schedule never exceeds the limit, serves in order and leaves noth
       }
     }
     // From the end, so that none of them is served instead.
-    for (const asked of waiting.toReversed()) asked.abort.abort();
+    for (const asked of waiting.toReversed()) asked.abort.abort(new Fault("cancelled", "The client is gone."));
     for (const asked of holding) asked.held?.[Symbol.dispose]();
     await settle();
     expect(budget.use()).toMatchObject({ heldBytes: 0, waiting: 0 });

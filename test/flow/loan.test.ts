@@ -3,6 +3,7 @@
 import { expect, test } from "vitest";
 import { Budget } from "../../src/flow/budget.ts";
 import { Loan } from "../../src/flow/loan.ts";
+import { Fault } from "../../src/model/fault.ts";
 import { Coverage } from "../model/coverage.ts";
 import { Random } from "../model/random.ts";
 
@@ -132,7 +133,7 @@ test("who is cancelled while waiting holds nothing and can ask again", async () 
   const { loan, dropped } = lend(budget);
   const abort = new AbortController();
   const taken = loan.take(80, abort.signal);
-  abort.abort();
+  abort.abort(new Fault("cancelled", "The client is gone."));
   await expect(taken).rejects.toMatchObject({ code: "cancelled" });
   first[Symbol.dispose]();
   expect(budget.use()).toMatchObject({ heldBytes: 0, waiting: 0 });
@@ -165,7 +166,7 @@ test("any number of readers gets through a budget for one, whatever clients stop
     const readers = 2 + random.below(6);
     const run = async (stuck: boolean, leaves: boolean, pauses: number): Promise<void> => {
       const abort = new AbortController();
-      if (leaves) void turns(random.below(12)).then(() => abort.abort());
+      if (leaves) void turns(random.below(12)).then(() => abort.abort(new Fault("cancelled", "The client is gone.")));
       let work: object | undefined;
       using loan = new Loan(budget, () => {
         work = undefined;

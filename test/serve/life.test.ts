@@ -77,6 +77,19 @@ describe("stopping", () => {
     await server.stop();
   });
 
+  test("an upload that has sent nothing yet is told too", async () => {
+    await using server = await startServer();
+    using client = new FlightClient(server.port);
+    const put = client.call("DoPut");
+    put.stream.resume();
+    await client.action("info", {});
+    const begunMs = performance.now();
+    const stopped = server.stop();
+    expect(await put.status()).toMatchObject({ code: unavailable });
+    await stopped;
+    expect(performance.now() - begunMs).toBeLessThan(4_000);
+  });
+
   test("a client that keeps its connection does not hold the server up", async () => {
     await using server = await startServer();
     using client = new FlightClient(server.port);
