@@ -2,6 +2,7 @@
 // upload, the window, the memory, and the client's pace.
 
 import { describe, expect, test } from "vitest";
+import { Fault } from "../../src/model/fault.ts";
 import { includesTime, type TimeWindow, timeNsMax, timeNsMin, unionRange } from "../../src/model/time.ts";
 import { countWindow } from "../../src/query/count-window.ts";
 import { type OutgoingMessage, TopicReader } from "../../src/query/topic-reader.ts";
