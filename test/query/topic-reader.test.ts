@@ -209,7 +209,7 @@ describe("a reader that goes away", () => {
     using _all = await stored.parts.mergeBudget.take(memory.mergeBytes, never);
     const abort = new AbortController();
     const next = reader.messages(everything, abort.signal).next();
-    setImmediate(() => abort.abort());
+    setImmediate(() => abort.abort(new Fault("cancelled", "The client is gone.")));
     await expect(next).rejects.toMatchObject({ code: "cancelled" });
     expect(stored.parts.mergeBudget.use()).toMatchObject({ heldBytes: memory.mergeBytes, waiting: 0 });
   });
