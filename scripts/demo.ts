@@ -6,9 +6,9 @@ import { readBatch } from "../src/arrow/batch.ts";
 import { readMessage } from "../src/arrow/message.ts";
 import { readSchema } from "../src/arrow/schema.ts";
 import { timesOf } from "../src/arrow/timestamps.ts";
+import { FlightClient } from "../test/load/flight-client.ts";
+import { baseTopics, type Drive, labelTopics, type TopicLoad, windowOf } from "../test/load/robot.ts";
 import { type RunningServer, startServer } from "../test/server.ts";
-import { FlightClient } from "./load/flight-client.ts";
-import { baseTopics, type Drive, labelTopics, type TopicLoad, windowOf } from "./load/robot.ts";
 
 const dataDir = path.resolve(import.meta.dirname, "../data/demo");
 const sequence = "drive-milan";

@@ -1,8 +1,8 @@
 // A recording put over the wire and got back: every byte of every message, and the schema.
 
 import { expect } from "vitest";
-import { type ClientOptions, FlightClient, type Outgoing } from "../scripts/load/flight-client.ts";
-import { baseTopics, type TopicLoad } from "../scripts/load/robot.ts";
+import { type ClientOptions, FlightClient, type Outgoing } from "./load/flight-client.ts";
+import { baseTopics, type TopicLoad } from "./load/robot.ts";
 
 const drive = { startNs: 1_700_000_000_000_000_000n, seconds: 3, seed: 11 };
 

@@ -2,7 +2,7 @@
 
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 import { ulid } from "ulid";
-import { v4, validate, version } from "uuid";
+import { v4 } from "uuid";
 import type { Ulid, Uuid } from "../model/resource.ts";
 
 export function newUlid(wallMs: number): Ulid {
@@ -11,11 +11,6 @@ export function newUlid(wallMs: number): Ulid {
 
 export function newUuid(): Uuid {
   return v4() as Uuid;
-}
-
-/** Whether the text is a UUID of version 4 in its hyphenated form. */
-export function isUuidV4(text: string): boolean {
-  return validate(text) && version(text) === 4;
 }
 
 const alphabet = "0123456789abcdefghijklmnopqrstuvwxyz";

@@ -45,10 +45,6 @@ export class Uploads {
     this.#documents = new DocumentWriter(parts.disk);
   }
 
-  get count(): number {
-    return this.#open.size;
-  }
-
   /**
    * @throws Fault invalid (schema), absent (topic), denied (wrong UUID), wrong_state (finished topic, finalized session, second
    * upload, other schema than before), unavailable (poisoned store)
@@ -120,14 +116,5 @@ export class Uploads {
   /** Stops the upload of a topic, if there is one, and waits until it wrote its last byte. */
   async stop(topic: Uuid, reason: Fault): Promise<void> {
     await this.#open.get(topic)?.stop(reason);
-  }
-
-  /** Whether a stream is open for the topic. */
-  isOpen(topic: Uuid): boolean {
-    return this.#open.has(topic);
-  }
-
-  async stopAll(reason: Fault): Promise<void> {
-    await Promise.all([...this.#open.values()].map((upload) => upload?.stop(reason)));
   }
 }

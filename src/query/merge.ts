@@ -59,7 +59,7 @@ export async function* mergeBatches(
   const chunks = new Map(group.map(({ chunk }) => [chunk.number, chunk]));
   const merge = { reader, group, dictionaries: sharedDictionaries([...chunks.values()]) };
   const { mergeBudget, sendBudget } = memory;
-  const targetBytes = Math.max(mergeBytes.least, Math.min(mergeBytes.most, mergeBudget.freeBytes / 4));
+  const targetBytes = Math.max(mergeBytes.least, Math.min(mergeBytes.most, Math.floor(mergeBudget.freeBytes / 4)));
   const largestBytes = group.reduce((most, { entry }) => Math.max(most, entry.bodyBytes), 0);
 
   let outputs: Generator<Output> | undefined;
@@ -134,19 +134,21 @@ async function loadAgain(merge: Merge, slice: Slice): Promise<Loaded> {
   return { slice, pieces };
 }
 
-/** An end for the slice so that its rows, were they spread evenly over their batches, have so many bytes. */
+/**
+ * An end for the slice so that its rows, were they spread evenly over their batches, have so many bytes.
+ * @param startNs not before the first row that is left
+ */
 function chooseEnd(group: readonly PlacedBatch[], startNs: TimeNs, windowEndNs: TimeNs, target: number): TimeNs {
-  const first = group.reduce((least, { range }) => (range.startNs < least ? range.startNs : least), timeNsMax);
-  const last = group.reduce((most, { range }) => (range.endNs > most ? range.endNs : most), first);
+  const last = group.reduce((most, { range }) => (range.endNs > most ? range.endNs : most), startNs);
   if (estimate(group, startNs, windowEndNs) <= target || windowEndNs <= startNs + 1n) return windowEndNs;
-  let low = startNs > first ? startNs : first;
+  let low = startNs;
   let high = windowEndNs < last ? windowEndNs : last;
   while (high - low > 1n) {
     const middle = low + (high - low) / 2n;
     if (estimate(group, startNs, middle) <= target) low = middle;
     else high = middle;
   }
-  return high <= startNs ? startNs + 1n : high;
+  return high === startNs ? startNs + 1n : high;
 }
 
 function estimate(group: readonly PlacedBatch[], startNs: TimeNs, endNs: TimeNs): number {

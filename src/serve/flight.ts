@@ -27,7 +27,7 @@ import { readMessage } from "../wire/flight-data.ts";
 import { type ActionParts, runAction } from "./actions.ts";
 import { demand, tokenHeader } from "./authorize.ts";
 import { type FlightInfoParts, flightInfo, listFlightInfos, topicSchema } from "./flight-info.ts";
-import { type CallOrigin, type CallSign, type IdentifyParts, type Identity, identify } from "./identify.ts";
+import { type CallOrigin, type CallSign, type IdentifyParts, type Identity, identify, plainSign } from "./identify.ts";
 import { logFailure, statusDetailsMax } from "./status.ts";
 
 export interface FlightParts extends IdentifyParts, FlightInfoParts {
@@ -70,8 +70,6 @@ export const flightService: ServiceDefinition = {
   ListActions: method("ListActions", { response: true }),
 };
 
-const anyCall: CallSign = { call: "other", proof: undefined };
-
 export function flightHandlers(parts: FlightParts): UntypedServiceImplementation {
   const unary =
     (
@@ -105,7 +103,7 @@ export function flightHandlers(parts: FlightParts): UntypedServiceImplementation
   };
   const unimplementedStream = (name: string) =>
     streaming(name, async (call) => {
-      identify(parts, originOf(call), anyCall);
+      identify(parts, originOf(call), plainSign);
       await unimplemented(name)();
     });
 
@@ -148,7 +146,7 @@ export function flightHandlers(parts: FlightParts): UntypedServiceImplementation
     }),
 
     ListActions: streaming("ListActions", async (call, send) => {
-      identify(parts, originOf(call), anyCall);
+      identify(parts, originOf(call), plainSign);
       for (const { name, description } of listActions())
         await send(encode(ActionTypeSchema, { type: name, description }));
     }),

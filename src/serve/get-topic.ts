@@ -9,7 +9,7 @@ import { readTicket, type Ticket } from "../wire/ticket.ts";
 import { demand } from "./authorize.ts";
 import type { TakenCall } from "./call-door.ts";
 import { type FlightInfoParts, readerSchema, topicOf, viewWindow } from "./flight-info.ts";
-import { type IdentifyParts, identify, tokenOf } from "./identify.ts";
+import { type IdentifyParts, identifyTaken } from "./identify.ts";
 import { SliceWriter } from "./slice-writer.ts";
 
 export interface GetTopicParts extends FlightInfoParts, IdentifyParts {
@@ -19,11 +19,7 @@ export interface GetTopicParts extends FlightInfoParts, IdentifyParts {
 /** @throws Fault what the call's status is to say; messages that were cut short by it are no messages to any client */
 export async function getTopic(parts: GetTopicParts, call: TakenCall): Promise<void> {
   const { catalog, sendBudget, pool } = parts;
-  const identity = identify(
-    parts,
-    { peer: call.peer, token: tokenOf(call.headers) },
-    { call: "other", proof: undefined },
-  );
+  const identity = identifyTaken(parts, call);
   demand(identity.caller, "read", "DoGet");
   const ticket = await receiveTicket(call);
   const topic = topicOf(catalog, ticket.topic);

@@ -29,9 +29,16 @@ export interface CallOrigin {
   readonly token: string | undefined;
 }
 
-export function tokenOf(headers: IncomingHttpHeaders): string | undefined {
+/** Of calls that show nothing beyond that they come. */
+export const plainSign: CallSign = { call: "other", proof: undefined };
+
+/** The caller of a call that was taken over from grpc-js. @throws Fault unauthenticated, denied, invalid */
+export function identifyTaken(
+  parts: IdentifyParts,
+  { peer, headers }: { peer: string; headers: IncomingHttpHeaders },
+): Identity {
   const token = headers[tokenHeader];
-  return typeof token === "string" ? token : undefined;
+  return identify(parts, { peer, token: typeof token === "string" ? token : undefined }, plainSign);
 }
 
 /** @throws Fault unauthenticated, denied, invalid */

@@ -8,7 +8,7 @@ import { FlightDescriptor_DescriptorType } from "../wire/flight_pb.js";
 import { type FlightData, readFlightData } from "../wire/flight-data.ts";
 import { demand } from "./authorize.ts";
 import type { TakenCall } from "./call-door.ts";
-import { type IdentifyParts, identify, tokenOf } from "./identify.ts";
+import { type IdentifyParts, identifyTaken } from "./identify.ts";
 
 export interface PutTopicParts extends IdentifyParts {
   readonly uploads: Uploads;
@@ -16,11 +16,7 @@ export interface PutTopicParts extends IdentifyParts {
 
 /** Ends when everything is durable. @throws Fault what the call's status is to say; whole batches are kept all the same */
 export async function putTopic(parts: PutTopicParts, call: TakenCall): Promise<void> {
-  const { caller } = identify(
-    parts,
-    { peer: call.peer, token: tokenOf(call.headers) },
-    { call: "other", proof: undefined },
-  );
+  const { caller } = identifyTaken(parts, call);
   demand(caller, "write", "DoPut");
 
   const first = await call.frames.next();

@@ -1,4 +1,4 @@
-/** The listening server: one port, grpc-js for everything but DoPut, stopped gracefully. */
+/** The listening server: one port, grpc-js for everything but DoGet and DoPut, stopped gracefully. */
 
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { Budget } from "../flow/budget.ts";
@@ -15,7 +15,7 @@ import { openSeam, raiseWindow, type Take } from "./http2-seam.ts";
 import { putTopic } from "./put-topic.ts";
 import { logFailure } from "./status.ts";
 
-export interface Tls {
+interface Tls {
   readonly certificate: Buffer;
   readonly key: Buffer;
 }
@@ -39,12 +39,12 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
-/** Messages of unary calls: the largest is an action's body; DoPut has its own limit. */
+/** Messages of the calls that grpc-js serves: the largest is an action's body. */
 const unaryBytesMax = actionBytesMax + 64 * 1024;
 
 /** @throws Fault unavailable when the address cannot be listened on, invalid for unusable certificates */
 export async function startServer(parts: ServerParts): Promise<RunningServer> {
-  const { log, uploads, health, dialects } = parts;
+  const { log, health, dialects } = parts;
   const server = new Server({
     "grpc.max_receive_message_length": unaryBytesMax,
     "grpc.max_send_message_length": -1,
@@ -128,10 +128,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
       const shut = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
       const grace = AbortSignal.timeout(stopGraceMs);
       await Promise.race([
-        uploads
-          .stopAll(stopping)
-          .then(() => Promise.all(calls))
-          .then(() => shut),
+        Promise.all([...calls, shut]),
         new Promise<void>((resolve) => grace.addEventListener("abort", () => resolve(), { once: true })),
       ]);
       server.forceShutdown();

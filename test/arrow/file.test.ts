@@ -8,10 +8,12 @@ import { readMessage } from "../../src/arrow/message.ts";
 import { emptySchema, withMetadata } from "../../src/arrow/metadata.ts";
 import { readSchema } from "../../src/arrow/schema.ts";
 import { Fault } from "../../src/model/fault.ts";
+import { skipsPython } from "../clients/driver.ts";
+import { splitStream } from "../load/messages.ts";
 import { Coverage } from "../model/coverage.ts";
 import { Random } from "../model/random.ts";
-import { Golden, skipsPython } from "./python.ts";
-import { type StreamMessage, splitStream } from "./stream.ts";
+import { Golden } from "./python.ts";
+import type { StreamMessage } from "./stream.ts";
 
 const hex = (text: string): string => Buffer.from(text).toString("hex");
 

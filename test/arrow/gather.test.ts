@@ -10,10 +10,13 @@ import { readMessage } from "../../src/arrow/message.ts";
 import type { Schema } from "../../src/arrow/schema.ts";
 import { timesOf } from "../../src/arrow/timestamps.ts";
 import { Fault } from "../../src/model/fault.ts";
+import { skipsPython } from "../clients/driver.ts";
+import { splitStream } from "../load/messages.ts";
 import { Coverage } from "../model/coverage.ts";
-import { Random, seed } from "../model/random.ts";
-import { Golden, type Source, skipsPython } from "./python.ts";
-import { joinStream, readStream, type StreamMessage, splitStream } from "./stream.ts";
+import { Random } from "../model/random.ts";
+import { seed } from "../seed.ts";
+import { Golden, type Source } from "./python.ts";
+import { joinStream, readStream, type StreamMessage } from "./stream.ts";
 
 const slowMs = 60_000;
 const bytesMax = 2 ** 26;

@@ -5,20 +5,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { promisify } from "node:util";
-
-interface PythonEnvironments {
-  ensureEnvironments(): Promise<void>;
-  pythonOf(name: string): string;
-}
+import { python } from "../clients/driver.ts";
 
 const root = path.resolve(import.meta.dirname, "../..");
-// Typed by hand: the script is plain JavaScript, so that it runs before anything is installed.
-const python = (await import(path.join(root, "scripts/python.mjs"))) as PythonEnvironments;
-
-/** The tests against pyarrow are left out on demand; says so once per file. */
-export const skipsPython = process.env["MOSAICO_SKIP_PYTHON"] === "1";
-if (skipsPython) console.log("Tests against pyarrow are skipped because MOSAICO_SKIP_PYTHON=1.");
-
 export interface Source {
   readonly name: string;
   readonly compression: "none" | "lz4" | "zstd";

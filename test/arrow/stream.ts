@@ -1,32 +1,15 @@
-// IPC streams as pyarrow writes them, for tests: split into messages, and put together again.
+// IPC streams as pyarrow writes them, for tests: read into batches, and put together out of messages.
 
 import type { Batch } from "../../src/arrow/batch.ts";
 import { readBatch } from "../../src/arrow/batch.ts";
 import { frameHeader, paddedBytes } from "../../src/arrow/frame.ts";
 import { readMessage } from "../../src/arrow/message.ts";
 import { readSchema, type Schema } from "../../src/arrow/schema.ts";
+import type { Outgoing } from "../load/flight-client.ts";
+import { splitStream } from "../load/messages.ts";
 
-export interface StreamMessage {
-  /** The flatbuffer with its padding. */
-  readonly header: Uint8Array;
-  readonly body: Uint8Array;
-}
-
-/** The messages of a stream, the schema first. */
-export function splitStream(stream: Uint8Array): StreamMessage[] {
-  const view = new DataView(stream.buffer, stream.byteOffset, stream.byteLength);
-  const messages: StreamMessage[] = [];
-  for (let at = 0; at + 8 <= stream.byteLength; ) {
-    const length = view.getInt32(at + 4, true);
-    if (length === 0) break;
-    const header = stream.subarray(at + 8, at + 8 + length);
-    const bodyStart = at + 8 + length;
-    const { bodyBytes } = readMessage(header);
-    messages.push({ header, body: stream.subarray(bodyStart, bodyStart + bodyBytes) });
-    at = bodyStart + bodyBytes;
-  }
-  return messages;
-}
+/** The header is the flatbuffer with its padding. */
+export type StreamMessage = Outgoing;
 
 export function joinStream(messages: readonly StreamMessage[]): Uint8Array {
   return Buffer.concat([

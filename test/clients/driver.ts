@@ -6,25 +6,16 @@ import path from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { expect } from "vitest";
+import * as python from "../../scripts/python.mjs";
+import { seed } from "../seed.ts";
+
+export { python, seed };
 
 const here = path.dirname(fileURLToPath(import.meta.url));
 const root = path.resolve(here, "../..");
 
-interface PythonEnvironments {
-  ensureEnvironments(): Promise<void>;
-  ensureRecordings(): Promise<string>;
-  pythonOf(name: string): string;
-}
-
-/** Typed by hand: the script is plain JavaScript, so that it runs before anything is installed. */
-export const python = (await import(path.join(root, "scripts/python.mjs"))) as PythonEnvironments;
-
-// biome-ignore-start lint/complexity/useLiteralKeys: the compiler wants brackets for an index signature
 /** The tests with Python clients are left out on demand; says so once per file. */
 export const skipsPython = process.env["MOSAICO_SKIP_PYTHON"] === "1";
-/** All random values of the drivers derive from it. */
-export const seed = Number(process.env["MOSAICO_TEST_SEED"] ?? 20_261_124);
-// biome-ignore-end lint/complexity/useLiteralKeys: see above
 if (skipsPython) console.log("Tests with Python clients are skipped because MOSAICO_SKIP_PYTHON=1.");
 
 export interface Check {

@@ -1,24 +1,18 @@
 // Chance from a seed for the unit tests: the same run after run. MOSAICO_TEST_SEED gives another one.
 
-/** All random values of the unit tests derive from it. */
-export const seed = Number(process.env["MOSAICO_TEST_SEED"] ?? 20_261_124);
+import { randomFrom } from "../load/random.ts";
+import { seed } from "../seed.ts";
 
 export class Random {
-  #state: number;
+  /** Uniform in [0, 1). */
+  readonly next: () => number;
 
   /** @param salt makes the values of one test independent of those of another */
   constructor(salt: string) {
-    this.#state = seed >>> 0;
-    for (const character of salt) this.#state = Math.imul(this.#state ^ (character.codePointAt(0) ?? 0), 0x01000193);
+    let state = seed >>> 0;
+    for (const character of salt) state = Math.imul(state ^ (character.codePointAt(0) ?? 0), 0x01000193);
+    this.next = randomFrom(state);
     console.log(`${salt}: seed ${seed}`);
-  }
-
-  /** Uniform in [0, 1). Mulberry32. */
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
   }
 
   /** A whole number in [0, below). */

@@ -20,7 +20,7 @@ import type { OutgoingMessage, ReadParts } from "../../src/query/topic-reader.ts
 import { ChunkWriter } from "../../src/store/chunk-writer.ts";
 import { chunkFile, topicDirectory } from "../../src/store/layout.ts";
 import { partsOf } from "../arrow/made.ts";
-import { splitStream } from "../arrow/stream.ts";
+import { splitStream } from "../load/messages.ts";
 
 /** A row: its time, and a number that tells it from all others. */
 export interface Row {

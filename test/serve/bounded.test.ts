@@ -8,10 +8,10 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Int64, makeData, makeVector } from "apache-arrow";
 import { describe, expect, test } from "vitest";
-import { FlightClient, type Outgoing, type PutCall } from "../../scripts/load/flight-client.ts";
-import { toMessages } from "../../scripts/load/messages.ts";
-import { blobs } from "../../scripts/load/robot.ts";
 import { TicketSchema } from "../../src/wire/flight_pb.js";
+import { FlightClient, type Outgoing, type PutCall } from "../load/flight-client.ts";
+import { toMessages } from "../load/messages.ts";
+import { blobs } from "../load/robot.ts";
 import { type RunningServer, startServer } from "../server.ts";
 import { buildShim, noShims } from "../store/shim.ts";
 

@@ -7,13 +7,13 @@ import path from "node:path";
 import { connect } from "node:tls";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { CallError, FlightClient } from "../../scripts/load/flight-client.ts";
-import { baseTopics } from "../../scripts/load/robot.ts";
 import {
   HealthCheckRequestSchema,
   HealthCheckResponse_ServingStatus,
   HealthCheckResponseSchema,
 } from "../../src/wire/health_pb.js";
+import { CallError, FlightClient } from "../load/flight-client.ts";
+import { baseTopics } from "../load/robot.ts";
 import { createTopic, expectRecorded, expectSame, openSession, readTopic, record } from "../round-trip.ts";
 import { serverCommand, startServer } from "../server.ts";
 

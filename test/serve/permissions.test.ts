@@ -4,7 +4,6 @@ import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { CallError, FlightClient } from "../../scripts/load/flight-client.ts";
 import {
   ActionSchema,
   CriteriaSchema,
@@ -13,6 +12,7 @@ import {
   FlightDescriptorSchema,
   TicketSchema,
 } from "../../src/wire/flight_pb.js";
+import { CallError, FlightClient } from "../load/flight-client.ts";
 import { type RunningServer, serverCommand, startServer } from "../server.ts";
 import { collidingToken, tokenOf } from "./tokens.ts";
 

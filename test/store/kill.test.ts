@@ -10,10 +10,10 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Int64, makeData, makeVector } from "apache-arrow";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { CallError, FlightClient, type Outgoing } from "../../scripts/load/flight-client.ts";
-import { toMessages } from "../../scripts/load/messages.ts";
-import { randomBytes, randomFrom, randomInteger } from "../../scripts/load/random.ts";
-import { blobs } from "../../scripts/load/robot.ts";
+import { CallError, FlightClient, type Outgoing } from "../load/flight-client.ts";
+import { toMessages } from "../load/messages.ts";
+import { randomBytes, randomFrom, randomInteger } from "../load/random.ts";
+import { blobs } from "../load/robot.ts";
 import { type RunningServer, serverCommand, startServer } from "../server.ts";
 import {
   type Compared,

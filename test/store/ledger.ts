@@ -3,8 +3,8 @@
 // whole or not at all.
 
 import { crc32 } from "node:zlib";
-import { CallError, type FlightClient, type Outgoing } from "../../scripts/load/flight-client.ts";
-import { splitStream } from "../../scripts/load/messages.ts";
+import { CallError, type FlightClient, type Outgoing } from "../load/flight-client.ts";
+import { splitStream } from "../load/messages.ts";
 
 /** Asked for without an answer, or answered with OK. */
 export type Trust = "asked" | "acknowledged";

@@ -9,11 +9,11 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { Dictionary, Int32, Int64, makeData, makeVector, Utf8, vectorFromArray } from "apache-arrow";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { FlightClient, type Outgoing, type PutCall } from "../../scripts/load/flight-client.ts";
-import { toMessages } from "../../scripts/load/messages.ts";
-import { randomBytes, randomFrom } from "../../scripts/load/random.ts";
-import { blobs } from "../../scripts/load/robot.ts";
 import { ActionSchema, ResultSchema } from "../../src/wire/flight_pb.js";
+import { FlightClient, type Outgoing, type PutCall } from "../load/flight-client.ts";
+import { toMessages } from "../load/messages.ts";
+import { randomBytes, randomFrom } from "../load/random.ts";
+import { blobs } from "../load/robot.ts";
 import { type RunningServer, startServer } from "../server.ts";
 import { buildShim, noShims } from "./shim.ts";
 import {

@@ -4,8 +4,8 @@
 import { zstdCompressSync } from "node:zlib";
 import { Builder } from "flatbuffers";
 import lz4 from "lz4js";
-import type { Outgoing } from "../../../scripts/load/flight-client.ts";
-import { randomInteger } from "../../../scripts/load/random.ts";
+import type { Outgoing } from "../../load/flight-client.ts";
+import { randomInteger } from "../../load/random.ts";
 
 export type Random = () => number;
 export type Compression = "none" | "lz4" | "zstd";

@@ -2,7 +2,7 @@
 
 import { type ClientHttp2Session, type ClientHttp2Stream, connect } from "node:http2";
 import { setTimeout as sleep } from "node:timers/promises";
-import { CallError, type FlightClient } from "../../../scripts/load/flight-client.ts";
+import { CallError, type FlightClient } from "../../load/flight-client.ts";
 import type { Mutant, Topic } from "./mutations.ts";
 
 export interface Outcome {

@@ -3,10 +3,10 @@
 import { gzipSync } from "node:zlib";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Builder } from "flatbuffers";
-import type { Outgoing } from "../../../scripts/load/flight-client.ts";
-import { randomInteger } from "../../../scripts/load/random.ts";
 import { FlatTable } from "../../../src/arrow/flatbuffer.ts";
 import { ActionSchema, FlightDescriptorSchema, TicketSchema } from "../../../src/wire/flight_pb.js";
+import type { Outgoing } from "../../load/flight-client.ts";
+import { randomInteger } from "../../load/random.ts";
 import {
   type Column,
   type Compression,

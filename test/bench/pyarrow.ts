@@ -3,8 +3,8 @@
 import { execFile } from "node:child_process";
 import path from "node:path";
 import { promisify } from "node:util";
-import type { RunningServer } from "../../test/server.ts";
-import { ensureEnvironments, pythonOf } from "../python.mjs";
+import { ensureEnvironments, pythonOf } from "../../scripts/python.mjs";
+import type { RunningServer } from "../server.ts";
 import type { Load } from "./loads.ts";
 
 /** Installs pyarrow when it is missing; not part of what is measured, so it is to be called before. */

@@ -10,7 +10,6 @@ import {
   type TypeMap,
   type Vector,
 } from "apache-arrow";
-import { paddedBytes } from "../../src/arrow/frame.ts";
 import { readMessage } from "../../src/arrow/message.ts";
 import type { Outgoing } from "./flight-client.ts";
 
@@ -54,7 +53,8 @@ export function splitStream(stream: Uint8Array): Outgoing[] {
     const bodyAt = at + 8 + headerBytes;
     const { bodyBytes } = readMessage(header);
     messages.push({ header, body: stream.subarray(bodyAt, bodyAt + bodyBytes) });
-    at = bodyAt + paddedBytes(bodyBytes);
+    // Writers of streams count the padding into the body.
+    at = bodyAt + bodyBytes;
   }
   return messages;
 }
