@@ -16,6 +16,7 @@ import { writeJson } from "../model/json.ts";
 import { isFinalized, type Session, type Topic, type Ulid } from "../model/resource.ts";
 import { sessionDocument, storeFormatVersion } from "../store/documents.ts";
 import {
+  catalogDirectory,
   chunkFile,
   quarantineDirectory,
   sessionDirectory,
@@ -23,7 +24,6 @@ import {
   sessionsDirectory,
   storeFile,
   topicDirectory,
-  trashDirectory,
 } from "../store/layout.ts";
 import { moveToTrash, removeFromTrash, type TrashItem } from "../store/trash.ts";
 
@@ -58,6 +58,23 @@ export async function recover(parts: RecoveryParts): Promise<Recovered> {
     cutFiles += done.cutFiles;
   }
   return { openSessions: open.length, sweptPaths, cutFiles };
+}
+
+/**
+ * Looks at a directory before anything is made in it: what is not empty and has neither `store.json` nor a catalog belongs to
+ * somebody else.
+ * @throws Fault wrong_state
+ */
+export async function checkOurs(disk: Disk): Promise<void> {
+  if ((await disk.exists(storeFile)) || (await disk.exists(catalogDirectory))) return;
+  // A disk of its own has this from the day it was made.
+  const names = (await disk.list(".")).filter((name) => name !== "lost+found");
+  if (names.length === 0) return;
+  const shown = names.slice(0, 5).join(", ");
+  throw new Fault(
+    "wrong_state",
+    `${disk.root} is no data directory: it has no ${storeFile} and no ${catalogDirectory}, but ${shown}. Expected an empty directory or one of mosaico-edge. Nothing was touched.`,
+  );
 }
 
 interface StoreDocument {
@@ -120,8 +137,6 @@ async function finishDeletes({ disk, catalog }: RecoveryParts): Promise<void> {
       for (const item of items) catalog.trash.remove(item.id);
     });
   }
-  // Whatever else lies there has lost its row: its removal was cut off at the very end.
-  for (const name of await disk.list(trashDirectory)) await disk.remove(`${trashDirectory}/${name}`);
 }
 
 /** Directories without a row: left by an upload whose first commit never came. Finalized ones are put aside, never removed. */

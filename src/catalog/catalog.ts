@@ -3,9 +3,12 @@
  * One open function gives every process the same options; several processes may have it open at once.
  */
 
+import { join } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
+import type { Disk } from "../host/disk.ts";
 import { Fault } from "../model/fault.ts";
-import { catalogMapBytes } from "../model/limits.ts";
+import { catalogMapBytes, catalogPagesCheckedMax } from "../model/limits.ts";
+import { checkLmdbFile } from "./lmdb-file.ts";
 
 export type Key = string | readonly (string | number)[];
 
@@ -56,6 +59,8 @@ export interface Catalog extends AsyncDisposable {
   /**
    * Runs `act` inside one write transaction and resolves when it is on disk. `act` decides before it writes: when it
    * throws, it must not have written anything, for what it wrote would be committed with its neighbours.
+   * @throws Fault overloaded when the disk is full: nothing was written then, and it may be tried again; unavailable when nobody
+   *   knows what was written
    */
   transaction<T>(act: () => T): Promise<T>;
   /** Makes the next read see what other processes have committed. */
@@ -76,16 +81,32 @@ const tableNames = [
 ] as const;
 const byteTableNames = ["schemas", "chunks", "batches"] as const;
 
+export interface CatalogPlace {
+  readonly disk: Disk;
+  /** Relative to the data directory. */
+  readonly directory: string;
+  /** Called when a commit failed and nobody knows what is written: nothing may be trusted until a restart. */
+  onFailure(error: unknown): void;
+}
+
 /**
- * Opens the catalog in `directory`, creating it when it is not there.
- * @param onFailure called when a commit failed: nothing may be trusted to be written until a restart
- * @throws Fault unavailable
+ * Opens the catalog, creating it when it is not there.
+ * @throws Fault corrupt when its file is damaged, unavailable
  */
-export function openCatalog(directory: string, onFailure: (error: unknown) => void): Catalog {
+export async function openCatalog({ disk, directory, onFailure }: CatalogPlace): Promise<Catalog> {
+  for (const parent of await disk.makeDirectory(directory)) await disk.syncDirectory(parent);
+  await checkLmdbFile(disk, directory, catalogPagesCheckedMax);
+  const catalog = openLmdb(join(disk.root, directory), onFailure);
+  // Its files may have just come into being.
+  await disk.syncDirectory(directory);
+  return catalog;
+}
+
+function openLmdb(path: string, onFailure: (error: unknown) => void): Catalog {
   let root: RootDatabase<string, string>;
   try {
     root = open({
-      path: directory,
+      path,
       noSubdir: false,
       maxDbs: tableNames.length + byteTableNames.length + 8,
       mapSize: catalogMapBytes,
@@ -95,11 +116,14 @@ export function openCatalog(directory: string, onFailure: (error: unknown) => vo
       useWritemap: false,
       cache: false,
       encoding: "string",
+      // All writes are made by transactions. With the default, lmdb queues one of its own beside each, and when a commit fails
+      // nobody hears the rejection of that one.
+      eventTurnBatching: false,
     });
   } catch (error) {
     throw new Fault(
       "unavailable",
-      `Cannot open the catalog ${directory}: ${error instanceof Error ? error.message : error}`,
+      `Cannot open the catalog ${path}: ${error instanceof Error ? error.message : error}`,
       error,
     );
   }
@@ -126,11 +150,15 @@ export function openCatalog(directory: string, onFailure: (error: unknown) => vo
           }
         });
       } catch (error) {
-        onFailure(error);
+        const reason = await reasonOf(error);
+        if (isRefusedPage(reason)) {
+          throw new Fault("overloaded", "The disk is full: the catalog could not be written.", reason);
+        }
+        onFailure(reason);
         throw new Fault(
           "unavailable",
           "The catalog could not be written; nothing more is accepted until a restart",
-          error,
+          reason,
         );
       }
       if (thrown !== undefined) throw thrown.error;
@@ -141,6 +169,30 @@ export function openCatalog(directory: string, onFailure: (error: unknown) => vo
       await root.close();
     },
   };
+}
+
+/** lmdb rejects a commit without saying why, and rejects a promise on that error with the reason. */
+async function reasonOf(error: unknown): Promise<unknown> {
+  if (!(error instanceof Error && "commitError" in error)) return error;
+  return await Promise.resolve(error.commitError).then(
+    () => error,
+    (reason: unknown) => reason,
+  );
+}
+
+const fullDiskErrnos: ReadonlySet<unknown> = new Set([28, 122]);
+
+/**
+ * Whether the disk was too full for a page of the transaction. LMDB writes all pages before it syncs and before the meta page
+ * names them, so nothing has changed then. A disk that turns out to be full in a sync leaves it in doubt.
+ */
+function isRefusedPage(reason: unknown): boolean {
+  return (
+    reason instanceof Error &&
+    "code" in reason &&
+    fullDiskErrnos.has(reason.code) &&
+    reason.message.includes("Attempting to write page")
+  );
 }
 
 function table<V>(database: Database<V, string>) {

@@ -1,7 +1,7 @@
 /** The command `key`: creates, lists and revokes API keys, also while the server runs. */
 
-import { join } from "node:path";
 import { createApiKey, type KeyRequest } from "../care/keys.ts";
+import { checkOurs } from "../care/recovery.ts";
 import { findApiKey, listApiKeys, removeApiKey } from "../catalog/api-keys.ts";
 import { type Catalog, openCatalog } from "../catalog/catalog.ts";
 import { machineClock } from "../host/clock.ts";
@@ -13,9 +13,8 @@ import { catalogDirectory } from "../store/layout.ts";
 
 async function withCatalog<T>(dataDirectory: string, act: (catalog: Catalog) => Promise<T>): Promise<T> {
   const disk = await openDisk(dataDirectory);
-  for (const parent of await disk.makeDirectory(catalogDirectory)) await disk.syncDirectory(parent);
-  await using catalog = openCatalog(join(disk.root, catalogDirectory), () => undefined);
-  await disk.syncDirectory(catalogDirectory);
+  await checkOurs(disk);
+  await using catalog = await openCatalog({ disk, directory: catalogDirectory, onFailure: () => undefined });
   return await act(catalog);
 }
 

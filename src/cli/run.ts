@@ -1,8 +1,7 @@
 /** The command `run`: the whole life of the server. What opened last closes first. */
 
-import { join } from "node:path";
 import { own } from "../care/ownership.ts";
-import { recover } from "../care/recovery.ts";
+import { checkOurs, recover } from "../care/recovery.ts";
 import { openCatalog } from "../catalog/catalog.ts";
 import { Budget } from "../flow/budget.ts";
 import { BufferPool } from "../flow/buffer-pool.ts";
@@ -11,6 +10,7 @@ import { openDisk, readOutsideBytes } from "../host/disk.ts";
 import { openLog, printOut } from "../host/log.ts";
 import { GroupCommit } from "../ingest/group-commit.ts";
 import { Uploads } from "../ingest/uploads.ts";
+import { loanLeastMs } from "../model/limits.ts";
 import { Dialects } from "../serve/dialects.ts";
 import { Health } from "../serve/health.ts";
 import { startServer } from "../serve/server.ts";
@@ -32,12 +32,13 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
   await using stack = new AsyncDisposableStack();
 
   const disk = await openDisk(config.data_dir);
-  for (const directory of [catalogDirectory, sequencesDirectory, sessionsDirectory]) {
+  await checkOurs(disk);
+  const catalog = stack.use(
+    await openCatalog({ disk, directory: catalogDirectory, onFailure: (error) => poison.poison(error) }),
+  );
+  for (const directory of [sequencesDirectory, sessionsDirectory]) {
     for (const parent of await disk.makeDirectory(directory)) await disk.syncDirectory(parent);
   }
-  const catalog = stack.use(openCatalog(join(disk.root, catalogDirectory), (error) => poison.poison(error)));
-  // Its files may have just come into being.
-  await disk.syncDirectory(catalogDirectory);
   stack.use(await own(disk, catalog, () => JSON.stringify({ pid: process.pid })));
   const recovered = await recover({ disk, catalog, clock, log });
 
@@ -62,6 +63,7 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
     uploadBudget,
     mergeBudget,
     sendBudget,
+    loanLeastMs,
     pool,
     messageBytesMax,
     host: config.host,

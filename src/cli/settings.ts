@@ -92,9 +92,10 @@ export const settings = {
   tls_key: { shape: text, normal: undefined, value: "FILE", meaning: "private key (PEM)" },
   legacy_sdk: {
     shape: oneOf(["0.4", "0.5"]),
-    normal: "0.4",
+    normal: undefined,
     value: "0.4|0.5",
-    meaning: "for which of the two a client is taken that lists first and gives no other sign",
+    meaning:
+      "for which of the two a client without an API key is taken that gives no sign; else the last one from its address, or 0.4",
   },
   max_message_bytes: {
     shape: size(messageBytes.least, messageBytes.most),

@@ -6,6 +6,7 @@
 
 import type { Catalog } from "../catalog/catalog.ts";
 import type { Disk, WritableFile } from "../host/disk.ts";
+import { Fault } from "../model/fault.ts";
 import type { Poison } from "../store/poison.ts";
 
 /** What one participant brings to a commit. */
@@ -58,7 +59,8 @@ export class GroupCommit {
 
   /**
    * Resolves when everything noted and whole at the time of the call is durable.
-   * @throws Fault unavailable when sync or commit failed: the store is poisoned then
+   * @throws Fault unavailable when sync or commit failed: the store is poisoned then; overloaded when the disk is too full for the
+   * catalog: nothing is lost then, and the next commit tries again
    */
   commit(): Promise<void> {
     if (this.#running === undefined) return this.#start();
@@ -85,21 +87,35 @@ export class GroupCommit {
     this.#dirtyBytes = 0;
     const parts = participants.flatMap((participant) => participant.part() ?? []);
     if (parts.length === 0) return;
+    await this.#sync(parts);
     try {
-      await this.#sync(parts);
       await this.#catalog.transaction(() => {
         for (const part of parts) part.apply();
       });
     } catch (error) {
-      // Nobody knows what is on disk now, and a sync that is tried again lies.
+      // The disk is full and the catalog is as it was: what was synced stays to be committed when there is room again.
+      if (error instanceof Fault && error.code === "overloaded") {
+        for (const participant of participants) this.#dirty.add(participant);
+        throw error;
+      }
       this.#poison.poison(error);
-      this.#poison.check();
+      throw error;
     }
     for (const part of parts) await part.committed();
   }
 
   /** Content first, then the directories that gained a name: a name without content would be worse than none. */
   async #sync(parts: readonly CommitPart[]): Promise<void> {
+    try {
+      await this.#syncParts(parts);
+    } catch (error) {
+      // Nobody knows what is on disk now, and a sync that is tried again lies.
+      this.#poison.poison(error);
+      this.#poison.check();
+    }
+  }
+
+  async #syncParts(parts: readonly CommitPart[]): Promise<void> {
     const files = new Set(parts.flatMap((part) => part.files));
     const documents = new Set(parts.flatMap((part) => part.documents));
     const directories = new Set(parts.flatMap((part) => part.directories));

@@ -67,6 +67,7 @@ export class TopicWriter implements Participant {
   #completedAtNs: TimeNs | undefined;
   #completionCommitted = false;
   #lost: Fault | undefined;
+  #closed = false;
 
   private constructor(options: TopicWriterOptions) {
     this.#disk = options.disk;
@@ -176,6 +177,7 @@ export class TopicWriter implements Participant {
   }
 
   part(): CommitPart | undefined {
+    if (this.#closed) return undefined;
     const commits: { chunk: OpenChunk; commit: ChunkCommit }[] = [];
     for (const chunk of this.#chunks) {
       const { writer } = chunk;
@@ -234,7 +236,9 @@ export class TopicWriter implements Participant {
     }
   }
 
+  /** What is not committed by now is cut off when the topic is opened again. */
   async close(): Promise<void> {
+    this.#closed = true;
     for (const { writer } of this.#chunks.splice(0)) await writer.close();
   }
 }

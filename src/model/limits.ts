@@ -64,6 +64,9 @@ export const stopGraceMs = 8_000;
 /** Address space of the catalog's memory map. It is not memory, and LMDB cannot grow it while readers are open. */
 export const catalogMapBytes = 64 * 1024 * MiB;
 
+/** Pages of the catalog that are looked at before it is opened: the metas, the roots and what is next to them, in a few ms. */
+export const catalogPagesCheckedMax = 256;
+
 /** Bytes of one message that `do_get` cuts or merges itself, the least when its budget is used up; whole batches pass as they came. */
 export const mergedBatchBytes = { least: 64 * KiB, most: 4 * MiB } as const;
 
@@ -90,6 +93,12 @@ export const decompressedBytesMax = 256 * MiB;
 
 /** Bytes of rows that a merge of overlapping batches holds at once; less when others merge too. */
 export const mergeBytes = { least: MiB, most: 16 * MiB } as const;
+
+/**
+ * Time that a merge keeps its memory though others wait: several times what it takes to load the most that it may hold, and
+ * short for whoever waits.
+ */
+export const loanLeastMs = 300;
 
 /** Bytes that `do_get` hands to a socket at once; the least when the read budget is used up, so that no stream ever stands. */
 export const readSliceBytes = { least: 16 * KiB, most: 512 * KiB } as const;

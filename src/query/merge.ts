@@ -26,6 +26,8 @@ export interface MergeMemory {
   readonly mergeBudget: Budget;
   /** What bytes on their way to clients are taken from; nobody waits for it. */
   readonly sendBudget: Budget;
+  /** Time that a merge keeps its memory though others wait, in milliseconds. */
+  readonly loanLeastMs: number;
 }
 
 export interface MergedMessage {
@@ -58,13 +60,16 @@ export async function* mergeBatches(
 ): AsyncGenerator<MergedMessage> {
   const chunks = new Map(group.map(({ chunk }) => [chunk.number, chunk]));
   const merge = { reader, group, dictionaries: sharedDictionaries([...chunks.values()]) };
-  const { mergeBudget, sendBudget } = memory;
+  const { mergeBudget, sendBudget, loanLeastMs } = memory;
   const targetBytes = Math.max(mergeBytes.least, Math.min(mergeBytes.most, Math.floor(mergeBudget.freeBytes / 4)));
   const largestBytes = group.reduce((most, { entry }) => Math.max(most, entry.bodyBytes), 0);
 
   let outputs: Generator<Output> | undefined;
-  using loan = new Loan(mergeBudget, () => {
-    outputs = undefined;
+  using loan = new Loan(mergeBudget, {
+    leastMs: loanLeastMs,
+    dropWork: () => {
+      outputs = undefined;
+    },
   });
   let { startNs } = window;
   for (let first = 0; ; ) {

@@ -4,7 +4,7 @@
  */
 
 import type { Catalog } from "../catalog/catalog.ts";
-import { findDialect, putDialect } from "../catalog/dialect-memory.ts";
+import { findDialect, type MemoryKind, putDialect } from "../catalog/dialect-memory.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Log } from "../host/log.ts";
 import { abandonedSessionMs, sessionsWatchedMax } from "../model/limits.ts";
@@ -43,7 +43,8 @@ export interface DialectsParts {
   readonly catalog: Catalog;
   readonly clock: Clock;
   readonly log: Log;
-  readonly legacySdk: "0.4" | "0.5";
+  /** `--legacy-sdk`, when it was said. */
+  readonly legacySdk: "0.4" | "0.5" | undefined;
 }
 
 export class Dialects {
@@ -152,10 +153,8 @@ export class Dialects {
   #write(connection: Connection, fingerprint: string | undefined, generation: Generation): void {
     const { catalog, clock, log } = this.#parts;
     const peer = addressOf(connection.peer);
-    const known =
-      findDialect(catalog, "peer", peer) === generation &&
-      (fingerprint === undefined || findDialect(catalog, "key", fingerprint) === generation);
-    if (known) return;
+    const knows = (kind: MemoryKind, name: string) => findDialect(catalog, kind, name)?.generation === generation;
+    if (knows("peer", peer) && (fingerprint === undefined || knows("key", fingerprint))) return;
     catalog
       .transaction(() => {
         putDialect(catalog, "peer", peer, generation, clock.wallNs());

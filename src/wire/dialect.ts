@@ -17,17 +17,23 @@ export interface ConnectionMarks {
 
 export const freshConnection: ConnectionMarks = { firstCall: undefined, proof: undefined };
 
+/** What clients with one API key, or from one address, have proved to be: the last one, and the last of 0.4 and 0.5. */
+export interface Memory {
+  readonly generation: Generation;
+  readonly legacy?: "0.4" | "0.5" | undefined;
+}
+
 /** What is known beside the connection. */
 export interface DialectHints {
   /** Said by the API key when it was created. */
   readonly key?: "0.4" | "0.5" | undefined;
-  /** What the holder of this API key last proved to be. */
-  readonly keyMemory?: Generation | undefined;
-  /** What the last client from this address proved to be. */
-  readonly peerMemory?: Generation | undefined;
-  /** `--legacy-sdk`. */
-  readonly legacySdk: "0.4" | "0.5";
+  readonly keyMemory?: Memory | undefined;
+  readonly peerMemory?: Memory | undefined;
+  /** `--legacy-sdk`, when it was said. */
+  readonly legacySdk?: "0.4" | "0.5" | undefined;
 }
+
+const legacyNormal = "0.4";
 
 export function noteCall(
   marks: ConnectionMarks,
@@ -56,13 +62,14 @@ export function decideGeneration(marks: ConnectionMarks, hints: DialectHints): G
   const proven = provenGeneration(marks);
   if (proven !== undefined) return proven;
   if (hints.key !== undefined) return hints.key;
+  const { keyMemory, peerMemory, legacySdk } = hints;
   const isOld = marks.proof === "old";
-  if (hints.keyMemory !== undefined && !(isOld && hints.keyMemory === "0.6")) return hints.keyMemory;
-  if (isOld || marks.firstCall === "list") {
-    // A 0.6 at the same address is likelier a second program than one that has reconnected and lists before it writes.
-    return hints.peerMemory === "0.4" || hints.peerMemory === "0.5" ? hints.peerMemory : hints.legacySdk;
-  }
-  return hints.peerMemory ?? "0.6";
+  if (!isOld && marks.firstCall !== "list") return keyMemory?.generation ?? peerMemory?.generation ?? "0.6";
+  if (keyMemory?.legacy !== undefined) return keyMemory.legacy;
+  // Nobody but 0.6 and 0.7 has used this key: one of them that has reconnected and lists before it writes. A 0.6 at the same
+  // address says nothing, for it is likelier a second program.
+  if (!isOld && keyMemory !== undefined) return keyMemory.generation;
+  return legacySdk ?? peerMemory?.legacy ?? legacyNormal;
 }
 
 /** Whether a client of this generation reads `{uuid, locator}` and not `{uuid}`. */

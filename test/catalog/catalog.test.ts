@@ -2,16 +2,18 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
+import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { describe, expect, test } from "vitest";
 import { openCatalog } from "../../src/catalog/catalog.ts";
+import { openDisk } from "../../src/host/disk.ts";
 import { Fault } from "../../src/model/fault.ts";
 import { openScratch } from "./scratch.ts";
 
 describe("a transaction", () => {
   test("is seen by others when it has resolved, not before, and by itself at once", async () => {
-    await using scratch = openScratch();
+    await using scratch = await openScratch();
     const { catalog } = scratch;
     let own: string | undefined;
     const written = catalog.transaction(() => {
@@ -26,7 +28,7 @@ describe("a transaction", () => {
   });
 
   test("survives closing and opening", async () => {
-    await using scratch = openScratch();
+    await using scratch = await openScratch();
     await scratch.catalog.transaction(() => {
       scratch.catalog.facts.put("a", "ä 東京 🚗");
       scratch.catalog.schemas.put("b", Uint8Array.of(0, 255, 7));
@@ -37,7 +39,7 @@ describe("a transaction", () => {
   });
 
   test("that decides against it writes nothing, says why, and leaves its neighbours alone", async () => {
-    await using scratch = openScratch();
+    await using scratch = await openScratch();
     const { catalog } = scratch;
     await catalog.transaction(() => catalog.facts.put("a", "1"));
     const refusal = new Fault("exists", "Already there.");
@@ -58,7 +60,7 @@ describe("a transaction", () => {
   });
 
   test("may throw anything, not only errors", async () => {
-    await using scratch = openScratch();
+    await using scratch = await openScratch();
     await expect(
       scratch.catalog.transaction(() => {
         throw undefined;
@@ -67,7 +69,7 @@ describe("a transaction", () => {
   });
 
   test("reads and writes as one: of many that count up none is lost", async () => {
-    await using scratch = openScratch();
+    await using scratch = await openScratch();
     const { catalog } = scratch;
     const results = await Promise.all(
       Array.from({ length: 200 }, () =>
@@ -82,7 +84,7 @@ describe("a transaction", () => {
   });
 
   test("of a catalog that cannot be written any more is unavailable, and that is reported", async () => {
-    const scratch = openScratch();
+    const scratch = await openScratch();
     const { catalog } = scratch;
     await scratch[Symbol.asyncDispose]();
     await expect(catalog.transaction(() => catalog.facts.put("a", "1"))).rejects.toMatchObject({
@@ -95,7 +97,7 @@ describe("a transaction", () => {
 
 describe("tables", () => {
   test("a range has the start, not the end, in the order of the keys", async () => {
-    await using scratch = openScratch();
+    await using scratch = await openScratch();
     const { catalog } = scratch;
     await catalog.transaction(() => {
       for (const key of ["b", "a", "c", "aa", "B"]) catalog.facts.put(key, key);
@@ -105,7 +107,7 @@ describe("tables", () => {
   });
 
   test("keys of several parts sort part by part, numbers as numbers", async () => {
-    await using scratch = openScratch();
+    await using scratch = await openScratch();
     const { catalog } = scratch;
     const keys = [
       ["a", 10],
@@ -128,7 +130,7 @@ describe("tables", () => {
   });
 
   test("the longest locator is a key", async () => {
-    await using scratch = openScratch();
+    await using scratch = await openScratch();
     const { catalog } = scratch;
     const key = "x".repeat(1024);
     await catalog.transaction(() => catalog.topics.put(key, "1"));
@@ -136,14 +138,14 @@ describe("tables", () => {
   });
 
   test("tables do not share keys", async () => {
-    await using scratch = openScratch();
+    await using scratch = await openScratch();
     const { catalog } = scratch;
     await catalog.transaction(() => catalog.facts.put("a", "1"));
     expect(catalog.sequences.get("a")).toBeUndefined();
   });
 
   test("what was read stays what it was when the row changes", async () => {
-    await using scratch = openScratch();
+    await using scratch = await openScratch();
     const { catalog } = scratch;
     await catalog.transaction(() => catalog.schemas.put("a", Uint8Array.of(1, 2, 3)));
     const before = catalog.schemas.get("a");
@@ -154,19 +156,17 @@ describe("tables", () => {
   });
 });
 
-test("a folder that cannot be opened is said to be unavailable", () => {
-  // A file is where the folder should be.
-  const directory = path.join(import.meta.dirname, "scratch.ts", "catalog");
-  expect(() => openCatalog(directory, () => undefined)).toThrow(
-    expect.objectContaining({
-      code: "unavailable",
-      message: expect.stringContaining(`Cannot open the catalog ${directory}: `),
-    }),
+test("a folder that cannot be made is named", async () => {
+  await using scratch = await openScratch();
+  writeFileSync(path.join(scratch.directory, "other"), "a file is where the folder should be");
+  const disk = await openDisk(scratch.directory);
+  await expect(openCatalog({ disk, directory: "other", onFailure: () => undefined })).rejects.toThrow(
+    "Cannot create the directory other: ",
   );
 });
 
 test("two processes write one catalog and lose nothing of each other", async () => {
-  await using scratch = openScratch();
+  await using scratch = await openScratch();
   const { catalog, directory } = scratch;
   const times = 150;
   const script = path.join(import.meta.dirname, "neighbour.ts");

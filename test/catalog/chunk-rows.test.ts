@@ -74,7 +74,7 @@ describe("bytes", () => {
 
 describe("an open chunk", () => {
   test("has the entries of all its commits", async () => {
-    await using scratch = openScratch();
+    await using scratch = await openScratch();
     const { catalog } = scratch;
     await catalog.transaction(() =>
       putChunk(catalog, topic, { summary: summaryOf(0, 2), first: 0, batches: entriesOf(0, 2) }),
@@ -90,7 +90,7 @@ describe("an open chunk", () => {
   });
 
   test("with entries missing is corrupt", async () => {
-    await using scratch = openScratch();
+    await using scratch = await openScratch();
     const { catalog } = scratch;
     await catalog.transaction(() =>
       putChunk(catalog, topic, { summary: summaryOf(4, 3), first: 0, batches: entriesOf(0, 2) }),
@@ -104,7 +104,7 @@ describe("an open chunk", () => {
   });
 
   test("that is sealed becomes one row", async () => {
-    await using scratch = openScratch();
+    await using scratch = await openScratch();
     const { catalog } = scratch;
     const sealed = summaryOf(0, 4, { sealed: true, range: { startNs: 0n, endNs: 12n } });
     await catalog.transaction(() => {
@@ -119,13 +119,13 @@ describe("an open chunk", () => {
 });
 
 test("a chunk that is not there is undefined", async () => {
-  await using scratch = openScratch();
+  await using scratch = await openScratch();
   expect(readChunk(scratch.catalog, topic, 0)).toBeUndefined();
   expect([...listChunks(scratch.catalog, topic)]).toEqual([]);
 });
 
 test("chunks are listed in the order of their numbers, and removed with their entries, topic by topic", async () => {
-  await using scratch = openScratch();
+  await using scratch = await openScratch();
   const { catalog } = scratch;
   await catalog.transaction(() => {
     for (const number of [11, 2, 300, 0])
@@ -161,7 +161,7 @@ test("random commits leave what a plain list has, also after closing and opening
     "begun",
     "removed",
   ]);
-  await using scratch = openScratch();
+  await using scratch = await openScratch();
   let { catalog } = scratch;
   const model = new Model();
   for (let step = 0; step < 200; step += 1) {

@@ -2,9 +2,14 @@
 
 import { once } from "node:events";
 import { openCatalog } from "../../src/catalog/catalog.ts";
+import { openDisk } from "../../src/host/disk.ts";
 
 const [directory = "", times = "0"] = process.argv.slice(2);
-await using catalog = openCatalog(directory, (error) => console.error(error));
+await using catalog = await openCatalog({
+  disk: await openDisk(directory),
+  directory: "catalog",
+  onFailure: (error) => console.error(error),
+});
 console.log("open");
 await once(process.stdin, "data");
 process.stdin.destroy();

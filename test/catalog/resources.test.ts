@@ -71,7 +71,7 @@ describe("rows", () => {
 });
 
 test("a sequence is found by its name and comes back as it was", async () => {
-  await using scratch = openScratch();
+  await using scratch = await openScratch();
   const { catalog } = scratch;
   const sequence = sequenceOf("drive-07");
   await catalog.transaction(() => putSequence(catalog, sequence));
@@ -83,7 +83,7 @@ test("a sequence is found by its name and comes back as it was", async () => {
 });
 
 test("sequences are listed by name, all of them", async () => {
-  await using scratch = openScratch();
+  await using scratch = await openScratch();
   const { catalog } = scratch;
   const names = ["b", "a", "~~~", "#1", "B", "a-b", "(", "0"];
   await catalog.transaction(() => {
@@ -93,7 +93,7 @@ test("sequences are listed by name, all of them", async () => {
 });
 
 test("a session is found by UUID, alias, locator and ULID, and by none of them when it is gone", async () => {
-  await using scratch = openScratch();
+  await using scratch = await openScratch();
   const { catalog } = scratch;
   const session = sessionOf(sequenceOf("drive-07"), "01A");
   const ids = [session.uuid, session.alias, session.locator, session.ulid];
@@ -108,7 +108,7 @@ test("a session is found by UUID, alias, locator and ULID, and by none of them w
 });
 
 test("sessions are listed per sequence, oldest first, and all together", async () => {
-  await using scratch = openScratch();
+  await using scratch = await openScratch();
   const { catalog } = scratch;
   const [first, second] = [sequenceOf("a"), sequenceOf("a-b")];
   const sessions = [sessionOf(first, "01C"), sessionOf(second, "01B"), sessionOf(first, "01A")];
@@ -121,7 +121,7 @@ test("sessions are listed per sequence, oldest first, and all together", async (
 });
 
 test("topics of a sequence are those behind its name and a slash", async () => {
-  await using scratch = openScratch();
+  await using scratch = await openScratch();
   const { catalog } = scratch;
   const [first, second] = [sessionOf(sequenceOf("drive-07"), "01A"), sessionOf(sequenceOf("drive-07"), "01B")];
   const stranger = sessionOf(sequenceOf("drive-070"), "01C");
@@ -142,7 +142,7 @@ test("topics of a sequence are those behind its name and a slash", async () => {
 });
 
 test("a topic goes with all that belongs to it", async () => {
-  await using scratch = openScratch();
+  await using scratch = await openScratch();
   const { catalog } = scratch;
   const topic = topicOf("s/t", sessionOf(sequenceOf("s"), "01A"));
   await catalog.transaction(() => {
@@ -161,7 +161,7 @@ test("a topic goes with all that belongs to it", async () => {
 });
 
 test("notifications are listed oldest first, and the oldest goes when there are too many", async () => {
-  await using scratch = openScratch();
+  await using scratch = await openScratch();
   const { catalog } = scratch;
   const [resource, other] = ["r" as Uuid, "r2" as Uuid];
   const put = (uuid: Uuid, message: string): void =>
@@ -184,7 +184,7 @@ test("notifications are listed oldest first, and the oldest goes when there are 
 });
 
 test("API keys are found by fingerprint, listed and removed", async () => {
-  await using scratch = openScratch();
+  await using scratch = await openScratch();
   const { catalog } = scratch;
   const key = {
     fingerprint: "1b676530",
@@ -209,7 +209,7 @@ test("API keys are found by fingerprint, listed and removed", async () => {
 
 describe("memory of dialects", () => {
   test("is kept by kind and name, the last word counts", async () => {
-    await using scratch = openScratch();
+    await using scratch = await openScratch();
     const { catalog } = scratch;
     await catalog.transaction(() => {
       putDialect(catalog, "peer", "10.0.0.1", "0.4", 1n);
@@ -223,7 +223,7 @@ describe("memory of dialects", () => {
   });
 
   test("forgets the oldest when it is full", async () => {
-    await using scratch = openScratch();
+    await using scratch = await openScratch();
     const { catalog } = scratch;
     await catalog.transaction(() => {
       for (let number = 0; number < dialectMemoriesMax; number += 1) {
@@ -245,7 +245,7 @@ describe("the owner of the store", () => {
     { socket: "b", pid: 2 },
   ];
   test("of two that start at once one gets it, and the other is told", async () => {
-    await using scratch = openScratch();
+    await using scratch = await openScratch();
     const { catalog } = scratch;
     const outcomes = await Promise.allSettled([
       takeOwnership(catalog, first, undefined),
@@ -259,7 +259,7 @@ describe("the owner of the store", () => {
   });
 
   test("a dead one is followed by who saw it dead; only the owner gives up", async () => {
-    await using scratch = openScratch();
+    await using scratch = await openScratch();
     const { catalog } = scratch;
     await takeOwnership(catalog, first, undefined);
     await takeOwnership(catalog, second, first);

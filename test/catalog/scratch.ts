@@ -4,8 +4,10 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { type Catalog, openCatalog } from "../../src/catalog/catalog.ts";
+import { openDisk } from "../../src/host/disk.ts";
 
 export interface Scratch extends AsyncDisposable {
+  /** The data directory; the catalog lies below. */
   readonly directory: string;
   readonly catalog: Catalog;
   /** What the catalog reported as failed commits. */
@@ -14,11 +16,16 @@ export interface Scratch extends AsyncDisposable {
   reopen(): Promise<Catalog>;
 }
 
-export function openScratch(): Scratch {
-  const directory = mkdtempSync(path.join(tmpdir(), "mosaico-edge-catalog-"));
+export async function openScratch(parent: string = tmpdir()): Promise<Scratch> {
+  const directory = mkdtempSync(path.join(parent, "mosaico-edge-catalog-"));
   const failures: unknown[] = [];
-  const open = (): Catalog => openCatalog(directory, (error) => failures.push(error));
-  let catalog = open();
+  const open = async (): Promise<Catalog> =>
+    await openCatalog({
+      disk: await openDisk(directory),
+      directory: "catalog",
+      onFailure: (error) => failures.push(error),
+    });
+  let catalog = await open();
   return {
     directory,
     get catalog() {
@@ -27,7 +34,7 @@ export function openScratch(): Scratch {
     failures,
     async reopen() {
       await catalog[Symbol.asyncDispose]();
-      catalog = open();
+      catalog = await open();
       return catalog;
     },
     async [Symbol.asyncDispose]() {

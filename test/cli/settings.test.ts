@@ -31,7 +31,7 @@ const normal: Config = {
   insecure: false,
   tls_cert: undefined,
   tls_key: undefined,
-  legacy_sdk: "0.4",
+  legacy_sdk: undefined,
   max_message_bytes: 32 * 2 ** 20,
   memory_budget: 256 * 2 ** 20,
   max_chunk_size_in_bytes: 64 * 2 ** 20,

@@ -1,6 +1,6 @@
 // Loans: memory for work that pauses. Nobody who merely does not read may keep the others waiting.
 
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { Budget } from "../../src/flow/budget.ts";
 import { Loan } from "../../src/flow/loan.ts";
 import { Fault } from "../../src/model/fault.ts";
@@ -17,10 +17,13 @@ async function turns(count: number): Promise<void> {
 const settle = (): Promise<void> => turns(8);
 
 /** A loan that counts how often its work was dropped. */
-function lend(budget: Budget): { loan: Loan; dropped: () => number } {
+function lend(budget: Budget, leastMs = 0): { loan: Loan; dropped: () => number } {
   let dropped = 0;
-  const loan = new Loan(budget, () => {
-    dropped += 1;
+  const loan = new Loan(budget, {
+    leastMs,
+    dropWork: () => {
+      dropped += 1;
+    },
   });
   return { loan, dropped: () => dropped };
 }
@@ -35,6 +38,34 @@ test("a paused loan gives its bytes to whoever comes", async () => {
   expect(held.bytes).toBe(50);
   expect(dropped()).toBe(1);
   expect(budget.use().heldBytes).toBe(50);
+});
+
+test("a loan is left to its work for a while, whoever waits and however often it pauses; then it is called back", async () => {
+  vi.useFakeTimers();
+  try {
+    const budget = new Budget(100);
+    const { loan, dropped } = lend(budget, 300);
+    await loan.take(80, never);
+    const waiter = budget.take(50, never);
+    for (let elapsedMs = 0; elapsedMs < 290; elapsedMs += 10) {
+      loan.pause();
+      vi.advanceTimersByTime(10);
+      loan.resume();
+    }
+    expect(dropped()).toBe(0);
+    loan.pause();
+    expect(dropped()).toBe(0);
+    vi.advanceTimersByTime(10);
+    expect(dropped()).toBe(1);
+    (await waiter)[Symbol.dispose]();
+    expect(vi.getTimerCount()).toBe(0);
+    loan.resume();
+    await loan.take(80, never);
+    loan[Symbol.dispose]();
+    expect(vi.getTimerCount()).toBe(0);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 test("a loan at work is left alone until its next pause", async () => {
@@ -168,8 +199,11 @@ test("any number of readers gets through a budget for one, whatever clients stop
       const abort = new AbortController();
       if (leaves) void turns(random.below(12)).then(() => abort.abort(new Fault("cancelled", "The client is gone.")));
       let work: object | undefined;
-      using loan = new Loan(budget, () => {
-        work = undefined;
+      using loan = new Loan(budget, {
+        leastMs: 0,
+        dropWork: () => {
+          work = undefined;
+        },
       });
       for (let pause = 0; pause < pauses; pause += 1) {
         if (work === undefined) {

@@ -85,8 +85,7 @@ export async function store(
 ): Promise<Stored> {
   const directory = mkdtempSync(path.join(tmpdir(), "mosaico-edge-stored-"));
   const disk = await openDisk(directory);
-  await disk.makeDirectory("catalog");
-  const catalog = openCatalog(path.join(directory, "catalog"), () => undefined);
+  const catalog = await openCatalog({ disk, directory: "catalog", onFailure: () => undefined });
   const session = "01A" as Ulid;
   const uuid = "44444444-4444-4444-8444-444444444444" as Uuid;
   await disk.makeDirectory(topicDirectory(session, 0));
@@ -127,6 +126,7 @@ export async function store(
     parts: {
       disk,
       catalog,
+      loanLeastMs: 0,
       mergeBudget: new Budget(memory.mergeBytes),
       sendBudget: new Budget(memory.sendBytes),
     },

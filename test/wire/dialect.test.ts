@@ -14,13 +14,25 @@ import {
 } from "../../src/wire/dialect.ts";
 import { Coverage, combinations } from "../model/coverage.ts";
 
+const memories = [
+  undefined,
+  { generation: "0.4", legacy: "0.4" },
+  { generation: "0.5", legacy: "0.5" },
+  { generation: "0.6" },
+  { generation: "0.6", legacy: "0.4" },
+  { generation: "0.6", legacy: "0.5" },
+] as const;
+
+const legacyOf = (memory: (typeof memories)[number]) =>
+  memory !== undefined && "legacy" in memory ? memory.legacy : undefined;
+
 const everything = combinations({
   firstCall: [undefined, "list", "version", "info", "other"],
   proof: [undefined, "new", "old", "0.4"],
   key: [undefined, "0.4", "0.5"],
-  keyMemory: [undefined, "0.4", "0.5", "0.6"],
-  peerMemory: [undefined, "0.4", "0.5", "0.6"],
-  legacySdk: ["0.4", "0.5"],
+  keyMemory: memories,
+  peerMemory: memories,
+  legacySdk: [undefined, "0.4", "0.5"],
 } as const);
 
 interface Rule {
@@ -50,25 +62,35 @@ const rules: readonly Rule[] = [
   { name: "1 proved not to be 0.4", applies: ({ proof }) => proof === "new", answer: () => "0.6" },
   { name: "2 said by the key", applies: ({ key }) => key !== undefined, answer: ({ key }) => key ?? "0.6" },
   {
-    name: "3 memory of the key",
-    // Of 0.6 it says nothing when the connection has shown to be 0.4 or 0.5.
-    applies: ({ keyMemory, proof }) => keyMemory !== undefined && !(keyMemory === "0.6" && proof === "old"),
-    answer: ({ keyMemory }) => keyMemory ?? "0.6",
+    name: "3 0.4 or 0.5, memory of the key",
+    applies: (row) => isLegacy(row) && legacyOf(row.keyMemory) !== undefined,
+    answer: ({ keyMemory }) => legacyOf(keyMemory) ?? "0.6",
   },
   {
-    name: "4 0.4 or 0.5, memory of the peer",
-    applies: (row) => isLegacy(row) && (row.peerMemory === "0.4" || row.peerMemory === "0.5"),
-    answer: ({ peerMemory }) => peerMemory ?? "0.6",
+    name: "3 listed first with a key that only 0.6 and later have used",
+    applies: ({ keyMemory, proof }) => keyMemory !== undefined && legacyOf(keyMemory) === undefined && proof !== "old",
+    answer: () => "0.6",
   },
   {
     name: "4 0.4 or 0.5, configured",
-    applies: isLegacy,
-    answer: ({ legacySdk }) => legacySdk,
+    applies: (row) => isLegacy(row) && row.legacySdk !== undefined,
+    answer: ({ legacySdk }) => legacySdk ?? "0.6",
+  },
+  {
+    name: "4 0.4 or 0.5, memory of the peer",
+    applies: (row) => isLegacy(row) && legacyOf(row.peerMemory) !== undefined,
+    answer: ({ peerMemory }) => legacyOf(peerMemory) ?? "0.6",
+  },
+  { name: "4 0.4 or 0.5, nothing known", applies: isLegacy, answer: () => "0.4" },
+  {
+    name: "5 reconnected, memory of the key",
+    applies: ({ keyMemory }) => keyMemory !== undefined,
+    answer: ({ keyMemory }) => keyMemory?.generation ?? "0.6",
   },
   {
     name: "5 reconnected, memory of the peer",
     applies: ({ peerMemory }) => peerMemory !== undefined,
-    answer: ({ peerMemory }) => peerMemory ?? "0.6",
+    answer: ({ peerMemory }) => peerMemory?.generation ?? "0.6",
   },
   { name: "5 reconnected, unknown", applies: () => true, answer: () => "0.6" },
 ];
@@ -78,7 +100,7 @@ test("every combination of marks and hints is decided by the first rule that app
     "dialect: rules",
     rules.map(({ name }) => name),
   );
-  expect(everything).toHaveLength(5 * 4 * 3 * 4 * 4 * 2);
+  expect(everything).toHaveLength(5 * 4 * 3 * 6 * 6 * 3);
   for (const row of everything) {
     const { firstCall, proof, ...hints } = row;
     const rule = rules.find((one) => one.applies(row));

@@ -1,0 +1,110 @@
+// Damaged catalog files are refused by a sentence. Whatever is not refused is opened and read by a process of its own: it must
+// not end by a signal, which is what LMDB does where it follows a damaged page.
+
+import { spawnSync } from "node:child_process";
+import { copyFileSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, test } from "vitest";
+import { checkLmdbFile } from "../../src/catalog/lmdb-file.ts";
+import { putSequence } from "../../src/catalog/resources.ts";
+import { openDisk } from "../../src/host/disk.ts";
+import type { SequenceName } from "../../src/model/locator.ts";
+import type { JsonText, Ulid, Uuid } from "../../src/model/resource.ts";
+import { Random } from "../model/random.ts";
+import { openScratch } from "./scratch.ts";
+
+const everyPage = 1_000_000;
+
+async function filled() {
+  const scratch = await openScratch();
+  const { catalog } = scratch;
+  await catalog.transaction(() => {
+    for (let index = 0; index < 2_000; index += 1) {
+      const name = `sequence-${index}` as SequenceName;
+      const userMetadata = JSON.stringify({ text: "x".repeat(index % 97 === 0 ? 20_000 : 100) }) as JsonText;
+      putSequence(catalog, {
+        ulid: `U${index}` as Ulid,
+        uuid: `u${index}` as Uuid,
+        name,
+        userMetadata,
+        createdAtNs: 1n,
+      });
+    }
+  });
+  await catalog.transaction(() => catalog.facts.put("a", "1"));
+  const file = path.join(scratch.directory, "catalog", "data.mdb");
+  const whole = path.join(scratch.directory, "whole.mdb");
+  copyFileSync(file, whole);
+  const disk = await openDisk(scratch.directory);
+  const check = (pagesMax = everyPage): Promise<void> => checkLmdbFile(disk, "catalog", pagesMax);
+  return { scratch, file, whole, check };
+}
+
+describe("a catalog file", () => {
+  test("that is whole passes, with trees of several levels and runs of overflow pages; a missing or empty one too", async () => {
+    const { scratch, file, check } = await filled();
+    await using _scratch = scratch;
+    expect(statSync(file).size).toBeGreaterThan(100 * 4096);
+    await check();
+    await checkLmdbFile(await openDisk(scratch.directory), "nowhere", everyPage);
+    truncateSync(file, 0);
+    await check();
+  });
+
+  const cases: [string, (file: string) => void, string][] = [
+    ["cut to its first page", (file) => truncateSync(file, 4096), "has 4096 bytes, expected at least 8192"],
+    ["cut in the middle", (file) => truncateSync(file, 40 * 4096), "refers to page"],
+    ["full of zeros", (file) => writeFileSync(file, Buffer.alloc(statSync(file).size)), "page 0 does not begin"],
+    ["a text", (file) => writeFileSync(file, "text ".repeat(10_000)), "page 0 does not begin"],
+    [
+      "without its second meta page",
+      (file) => {
+        const bytes = readFileSync(file);
+        bytes.fill(0xff, 4096, 8192);
+        writeFileSync(file, bytes);
+      },
+      "page 1 does not begin",
+    ],
+  ];
+  test.each(cases)("%s is refused", async (_name, damage, expected) => {
+    const { scratch, file, check } = await filled();
+    await using _scratch = scratch;
+    damage(file);
+    await expect(check()).rejects.toMatchObject({ code: "corrupt", message: expect.stringContaining(expected) });
+  });
+
+  test("with a page of garbage is refused, or readable without a crash", { timeout: 60_000 }, async () => {
+    const { scratch, file, whole, check } = await filled();
+    await using _scratch = scratch;
+    const random = new Random("pages of garbage");
+    const pages = statSync(whole).size / 4096;
+    const outcomes = { refused: 0, readable: 0 };
+    for (let round = 0; round < 40; round += 1) {
+      const bytes = readFileSync(whole);
+      const page = 2 + random.below(pages - 2);
+      // Random bytes, zeros, or a page that lies elsewhere.
+      if (round % 3 === 0) bytes.fill(0, page * 4096, (page + 1) * 4096);
+      else if (round % 3 === 1) for (let at = 0; at < 4096; at += 1) bytes[page * 4096 + at] = random.below(256);
+      else {
+        const other = 2 + random.below(pages - 2);
+        bytes.copyWithin(page * 4096, other * 4096, (other + 1) * 4096);
+      }
+      writeFileSync(file, bytes);
+      const refusal = await check().then(
+        () => undefined,
+        (error: { code?: string }) => error,
+      );
+      if (refusal !== undefined) {
+        expect(refusal.code).toBe("corrupt");
+        outcomes.refused += 1;
+        continue;
+      }
+      const script = path.join(import.meta.dirname, "read-all.ts");
+      const child = spawnSync(process.execPath, [script, scratch.directory], { encoding: "utf8" });
+      expect(child.signal, `round ${round}, page ${page}: ${child.stderr}`).toBeNull();
+      outcomes.readable += 1;
+    }
+    console.log(`pages of garbage: ${JSON.stringify(outcomes)}`);
+    expect(Math.min(outcomes.refused, outcomes.readable)).toBeGreaterThan(0);
+  });
+});
