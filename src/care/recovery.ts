@@ -7,10 +7,12 @@ import type { Catalog } from "../catalog/catalog.ts";
 import { listChunks } from "../catalog/chunk-rows.ts";
 import { listAllSessions, listTopicsOfSession } from "../catalog/resources.ts";
 import { readStoreFacts, type StoreFacts, writeStoreFacts } from "../catalog/store-facts.ts";
+import { listAllTailRuns } from "../catalog/tail-rows.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Disk } from "../host/disk.ts";
 import { newUuid } from "../host/entropy.ts";
 import type { Log } from "../host/log.ts";
+import { endOfEntry } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
 import { writeJson } from "../model/json.ts";
 import { isFinalized, type Session, type Topic, type Ulid } from "../model/resource.ts";
@@ -23,8 +25,12 @@ import {
   sessionFile,
   sessionsDirectory,
   storeFile,
+  tailDirectory,
+  tailFile,
+  tailNumberOf,
   topicDirectory,
 } from "../store/layout.ts";
+import type { FoundLog } from "../store/tail-log.ts";
 import { moveToTrash, removeFromTrash, type TrashItem } from "../store/trash.ts";
 
 export interface RecoveryParts {
@@ -39,6 +45,8 @@ export interface Recovered {
   readonly openSessions: number;
   readonly sweptPaths: number;
   readonly cutFiles: number;
+  /** Tail logs that rows name. */
+  readonly tailLogs: readonly FoundLog[];
 }
 
 /**
@@ -48,16 +56,17 @@ export interface Recovered {
 export async function recover(parts: RecoveryParts): Promise<Recovered> {
   await checkStore(parts);
   await finishDeletes(parts);
+  const tail = await recoverTails(parts);
   const sessions = [...listAllSessions(parts.catalog)];
   const open = sessions.filter((session) => !isFinalized(session));
-  let sweptPaths = await sweepSessions(parts, new Set(sessions.map((session) => session.ulid)));
-  let cutFiles = 0;
+  let sweptPaths = tail.sweptPaths + (await sweepSessions(parts, new Set(sessions.map((session) => session.ulid))));
+  let cutFiles = tail.cutFiles;
   for (const session of open) {
     const done = await recoverSession(parts, session);
     sweptPaths += done.sweptPaths;
     cutFiles += done.cutFiles;
   }
-  return { openSessions: open.length, sweptPaths, cutFiles };
+  return { openSessions: open.length, sweptPaths, cutFiles, tailLogs: tail.logs };
 }
 
 /**
@@ -139,6 +148,53 @@ async function finishDeletes({ disk, catalog }: RecoveryParts): Promise<void> {
   }
 }
 
+/** Tail logs that no row names have moved; what lies behind the last frame that a row names was never acknowledged. */
+async function recoverTails({
+  disk,
+  catalog,
+  log,
+}: RecoveryParts): Promise<{ logs: FoundLog[]; sweptPaths: number; cutFiles: number }> {
+  const named = new Map<number, { bytes: number; frames: number }>();
+  for (const run of listAllTailRuns(catalog)) {
+    const last = run.batches.at(-1);
+    const known = named.get(run.log) ?? { bytes: 0, frames: 0 };
+    const bytes = Math.max(known.bytes, last === undefined ? 0 : endOfEntry(last));
+    named.set(run.log, { bytes, frames: known.frames + run.batches.length });
+  }
+  let sweptPaths = 0;
+  let cutFiles = 0;
+  for (const name of await disk.list(tailDirectory)) {
+    const number = tailNumberOf(name);
+    if (number !== undefined && named.has(number)) continue;
+    await disk.remove(`${tailDirectory}/${name}`);
+    sweptPaths += 1;
+  }
+  for (const [number, { bytes }] of named) {
+    if (await cutFile({ disk, log }, tailFile(number), bytes)) cutFiles += 1;
+  }
+  return { logs: [...named].map(([number, facts]) => ({ number, ...facts })), sweptPaths, cutFiles };
+}
+
+/** Cuts what lies behind `bytes`; whether there was anything. @throws Fault corrupt when there is less */
+async function cutFile(
+  { disk, log }: Pick<RecoveryParts, "disk" | "log">,
+  path: string,
+  bytes: number,
+): Promise<boolean> {
+  const file = await disk.openWritable(path);
+  try {
+    const reader = await disk.openReadable(path);
+    const found = await reader.size().finally(() => reader.close());
+    if (found < bytes) throw new Fault("corrupt", `${path} has ${found} bytes, ${bytes} were committed.`);
+    if (found === bytes) return false;
+    log.info("file_cut", { path, bytes, cutBytes: found - bytes });
+    await file.truncate(bytes);
+    return true;
+  } finally {
+    await file.close();
+  }
+}
+
 /** Directories without a row: left by an upload whose first commit never came. Finalized ones are put aside, never removed. */
 async function sweepSessions({ disk, log }: RecoveryParts, known: ReadonlySet<string>): Promise<number> {
   const unknown = (await disk.list(sessionsDirectory)).filter((name) => !known.has(name));
@@ -199,24 +255,7 @@ async function recoverTopic(
   for (const chunk of listChunks(catalog, topic.uuid)) {
     const path = chunkFile(session.ulid, topic.number, chunk.number);
     expected.add(path.slice(directory.length + 1));
-    if (chunk.sealed) continue;
-    const file = await disk.openWritable(path);
-    try {
-      const reader = await disk.openReadable(path);
-      const bytes = await reader.size().finally(() => reader.close());
-      if (bytes < chunk.bytes) {
-        throw new Fault(
-          "corrupt",
-          `Topic \`${topic.locator}\`: ${path} has ${bytes} bytes, ${chunk.bytes} were committed.`,
-        );
-      }
-      if (bytes === chunk.bytes) continue;
-      log.info("chunk_cut", { path, bytes: chunk.bytes, cutBytes: bytes - chunk.bytes });
-      await file.truncate(chunk.bytes);
-      cutFiles += 1;
-    } finally {
-      await file.close();
-    }
+    if (!chunk.sealed && (await cutFile({ disk, log }, path, chunk.bytes))) cutFiles += 1;
   }
   for (const name of await disk.list(directory)) {
     if (expected.has(name)) continue;

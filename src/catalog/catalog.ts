@@ -48,6 +48,8 @@ export interface Catalog extends AsyncDisposable {
   readonly chunks: BytesTable;
   /** [topic UUID, chunk number, first batch] -> packed batches of an open chunk. */
   readonly batches: BytesTable;
+  /** [topic UUID, first batch] -> packed batches in a tail log. */
+  readonly tails: BytesTable;
   /** [resource UUID, number] -> notification. */
   readonly notifications: TextTable;
   /** Fingerprint -> API key. */
@@ -79,7 +81,7 @@ const tableNames = [
   "dialects",
   "trash",
 ] as const;
-const byteTableNames = ["schemas", "chunks", "batches"] as const;
+const byteTableNames = ["schemas", "chunks", "batches", "tails"] as const;
 
 export interface CatalogPlace {
   readonly disk: Disk;

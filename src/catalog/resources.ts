@@ -6,6 +6,7 @@ import type { Catalog, Key } from "./catalog.ts";
 import { removeChunks } from "./chunk-rows.ts";
 import { removeNotifications } from "./notifications.ts";
 import { decodeRow, encodeRow } from "./row.ts";
+import { removeTailRuns } from "./tail-rows.ts";
 
 // Locators are ASCII, so this is behind every key that starts with a given text.
 const behindAscii = "\u007f";
@@ -92,6 +93,7 @@ export function putTopic(catalog: Catalog, topic: Topic): void {
 
 export function removeTopic(catalog: Catalog, topic: Topic): void {
   removeChunks(catalog, topic.uuid);
+  removeTailRuns(catalog, topic.uuid);
   removeNotifications(catalog, topic.uuid);
   catalog.schemas.remove(topic.uuid);
   catalog.topicLocators.remove(topic.uuid);

@@ -16,6 +16,7 @@ import { Health } from "../serve/health.ts";
 import { startServer } from "../serve/server.ts";
 import { catalogDirectory, sequencesDirectory, sessionsDirectory } from "../store/layout.ts";
 import { Poison } from "../store/poison.ts";
+import { TailLog } from "../store/tail-log.ts";
 import type { Config } from "./settings.ts";
 import { edgeVersion } from "./version.ts";
 
@@ -42,12 +43,24 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
   stack.use(await own(disk, catalog, () => JSON.stringify({ pid: process.pid })));
   const recovered = await recover({ disk, catalog, clock, log });
 
-  const commit = new GroupCommit(disk, catalog, poison, {
-    intervalMs: config.commit_interval_ms,
-    bytes: config.commit_bytes,
-  });
+  const leaveTailLog = (number: number): void => {
+    uploads
+      .leaveTailLog(number)
+      .catch((error: unknown) => log.warning("tail_log_stays", { number, reason: String(error) }));
+  };
+  const tail = stack.use(
+    new TailLog(disk, {
+      found: recovered.tailLogs,
+      onFailure: (error) => poison.poison(error),
+      onCrowded: leaveTailLog,
+    }),
+  );
+  const commit = new GroupCommit(
+    { disk, catalog, poison, tail },
+    { intervalMs: config.commit_interval_ms, bytes: config.commit_bytes },
+  );
   const chunkBytesMax = config.max_chunk_size_in_bytes;
-  const uploads = new Uploads({ disk, catalog, clock, commit, poison, chunkBytesMax });
+  const uploads = new Uploads({ disk, catalog, clock, commit, tail, poison, chunkBytesMax });
   const dialects = new Dialects({ catalog, clock, log, legacySdk: config.legacy_sdk });
   const authorizer = { catalog, clock, keysRequired: config.api_key };
   const messageBytesMax = config.max_message_bytes;
@@ -72,7 +85,7 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
       config.tls_cert === undefined || config.tls_key === undefined
         ? undefined
         : { certificate: readOutsideBytes(config.tls_cert), key: readOutsideBytes(config.tls_key) },
-    actions: { disk, catalog, clock, poison, log, uploads, dialects, messageBytesMax, edgeVersion },
+    actions: { disk, catalog, clock, poison, log, uploads, tail, dialects, messageBytesMax, edgeVersion },
   });
   stack.defer(() => server.stop());
   const ready = {
@@ -83,9 +96,13 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
     version: edgeVersion,
     pid: process.pid,
     startMs: Math.round(clock.monotonicMs() - startedMs),
-    ...recovered,
+    openSessions: recovered.openSessions,
+    sweptPaths: recovered.sweptPaths,
+    cutFiles: recovered.cutFiles,
   };
   printOut(`${JSON.stringify(ready)}\n`);
+  // What the last life left in logs moves while calls are served already.
+  for (const { number } of recovered.tailLogs) leaveTailLog(number);
   await new Promise<void>((resolve) => {
     if (signal.aborted) resolve();
     else signal.addEventListener("abort", () => resolve(), { once: true });

@@ -8,6 +8,7 @@ import type { Catalog } from "../catalog/catalog.ts";
 import type { Disk, WritableFile } from "../host/disk.ts";
 import { Fault } from "../model/fault.ts";
 import type { Poison } from "../store/poison.ts";
+import type { TailLog } from "../store/tail-log.ts";
 
 /** What one participant brings to a commit. */
 export interface CommitPart {
@@ -31,10 +32,18 @@ export interface GroupCommitOptions {
   readonly bytes: number;
 }
 
+export interface GroupCommitParts {
+  readonly disk: Disk;
+  readonly catalog: Catalog;
+  readonly poison: Poison;
+  readonly tail: TailLog;
+}
+
 export class GroupCommit {
   readonly #disk: Disk;
   readonly #catalog: Catalog;
   readonly #poison: Poison;
+  readonly #tail: TailLog;
   readonly #options: GroupCommitOptions;
   readonly #dirty = new Set<Participant>();
   #dirtyBytes = 0;
@@ -42,10 +51,11 @@ export class GroupCommit {
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
 
-  constructor(disk: Disk, catalog: Catalog, poison: Poison, options: GroupCommitOptions) {
+  constructor({ disk, catalog, poison, tail }: GroupCommitParts, options: GroupCommitOptions) {
     this.#disk = disk;
     this.#catalog = catalog;
     this.#poison = poison;
+    this.#tail = tail;
     this.#options = options;
   }
 
@@ -82,6 +92,7 @@ export class GroupCommit {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#poison.check();
+    await this.#tail.flush();
     const participants = [...this.#dirty];
     this.#dirty.clear();
     this.#dirtyBytes = 0;
@@ -116,9 +127,10 @@ export class GroupCommit {
   }
 
   async #syncParts(parts: readonly CommitPart[]): Promise<void> {
-    const files = new Set(parts.flatMap((part) => part.files));
+    const tail = this.#tail.takeUnsynced();
+    const files = new Set([...parts.flatMap((part) => part.files), ...tail.files]);
     const documents = new Set(parts.flatMap((part) => part.documents));
-    const directories = new Set(parts.flatMap((part) => part.directories));
+    const directories = new Set([...parts.flatMap((part) => part.directories), ...tail.directories]);
     await Promise.all([
       ...[...files].map((file) => file.sync()),
       ...[...documents].map((path) => this.#disk.syncFile(path)),

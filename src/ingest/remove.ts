@@ -12,6 +12,7 @@ import {
   removeSession,
   removeTopic,
 } from "../catalog/resources.ts";
+import { listTailRuns } from "../catalog/tail-rows.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Disk } from "../host/disk.ts";
 import { newUlid } from "../host/entropy.ts";
@@ -21,6 +22,7 @@ import type { SequenceName, SessionLocator, TopicLocator } from "../model/locato
 import { isFinalized, type Session, type Topic, type Uuid } from "../model/resource.ts";
 import { sequenceFile, sessionDirectory, topicDirectory } from "../store/layout.ts";
 import type { Poison } from "../store/poison.ts";
+import type { TailLog, TailPlace } from "../store/tail-log.ts";
 import { moveToTrash, removeFromTrash, type TrashItem } from "../store/trash.ts";
 import type { Uploads } from "./uploads.ts";
 
@@ -31,6 +33,7 @@ export interface RemoveParts {
   readonly poison: Poison;
   readonly log: Log;
   readonly uploads: Uploads;
+  readonly tail: TailLog;
 }
 
 /** Deletes a sequence with all its sessions, whatever their state. @throws Fault absent, unavailable */
@@ -42,14 +45,14 @@ export async function deleteSequence(parts: RemoveParts, name: SequenceName): Pr
     return sequence;
   };
   find();
-  await stopUploads(parts, [...listTopics(catalog, name)]);
+  using _closed = await closeUploads(parts, [...listTopics(catalog, name)]);
   await remove(parts, () => {
     const sequence = find();
     const sessions = [...listSessions(catalog, sequence.ulid)];
-    for (const topic of [...listTopics(catalog, name)]) removeTopic(catalog, topic);
+    const tail = removeTopics(catalog, [...listTopics(catalog, name)]);
     for (const session of sessions) removeSession(catalog, session);
     removeSequence(catalog, sequence);
-    return [...sessions.map((session) => sessionDirectory(session.ulid)), sequenceFile(sequence.ulid)];
+    return { paths: [...sessions.map((session) => sessionDirectory(session.ulid)), sequenceFile(sequence.ulid)], tail };
   });
 }
 
@@ -61,12 +64,12 @@ export async function deleteSession(parts: RemoveParts, id: Uuid | SessionLocato
     if (session === undefined) throw new Fault("absent", "Not found: there is no such session.");
     return session;
   };
-  await stopUploads(parts, listTopicsOfSession(catalog, find()));
+  using _closed = await closeUploads(parts, listTopicsOfSession(catalog, find()));
   await remove(parts, () => {
     const session = find();
-    for (const topic of listTopicsOfSession(catalog, session)) removeTopic(catalog, topic);
+    const tail = removeTopics(catalog, listTopicsOfSession(catalog, session));
     removeSession(catalog, session);
-    return [sessionDirectory(session.ulid)];
+    return { paths: [sessionDirectory(session.ulid)], tail };
   });
 }
 
@@ -82,29 +85,51 @@ export async function deleteTopic(parts: RemoveParts, locator: TopicLocator): Pr
     }
     return topic;
   };
-  await stopUploads(parts, [find()]);
+  using _closed = await closeUploads(parts, [find()]);
   await remove(parts, () => {
     const topic = find();
+    const tail = removeTopics(catalog, [topic]);
+    return { paths: [topicDirectory(topic.session, topic.number)], tail };
+  });
+}
+
+function closeUploads({ uploads }: RemoveParts, topics: readonly Topic[]): Promise<Disposable> {
+  return uploads.close(
+    topics,
+    ({ locator }) => new Fault("wrong_state", `Topic \`${locator}\` was deleted while it was uploaded.`),
+  );
+}
+
+/** Removes the rows of topics and says what they had in tail logs. */
+function removeTopics(catalog: Catalog, topics: readonly Topic[]): TailPlace[] {
+  const places: TailPlace[] = [];
+  for (const topic of topics) {
+    for (const { log, batches } of listTailRuns(catalog, topic.uuid)) {
+      for (const entry of batches) places.push({ log, entry });
+    }
     removeTopic(catalog, topic);
-    return [topicDirectory(topic.session, topic.number)];
-  });
+  }
+  return places;
 }
 
-async function stopUploads({ uploads }: RemoveParts, topics: readonly Topic[]): Promise<void> {
-  const reason = (topic: Topic) =>
-    new Fault("wrong_state", `Topic \`${topic.locator}\` was deleted while it was uploaded.`);
-  await Promise.all(topics.map((topic) => uploads.stop(topic.uuid, reason(topic))));
+interface Removed {
+  /** Paths that have lost their rows. */
+  readonly paths: readonly string[];
+  readonly tail: readonly TailPlace[];
 }
 
-/** @param removeRows runs inside the transaction and says which paths have lost their rows */
-async function remove(parts: RemoveParts, removeRows: () => string[]): Promise<void> {
-  const { disk, catalog, clock, poison, log } = parts;
+/** @param removeRows runs inside the transaction */
+async function remove(parts: RemoveParts, removeRows: () => Removed): Promise<void> {
+  const { disk, catalog, clock, poison, log, tail } = parts;
   poison.check();
-  const items = await catalog.transaction(() => {
-    const trash = removeRows().map((path): TrashItem => ({ id: newUlid(Number(clock.wallNs() / 1_000_000n)), path }));
-    for (const item of trash) catalog.trash.put(item.id, item.path);
-    return trash;
+  const removed = await catalog.transaction(() => {
+    const { paths, tail: places } = removeRows();
+    const items = paths.map((path): TrashItem => ({ id: newUlid(Number(clock.wallNs() / 1_000_000n)), path }));
+    for (const item of items) catalog.trash.put(item.id, item.path);
+    return { items, places };
   });
+  tail.release(removed.places);
+  const { items } = removed;
   await moveToTrash(disk, items);
   emptyTrash(parts, items).catch((error: unknown) => log.warning("trash_not_emptied", { reason: String(error) }));
 }

@@ -1,18 +1,19 @@
 /**
  * One topic while it is uploaded: cuts the stream into chunk files and says what a commit may acknowledge. Chunk files always
- * hold a prefix of the topic. There is one writer per topic at most.
+ * hold a prefix of the topic, what lies in tail logs comes behind it. There is one writer per topic at most.
  */
 
 import type { Catalog } from "../catalog/catalog.ts";
 import { type ChunkCommit, listChunks, putChunk, readChunk } from "../catalog/chunk-rows.ts";
 import { findTopic, putTopic } from "../catalog/resources.ts";
+import { listTailRuns, putTailRun, removeTailRuns, type TailRun } from "../catalog/tail-rows.ts";
 import type { Disk } from "../host/disk.ts";
 import { assert } from "../model/assert.ts";
-import type { ChunkSummary } from "../model/chunk.ts";
+import type { BatchEntry, ChunkSummary } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
-import { chunkBatchesMax } from "../model/limits.ts";
+import { chunkBatchesMax, tailTopicBytesMax } from "../model/limits.ts";
 import { type Extent, emptyExtent, type Sequence, type Session, type Topic } from "../model/resource.ts";
-import { type TimeNs, unionRange } from "../model/time.ts";
+import { type TimeNs, type TimeRange, unionRange } from "../model/time.ts";
 import { ChunkWriter, type MessageFacts } from "../store/chunk-writer.ts";
 import type { DocumentWriter } from "../store/document-writer.ts";
 import { sequenceDocument, sessionDocument, topicDocument } from "../store/documents.ts";
@@ -26,6 +27,7 @@ import {
   topicDirectory,
   topicFile,
 } from "../store/layout.ts";
+import type { TailLog, TailPlace } from "../store/tail-log.ts";
 import type { CommitPart, Participant } from "./group-commit.ts";
 
 export interface TopicPlace {
@@ -38,6 +40,7 @@ export interface TopicWriterOptions {
   readonly disk: Disk;
   readonly catalog: Catalog;
   readonly documents: DocumentWriter;
+  readonly tail: TailLog;
   readonly place: TopicPlace;
   /** The schema message as the client sent it. */
   readonly schemaHeader: Uint8Array;
@@ -55,6 +58,7 @@ export class TopicWriter implements Participant {
   readonly #disk: Disk;
   readonly #catalog: Catalog;
   readonly #documents: DocumentWriter;
+  readonly #tailLog: TailLog;
   readonly #place: TopicPlace;
   readonly #schemaHeader: Uint8Array;
   readonly #chunkBytesMax: number;
@@ -63,6 +67,14 @@ export class TopicWriter implements Participant {
   /** What the sealed and committed chunks hold. */
   #sealedExtent: Extent = emptyExtent;
   #nextNumber = 0;
+  /** Batches in tail logs, in their order. While there are any, all of the chunk files is whole. */
+  #tail: TailPlace[] = [];
+  #tailBytes = 0;
+  /** Number of the first batch in `#tail`, and of the first behind those that rows name. */
+  #tailFirst = 0;
+  #tailCommitted = 0;
+  /** Batches that lie in the chunk file now, while rows may still name the log. */
+  #moved: TailPlace[] = [];
   #unsynced: { documents: string[]; directories: string[] } = { documents: [], directories: [] };
   #completedAtNs: TimeNs | undefined;
   #completionCommitted = false;
@@ -73,6 +85,7 @@ export class TopicWriter implements Participant {
     this.#disk = options.disk;
     this.#catalog = options.catalog;
     this.#documents = options.documents;
+    this.#tailLog = options.tail;
     this.#place = options.place;
     this.#schemaHeader = options.schemaHeader;
     this.#chunkBytesMax = options.chunkBytesMax === 0 ? Number.POSITIVE_INFINITY : options.chunkBytesMax;
@@ -85,10 +98,20 @@ export class TopicWriter implements Participant {
     await writer.#makePlace();
     for (const summary of listChunks(catalog, place.topic.uuid)) {
       writer.#nextNumber = summary.number + 1;
+      writer.#tailFirst += summary.entries;
       if (summary.sealed) writer.#sealedExtent = addChunk(writer.#sealedExtent, summary);
       else await writer.#resumeChunk(summary.number);
     }
+    for (const { log, batches } of listTailRuns(catalog, place.topic.uuid)) {
+      for (const entry of batches) writer.#admitTail({ log, entry });
+    }
+    writer.#tailCommitted = writer.#tailFirst + writer.#tail.length;
     return writer;
+  }
+
+  #admitTail(place: TailPlace): void {
+    this.#tail.push(place);
+    this.#tailBytes += messageBytesOf(place.entry);
   }
 
   async #makePlace(): Promise<void> {
@@ -151,11 +174,92 @@ export class TopicWriter implements Participant {
     this.#chunks.push({ writer, committed: undefined });
   }
 
-  /** Appends to the growing chunk; ends when the bytes are in the file. */
+  /** Appends to the growing chunk; ends when the bytes are in the file. The tail must have moved before. */
   append(header: Uint8Array, body: Uint8Array, facts: MessageFacts): Promise<void> {
     const current = this.current;
     assert(current !== undefined, "there is a chunk to append to");
+    assert(this.#tail.length === 0, "what is in the tail comes before what is appended");
+    this.#tailFirst += 1;
     return current.append(header, body, facts);
+  }
+
+  /** Whether the chunk file has to be synced by the next commit in any case, so that a small batch may as well go there. */
+  get isChunkDirty(): boolean {
+    const last = this.#chunks.at(-1);
+    return last?.writer.sealed === false && last.writer.entries.length > (last.committed?.entries ?? 0);
+  }
+
+  /** Bytes of batches in tail logs. */
+  get tailBytes(): number {
+    return this.#tailBytes;
+  }
+
+  usesTailLog(log: number): boolean {
+    return this.#tail.some((place) => place.log === log);
+  }
+
+  /** Appends a small batch to the tail log, as a copy. @throws Fault overloaded when the disk is full */
+  async appendSmall(
+    header: Uint8Array,
+    body: Uint8Array,
+    facts: { rows: number; sorted: boolean; range: TimeRange },
+  ): Promise<void> {
+    const { session, topic } = this.#place;
+    const index = this.#tailFirst + this.#tail.length;
+    this.#admitTail(
+      await this.#tailLog.append({ session: session.ulid, topicNumber: topic.number, index, header, body, ...facts }),
+    );
+  }
+
+  /** Moves what is in tail logs to the chunk file, where it is whole then. @throws Fault overloaded, corrupt */
+  async moveTail(): Promise<void> {
+    this.#checkTailLost();
+    while (this.#tail.length > 0) {
+      const [first] = this.#tail;
+      if (first !== undefined && this.mustRotate(messageBytesOf(first.entry))) await this.rotate();
+      const current = this.current;
+      assert(current !== undefined, "there is a chunk to move to");
+      const group = this.#tail.slice(0, this.#groupLength(current));
+      await this.#tailLog.copy(group, (bytes) =>
+        current.appendRun(
+          bytes,
+          group.map(({ entry }) => entry),
+        ),
+      );
+      this.#tail.splice(0, group.length);
+      this.#tailFirst += group.length;
+      this.#tailBytes = this.#tail.reduce((sum, { entry }) => sum + messageBytesOf(entry), 0);
+      // What was never written was named by no row.
+      const named = group.filter((place) => this.#tailLog.isWhole(place));
+      this.#tailLog.release(group.filter((place) => !this.#tailLog.isWhole(place)));
+      this.#moved.push(...named);
+    }
+  }
+
+  /** How many batches of the tail fit into one copy and into the chunk; one at least. */
+  #groupLength(current: ChunkWriter): number {
+    const bytesMax = Math.min(tailTopicBytesMax, this.#chunkBytesMax - current.bytes);
+    const entriesMax = chunkBatchesMax - current.entries.length;
+    let bytes = 0;
+    let length = 0;
+    for (const { entry } of this.#tail) {
+      bytes += messageBytesOf(entry);
+      if (length > 0 && (bytes > bytesMax || length >= entriesMax)) break;
+      length += 1;
+    }
+    return length;
+  }
+
+  /** Forgets what a full disk has kept from the log. */
+  #checkTailLost(): void {
+    const lost = this.#tail.findIndex((place) => this.#tailLog.isLost(place));
+    if (lost < 0) return;
+    this.#tailLog.release(this.#tail.splice(lost));
+    this.#tailBytes = this.#tail.reduce((sum, { entry }) => sum + messageBytesOf(entry), 0);
+    this.#lost ??= new Fault(
+      "overloaded",
+      `The disk is full: the upload of \`${this.#place.topic.locator}\` ends at its last whole batch. Free space, then continue it.`,
+    );
   }
 
   /** Seals the last chunk and marks the topic as complete, both to be committed. A topic without rows gets an empty file. */
@@ -178,7 +282,7 @@ export class TopicWriter implements Participant {
 
   part(): CommitPart | undefined {
     if (this.#closed) return undefined;
-    const commits: { chunk: OpenChunk; commit: ChunkCommit }[] = [];
+    const commits: ChunkPart[] = [];
     for (const chunk of this.#chunks) {
       const { writer } = chunk;
       const committed = chunk.committed?.entries ?? 0;
@@ -187,24 +291,37 @@ export class TopicWriter implements Participant {
       const first = summary.sealed ? 0 : committed;
       commits.push({ chunk, commit: { summary, first, batches: writer.entries.slice(first, summary.entries) } });
     }
+    const tail = this.#tailPart();
     const completedAtNs = this.#completionCommitted ? undefined : this.#completedAtNs;
-    if (commits.length === 0 && completedAtNs === undefined) return undefined;
+    if (commits.length === 0 && !tail.changed && completedAtNs === undefined) return undefined;
     const unsynced = this.#unsynced;
     this.#unsynced = { documents: [], directories: [] };
     return {
       files: commits.map(({ chunk }) => chunk.writer.file),
       documents: unsynced.documents,
       directories: unsynced.directories,
-      apply: () =>
-        this.#apply(
-          commits.map(({ commit }) => commit),
-          completedAtNs,
-        ),
-      committed: () => this.#committed(commits, completedAtNs),
+      apply: () => this.#apply(commits, tail, completedAtNs),
+      committed: () => this.#committed(commits, tail, completedAtNs),
     };
   }
 
-  #apply(commits: readonly ChunkCommit[], completedAtNs: TimeNs | undefined): void {
+  #tailPart(): TailPart {
+    this.#checkTailLost();
+    const moved = this.#moved.length;
+    const lacking = this.#tail.findIndex((place) => !this.#tailLog.isWhole(place));
+    const places = lacking < 0 ? [...this.#tail] : this.#tail.slice(0, lacking);
+    // Rows name whole runs: when a part of one has moved, what is left is named anew.
+    const named = moved > 0 ? 0 : Math.max(0, this.#tailCommitted - this.#tailFirst);
+    return {
+      changed: moved > 0 || named < places.length,
+      moved,
+      end: this.#tailFirst + places.length,
+      runs: runsOf(this.#tailFirst + named, places.slice(named)),
+      extent: places.reduce((extent, { entry }) => addBatch(extent, entry), emptyExtent),
+    };
+  }
+
+  #apply(commits: readonly ChunkPart[], tail: TailPart, completedAtNs: TimeNs | undefined): void {
     const { topic } = this.#place;
     const row = findTopic(this.#catalog, topic.locator);
     if (row?.uuid !== topic.uuid) {
@@ -213,20 +330,22 @@ export class TopicWriter implements Participant {
     }
     let extent = this.#sealedExtent;
     for (const chunk of this.#chunks) {
-      const commit = commits.find(({ summary }) => summary.number === chunk.writer.number);
-      if (commit !== undefined) putChunk(this.#catalog, topic.uuid, commit);
-      const summary = commit?.summary ?? chunk.committed;
+      const part = commits.find((one) => one.chunk === chunk);
+      if (part !== undefined) putChunk(this.#catalog, topic.uuid, part.commit);
+      const summary = part?.commit.summary ?? chunk.committed;
       if (summary !== undefined) extent = addChunk(extent, summary);
     }
+    if (tail.moved > 0) removeTailRuns(this.#catalog, topic.uuid);
+    for (const run of tail.runs) putTailRun(this.#catalog, topic.uuid, run);
+    extent = addExtent(extent, tail.extent);
     if (this.#catalog.schemas.get(topic.uuid) === undefined) this.#catalog.schemas.put(topic.uuid, this.#schemaHeader);
     putTopic(this.#catalog, { ...row, extent, completedAtNs: completedAtNs ?? row.completedAtNs });
   }
 
-  async #committed(
-    commits: readonly { chunk: OpenChunk; commit: ChunkCommit }[],
-    completedAtNs: TimeNs | undefined,
-  ): Promise<void> {
+  async #committed(commits: readonly ChunkPart[], tail: TailPart, completedAtNs: TimeNs | undefined): Promise<void> {
     if (completedAtNs !== undefined) this.#completionCommitted = true;
+    this.#tailCommitted = Math.max(this.#tailCommitted, tail.end);
+    this.#tailLog.release(this.#moved.splice(0, tail.moved));
     for (const { chunk, commit } of commits) {
       chunk.committed = commit.summary;
       if (!commit.summary.sealed) continue;
@@ -239,16 +358,58 @@ export class TopicWriter implements Participant {
   /** What is not committed by now is cut off when the topic is opened again. */
   async close(): Promise<void> {
     this.#closed = true;
+    // Rows go on naming the others: they are released when those go.
+    this.#tailLog.release(this.#tail.splice(Math.max(0, this.#tailCommitted - this.#tailFirst)));
     for (const { writer } of this.#chunks.splice(0)) await writer.close();
   }
 }
 
+interface ChunkPart {
+  readonly chunk: OpenChunk;
+  readonly commit: ChunkCommit;
+}
+
+/** What a commit says of the tail. */
+interface TailPart {
+  /** Whether rows change. */
+  readonly changed: boolean;
+  /** How many batches have moved to the chunk file: the rows of all that are left are put anew when there are any. */
+  readonly moved: number;
+  /** Number of the first batch behind those that rows will name. */
+  readonly end: number;
+  readonly runs: readonly TailRun[];
+  /** Of all batches that rows will name. */
+  readonly extent: Extent;
+}
+
+/** Batches as rows have them: those of one log together. */
+function runsOf(first: number, places: readonly TailPlace[]): TailRun[] {
+  const runs: { first: number; log: number; batches: BatchEntry[] }[] = [];
+  for (const [index, { log, entry }] of places.entries()) {
+    const last = runs.at(-1);
+    if (last?.log === log) last.batches.push(entry);
+    else runs.push({ first: first + index, log, batches: [entry] });
+  }
+  return runs;
+}
+
+function messageBytesOf(entry: BatchEntry): number {
+  return entry.metadataBytes + entry.bodyBytes;
+}
+
+function addBatch(extent: Extent, batch: BatchEntry): Extent {
+  return addExtent(extent, { rows: batch.rows, bytes: messageBytesOf(batch), chunks: 0, range: batch.range });
+}
+
 function addChunk(extent: Extent, chunk: ChunkSummary): Extent {
-  if (chunk.rows === 0) return extent;
+  return chunk.rows === 0 ? extent : addExtent(extent, { ...chunk, chunks: 1 });
+}
+
+function addExtent(a: Extent, b: Extent): Extent {
   return {
-    rows: extent.rows + chunk.rows,
-    bytes: extent.bytes + chunk.bytes,
-    chunks: extent.chunks + 1,
-    range: unionRange(extent.range, chunk.range),
+    rows: a.rows + b.rows,
+    bytes: a.bytes + b.bytes,
+    chunks: a.chunks + b.chunks,
+    range: unionRange(a.range, b.range),
   };
 }

@@ -15,8 +15,9 @@ import type { Clock } from "../host/clock.ts";
 import { isDiskFull } from "../host/errno.ts";
 import { assert } from "../model/assert.ts";
 import { Fault } from "../model/fault.ts";
-import { appendsInFlightMax, decompressedBytesMax } from "../model/limits.ts";
+import { appendsInFlightMax, decompressedBytesMax, tailBatchBytesMax, tailTopicBytesMax } from "../model/limits.ts";
 import type { Topic } from "../model/resource.ts";
+import type { TimeRange } from "../model/time.ts";
 import { ChunkWriter, type MessageFacts } from "../store/chunk-writer.ts";
 import type { Poison } from "../store/poison.ts";
 import type { DictionaryMessage, DictionaryState, PlacedChunk } from "./dictionary-state.ts";
@@ -44,6 +45,8 @@ export class Upload {
   readonly #parts: UploadParts;
   #batches = 0;
   readonly #inFlight = new Set<Promise<void>>();
+  /** Ends when whoever writes now is done: the client's messages and the care of the store take turns. */
+  #turn: Promise<unknown> = Promise.resolve();
   #failed: unknown;
   /** Fires when the upload has to end though its client goes on. */
   readonly #stop = new AbortController();
@@ -67,19 +70,28 @@ export class Upload {
     await this.#ended;
   }
 
+  /** Runs `act` when nobody else writes. */
+  #exclusively<T>(act: () => Promise<T>): Promise<T> {
+    const run = this.#turn.then(act);
+    this.#turn = run.catch(() => undefined);
+    return run;
+  }
+
   /**
    * Checks one message and begins to append it. Returns before the bytes are in the file, but not before there is room for
    * another append in flight.
    * @throws Fault invalid, unsupported, overloaded; the stream is to be broken off then
    */
   async append(message: IncomingMessage): Promise<void> {
-    try {
-      this.#check();
-      await this.#appendChecked(message);
-    } catch (error) {
-      message.release();
-      throw error;
-    }
+    await this.#exclusively(async () => {
+      try {
+        this.#check();
+        await this.#appendChecked(message);
+      } catch (error) {
+        message.release();
+        throw error;
+      }
+    });
     while (this.#inFlight.size >= appendsInFlightMax) await Promise.race(this.#inFlight);
     this.#check();
   }
@@ -106,9 +118,49 @@ export class Upload {
     this.#parts.dictionaries.checkComplete();
     const { places } = this.#parts.dictionaries;
     const stored = places === undefined ? message : this.#moved(message, batch, places);
-    await this.#makeRoom(ChunkWriter.messageBytes(stored.header, stored.body));
     const range = { startNs: times.minNs, endNs: times.maxNs };
-    this.#write(stored, { kind: "batch", rows: batch.rows, sorted: times.sorted, range });
+    const facts = { rows: batch.rows, sorted: times.sorted, range };
+    const bytes = ChunkWriter.messageBytes(stored.header, stored.body);
+    if (this.#goesToTail(bytes)) return await this.#appendSmall(stored, facts, bytes);
+    await this.#onDisk(() => this.#parts.writer.moveTail());
+    await this.#makeRoom(bytes);
+    this.#write(stored, { kind: "batch", ...facts });
+  }
+
+  #goesToTail(bytes: number): boolean {
+    const { dictionaries, writer } = this.#parts;
+    return bytes < tailBatchBytesMax && !dictionaries.needed && !writer.isChunkDirty;
+  }
+
+  async #appendSmall(
+    message: IncomingMessage,
+    facts: { rows: number; sorted: boolean; range: TimeRange },
+    bytes: number,
+  ): Promise<void> {
+    const { writer, commit } = this.#parts;
+    await this.#onDisk(() => writer.appendSmall(message.header, message.body, facts));
+    message.release();
+    if (writer.tailBytes >= tailTopicBytesMax - tailBatchBytesMax) await this.#onDisk(() => writer.moveTail());
+    commit.note(writer, bytes);
+  }
+
+  /** Moves what the topic has in a tail log, if it has, to its chunk file: the log is to go. */
+  async leaveTailLog(log: number): Promise<void> {
+    const { writer, commit } = this.#parts;
+    await this.#exclusively(async () => {
+      if (this.#stop.signal.aborted || !writer.usesTailLog(log)) return;
+      await this.#onDisk(() => writer.moveTail());
+      commit.note(writer, 0);
+    });
+  }
+
+  /** What the disk refuses while a stream is written ends it; what leaves files in doubt poisons the store too. */
+  async #onDisk(act: () => Promise<void>): Promise<void> {
+    try {
+      await act();
+    } catch (error) {
+      throw this.#refusal(error);
+    }
   }
 
   /** The batch with its dictionary indices where the union has the values. Its memory is charged as the message that it was. */
@@ -163,10 +215,12 @@ export class Upload {
     const { writer, dictionaries } = this.#parts;
     await this.#settle();
     const carried = writer.current === undefined ? [] : await dictionaries.carryOver(this.#placedChunk());
-    await writer.rotate();
+    await this.#onDisk(() => writer.rotate());
     for (const dictionary of carried) {
       dictionaries.appended(dictionary, writer.current?.entries.length ?? 0);
-      await writer.append(dictionary.header, dictionary.body, { kind: "dictionary", rows: 0, sorted: false });
+      await this.#onDisk(() =>
+        writer.append(dictionary.header, dictionary.body, { kind: "dictionary", rows: 0, sorted: false }),
+      );
     }
     // The chunk that was sealed is to be committed, also when nothing follows for long.
     this.#parts.commit.note(writer, 0);
@@ -212,8 +266,9 @@ export class Upload {
         error,
       );
     }
-    // Any other failed write leaves the state of the file in doubt.
-    this.#parts.poison.poison(error);
+    // Any other failed write leaves the state of the file in doubt; damage that was read says nothing about what is written.
+    if (!(error instanceof Fault && (error.code === "corrupt" || error.code === "overloaded")))
+      this.#parts.poison.poison(error);
     return error;
   }
 
@@ -225,9 +280,12 @@ export class Upload {
   /** The client closed its side: everything is made durable and the topic is complete. */
   async complete(): Promise<void> {
     const { writer, commit, clock } = this.#parts;
-    await this.#settle();
-    await writer.complete(clock.wallNs());
-    commit.note(writer, 0);
+    await this.#exclusively(async () => {
+      await this.#settle();
+      await this.#onDisk(() => writer.moveTail());
+      await this.#onDisk(() => writer.complete(clock.wallNs()));
+      commit.note(writer, 0);
+    });
     await commit.commit();
     writer.checkLost();
   }
@@ -235,11 +293,15 @@ export class Upload {
   /** Whatever ended the stream: whole batches are committed, the rest is cut off, the topic stays open. */
   async breakOff(): Promise<void> {
     const { writer, commit, poison } = this.#parts;
-    while (this.#inFlight.size > 0) await Promise.all(this.#inFlight);
-    if (poison.poisoned) return;
-    if (this.#failed !== undefined) await writer.cutBack();
-    commit.note(writer, 0);
-    await commit.commit();
+    await this.#exclusively(async () => {
+      while (this.#inFlight.size > 0) await Promise.all(this.#inFlight);
+      if (poison.poisoned) return;
+      if (this.#failed !== undefined) await writer.cutBack();
+      // Nobody may come back for long: what can move to the chunk file does. On a full disk it stays in the log.
+      await writer.moveTail().catch(() => undefined);
+      commit.note(writer, 0);
+    });
+    if (!poison.poisoned) await commit.commit();
   }
 
   /** To be called last, whatever happened. */

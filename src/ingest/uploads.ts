@@ -1,17 +1,19 @@
 /** Opens uploads: says who may write which topic now, and knows the uploads that are open. One upload per topic. */
 
 import { withMetadata } from "../arrow/metadata.ts";
-import { equalSchema, readSchema, timestampField } from "../arrow/schema.ts";
+import { equalSchema, readSchema, type Schema, timestampField } from "../arrow/schema.ts";
 import type { Catalog } from "../catalog/catalog.ts";
-import { findSequence, findSession, findTopic } from "../catalog/resources.ts";
+import { findSequence, findSession, findTopic, findTopicByUuid } from "../catalog/resources.ts";
+import { listAllTailRuns } from "../catalog/tail-rows.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Disk } from "../host/disk.ts";
 import { assert } from "../model/assert.ts";
 import { Fault } from "../model/fault.ts";
 import type { TopicLocator } from "../model/locator.ts";
-import { isCompleted, isFinalized, type Uuid } from "../model/resource.ts";
+import { isCompleted, isFinalized, type Topic, type Uuid } from "../model/resource.ts";
 import { DocumentWriter } from "../store/document-writer.ts";
 import type { Poison } from "../store/poison.ts";
+import type { TailLog } from "../store/tail-log.ts";
 import { DictionaryState } from "./dictionary-state.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import { type TopicPlace, TopicWriter } from "./topic-writer.ts";
@@ -22,6 +24,7 @@ export interface UploadsParts {
   readonly catalog: Catalog;
   readonly clock: Clock;
   readonly commit: GroupCommit;
+  readonly tail: TailLog;
   readonly poison: Poison;
   /** 0 means unlimited. */
   readonly chunkBytesMax: number;
@@ -38,7 +41,12 @@ export interface UploadRequest {
 export class Uploads {
   readonly #parts: UploadsParts;
   readonly #documents: DocumentWriter;
-  readonly #open = new Map<Uuid, Upload | undefined>();
+  /** By topic; undefined when it could not be opened after all. */
+  readonly #open = new Map<Uuid, Promise<Upload | undefined>>();
+  /** Topics without an upload whose tail is being moved. */
+  readonly #moving = new Map<Uuid, Promise<void>>();
+  /** Topics that are being deleted. */
+  readonly #closed = new Set<Uuid>();
 
   constructor(parts: UploadsParts) {
     this.#parts = parts;
@@ -50,12 +58,13 @@ export class Uploads {
    * upload, other schema than before), unavailable (poisoned store)
    */
   async begin(request: UploadRequest): Promise<Upload> {
-    const { disk, catalog, clock, commit, poison, chunkBytesMax } = this.#parts;
+    const { catalog, poison } = this.#parts;
     poison.check();
     const schema = readSchema(request.schemaHeader);
     timestampField(schema);
     // Readers get the schema with keys merged in: what cannot be merged must not be stored.
     withMetadata(request.schemaHeader, new Map(), "all");
+    await this.#moving.get(request.uuid);
     const place = this.#admit(request);
     const { topic } = place;
     const stored = catalog.schemas.get(topic.uuid);
@@ -66,26 +75,31 @@ export class Uploads {
       );
     }
     // From here to the end of the upload nobody else may begin one.
-    this.#open.set(topic.uuid, undefined);
+    const opening = this.#openUpload(place, schema, stored ?? Uint8Array.from(request.schemaHeader));
+    this.#open.set(
+      topic.uuid,
+      opening.catch(() => undefined),
+    );
     try {
-      const writer = await TopicWriter.open({
-        disk,
-        catalog,
-        documents: this.#documents,
-        place,
-        schemaHeader: stored ?? Uint8Array.from(request.schemaHeader),
-        chunkBytesMax,
-      });
-      const dictionaries = new DictionaryState(disk, schema);
-      // The new stream sends its dictionaries anew, and they may differ from those of the chunk that is open.
-      if (dictionaries.needed && writer.current !== undefined) await writer.rotate();
-      const upload = new Upload({ topic, schema, writer, commit, poison, clock, dictionaries });
-      this.#open.set(topic.uuid, upload);
-      return upload;
+      return await opening;
     } catch (error) {
       this.#open.delete(topic.uuid);
       throw error;
     }
+  }
+
+  async #openUpload(place: TopicPlace, schema: Schema, schemaHeader: Uint8Array): Promise<Upload> {
+    const { disk, clock, commit, poison } = this.#parts;
+    const writer = await this.#openWriter(place, schemaHeader);
+    const dictionaries = new DictionaryState(disk, schema);
+    // The new stream sends its dictionaries anew, and they may differ from those of the chunk that is open.
+    if (dictionaries.needed && writer.current !== undefined) await writer.rotate();
+    return new Upload({ topic: place.topic, schema, writer, commit, poison, clock, dictionaries });
+  }
+
+  #openWriter(place: TopicPlace, schemaHeader: Uint8Array): Promise<TopicWriter> {
+    const { disk, catalog, tail, chunkBytesMax } = this.#parts;
+    return TopicWriter.open({ disk, catalog, documents: this.#documents, tail, place, schemaHeader, chunkBytesMax });
   }
 
   #admit({ topic: locator, uuid }: UploadRequest): TopicPlace {
@@ -94,13 +108,21 @@ export class Uploads {
     if (topic === undefined) throw new Fault("absent", `Topic \`${locator}\` does not exist.`);
     if (topic.uuid !== uuid) throw new Fault("denied", `Unauthorized: the UUID is not that of topic \`${locator}\`.`);
     if (isCompleted(topic)) throw new Fault("wrong_state", `Topic \`${locator}\` is locked.`);
-    const session = findSession(catalog, topic.session);
-    const sequence = session === undefined ? undefined : findSequence(catalog, session.sequence);
-    assert(session !== undefined && sequence !== undefined, "a topic has a session, a session has a sequence");
+    const place = this.#placeOf(topic);
+    const { session } = place;
     if (isFinalized(session)) throw new Fault("wrong_state", `Session \`${session.locator}\` is locked.`);
     if (this.#open.has(topic.uuid)) {
       throw new Fault("wrong_state", `Topic \`${locator}\` is being uploaded by another stream.`);
     }
+    if (this.#closed.has(topic.uuid)) throw new Fault("wrong_state", `Topic \`${locator}\` is being deleted.`);
+    return place;
+  }
+
+  #placeOf(topic: Topic): TopicPlace {
+    const { catalog } = this.#parts;
+    const session = findSession(catalog, topic.session);
+    const sequence = session === undefined ? undefined : findSequence(catalog, session.sequence);
+    assert(session !== undefined && sequence !== undefined, "a topic has a session, a session has a sequence");
     return { sequence, session, topic };
   }
 
@@ -113,8 +135,60 @@ export class Uploads {
     }
   }
 
-  /** Stops the upload of a topic, if there is one, and waits until it wrote its last byte. */
-  async stop(topic: Uuid, reason: Fault): Promise<void> {
-    await this.#open.get(topic)?.stop(reason);
+  /**
+   * Stops the uploads of topics that are to be deleted and waits until they wrote their last byte. Nobody may begin another one
+   * until what it returns is disposed: it would make files where a deleted session lay.
+   */
+  async close(topics: readonly Topic[], reason: (topic: Topic) => Fault): Promise<Disposable> {
+    for (const { uuid } of topics) this.#closed.add(uuid);
+    await Promise.all(
+      topics.map(async (topic) => {
+        await this.#moving.get(topic.uuid);
+        const upload = await this.#open.get(topic.uuid);
+        await upload?.stop(reason(topic));
+      }),
+    );
+    return {
+      [Symbol.dispose]: () => {
+        for (const { uuid } of topics) this.#closed.delete(uuid);
+      },
+    };
+  }
+
+  /** Moves everything that is left in a tail log to chunk files, so that the log can go. */
+  async leaveTailLog(log: number): Promise<void> {
+    for (const opening of [...this.#open.values()]) {
+      const upload = await opening;
+      await upload?.leaveTailLog(log);
+    }
+    const topics = new Set<Uuid>();
+    for (const run of listAllTailRuns(this.#parts.catalog)) if (run.log === log) topics.add(run.topic);
+    for (const topic of topics) await this.#moveClosed(topic);
+  }
+
+  /** Moves the tail of a topic that nobody uploads. */
+  async #moveClosed(uuid: Uuid): Promise<void> {
+    const { catalog } = this.#parts;
+    const topic = findTopicByUuid(catalog, uuid);
+    const schemaHeader = catalog.schemas.get(uuid);
+    if (topic === undefined || schemaHeader === undefined || this.#open.has(uuid) || this.#closed.has(uuid)) return;
+    const moving = this.#moveTail(this.#placeOf(topic), schemaHeader);
+    this.#moving.set(
+      uuid,
+      moving.catch(() => undefined),
+    );
+    await moving.finally(() => this.#moving.delete(uuid));
+  }
+
+  async #moveTail(place: TopicPlace, schemaHeader: Uint8Array): Promise<void> {
+    const { commit } = this.#parts;
+    const writer = await this.#openWriter(place, schemaHeader);
+    try {
+      await writer.moveTail();
+      commit.note(writer, 0);
+      await commit.commit();
+    } finally {
+      await writer.close();
+    }
   }
 }

@@ -25,6 +25,20 @@ export const commitIntervalMs = { least: 1, most: 60_000, normal: 200 } as const
 /** Bytes appended since the last commit that start one before the interval has passed. */
 export const commitBytesNormal = 64 * MiB;
 
+/** Batches below this many bytes go to the tail log, unless their chunk file has to be synced anyway: a sync costs more than a copy. */
+export const tailBatchBytesMax = 256 * KiB;
+
+/** Bytes of one topic in tail logs at which they move to its chunk file. */
+export const tailTopicBytesMax = MiB;
+
+/** Bytes of one tail log, after which the next begins; and logs above which what is left in the oldest is moved. */
+export const tailLogBytesMax = 64 * MiB;
+export const tailLogsMax = 4;
+
+/** Bytes of each of the two buffers that frames are collected in. */
+export const tailBufferBytes = MiB;
+assert(2 * tailBatchBytesMax <= tailBufferBytes, "a small batch with its frame fits into the buffer");
+
 /** Appends of one stream that may be on their way to the disk: one is written while the next is received. */
 export const appendsInFlightMax = 2;
 

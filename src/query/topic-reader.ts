@@ -7,15 +7,24 @@ import { readMessage } from "../arrow/message.ts";
 import { readSchema, type Schema } from "../arrow/schema.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import { listChunks, readChunk } from "../catalog/chunk-rows.ts";
+import { listTailRuns, type TailRun } from "../catalog/tail-rows.ts";
 import { crc32 } from "../host/checksum.ts";
 import type { Disk } from "../host/disk.ts";
 import { assert } from "../model/assert.ts";
-import type { BatchEntry, Chunk } from "../model/chunk.ts";
+import { type BatchEntry, type Chunk, type ChunkSummary, endOfEntry } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
+import { tailLogsMax } from "../model/limits.ts";
 import type { Topic } from "../model/resource.ts";
-import { isEmptyWindow, type TimeRange, type TimeWindow, windowCovers, windowOverlaps } from "../model/time.ts";
+import {
+  isEmptyWindow,
+  type TimeRange,
+  type TimeWindow,
+  unionRange,
+  windowCovers,
+  windowOverlaps,
+} from "../model/time.ts";
 import { ChunkReader } from "../store/chunk-reader.ts";
-import { chunkFile } from "../store/layout.ts";
+import { chunkFile, tailFile } from "../store/layout.ts";
 import { SentDictionaries } from "./dictionaries.ts";
 import { type MergeMemory, mergeBatches } from "./merge.ts";
 import { groupByOverlap } from "./overlap.ts";
@@ -43,8 +52,11 @@ export interface PlacedBatch {
   readonly range: TimeRange;
 }
 
-/** Open files of one read: batches of a group come from few chunks, mostly one. */
-const openFilesMax = 8;
+/** Open files of one read: batches of a group come from few chunks, mostly one. Tail logs stay open besides. */
+const openFilesMax = 8 + tailLogsMax;
+
+/** A log goes when all of its frames have moved, which takes a commit; nobody is so slow so often. */
+const snapshotTriesMax = 10;
 
 export class TopicReader implements AsyncDisposable {
   readonly #parts: ReadParts;
@@ -82,24 +94,40 @@ export class TopicReader implements AsyncDisposable {
   async *groups(window: TimeWindow): AsyncGenerator<PlacedBatch[]> {
     if (isEmptyWindow(window)) return;
     const { catalog } = this.#parts;
-    const chunks = [...listChunks(catalog, this.#topic.uuid)].flatMap((chunk) =>
-      chunk.range !== undefined && windowOverlaps(window, chunk.range)
-        ? [{ number: chunk.number, range: chunk.range }]
-        : [],
+    const { chunks, tail } = await this.#snapshot();
+    const wanted = [...chunks, ...tail.values()].flatMap((chunk) =>
+      chunk.range !== undefined && windowOverlaps(window, chunk.range) ? [{ ...chunk, range: chunk.range }] : [],
     );
-    for (const chunkGroup of groupByOverlap(chunks)) {
+    for (const chunkGroup of groupByOverlap(wanted)) {
       const batches: PlacedBatch[] = [];
-      for (const { number } of chunkGroup) {
-        const chunk = readChunk(catalog, this.#topic.uuid, number);
+      for (const { number, entries } of chunkGroup) {
+        const chunk = tail.get(number) ?? readChunk(catalog, this.#topic.uuid, number);
         // Deleted or evicted since the list was made.
         if (chunk === undefined)
           throw new Fault("absent", `Topic \`${this.#topic.locator}\` was deleted while it was read.`);
-        for (const entry of chunk.batches) {
+        // What the chunk got since then lay in the tail, or came later.
+        for (const entry of chunk.batches.slice(0, entries)) {
           if (entry.range !== undefined && windowOverlaps(window, entry.range))
             batches.push({ chunk, entry, range: entry.range });
         }
       }
       yield* groupByOverlap(batches);
+    }
+  }
+
+  /** What the topic has now. Tail logs are opened at once: their frames may move and the logs go while this is read. */
+  async #snapshot(): Promise<{ chunks: ChunkSummary[]; tail: Map<number, Chunk> }> {
+    const { catalog } = this.#parts;
+    for (let tries = 1; ; tries += 1) {
+      // Without a pause in between, so that both are of one state of the catalog.
+      const chunks = [...listChunks(catalog, this.#topic.uuid)];
+      const tail = tailChunks([...listTailRuns(catalog, this.#topic.uuid)]);
+      try {
+        for (const number of tail.keys()) await this.#reader(number);
+        return { chunks, tail };
+      } catch (error) {
+        if (tries === snapshotTriesMax || !(error instanceof Fault) || error.code !== "absent") throw error;
+      }
     }
   }
 
@@ -151,10 +179,13 @@ export class TopicReader implements AsyncDisposable {
     if (known !== undefined) return known;
     for (const [oldest, reader] of this.#open) {
       if (this.#open.size < openFilesMax) break;
+      if (oldest < 0) continue;
       this.#open.delete(oldest);
       await reader[Symbol.asyncDispose]();
     }
-    const reader = await ChunkReader.open(this.#parts.disk, chunkFile(this.#topic.session, this.#topic.number, number));
+    const { session, number: topicNumber } = this.#topic;
+    const path = number < 0 ? tailFile(-number) : chunkFile(session, topicNumber, number);
+    const reader = await ChunkReader.open(this.#parts.disk, path);
     this.#open.set(number, reader);
     return reader;
   }
@@ -163,4 +194,23 @@ export class TopicReader implements AsyncDisposable {
     for (const reader of this.#open.values()) await reader[Symbol.asyncDispose]();
     this.#open.clear();
   }
+}
+
+/** What lies in tail logs as chunks that are not sealed, one per log; their numbers are those of the logs, negative. */
+function tailChunks(runs: readonly TailRun[]): Map<number, Chunk> {
+  const chunks = new Map<number, Chunk>();
+  for (const { log, batches } of runs) {
+    const all = [...(chunks.get(-log)?.batches ?? []), ...batches];
+    const last = all.at(-1);
+    chunks.set(-log, {
+      number: -log,
+      sealed: false,
+      bytes: last === undefined ? 0 : endOfEntry(last),
+      rows: all.reduce((rows, batch) => rows + batch.rows, 0),
+      entries: all.length,
+      range: all.reduce<TimeRange | undefined>((range, batch) => unionRange(range, batch.range), undefined),
+      batches: all,
+    });
+  }
+  return chunks;
 }

@@ -134,6 +134,28 @@ export class ChunkWriter {
     return whole;
   }
 
+  /**
+   * Appends messages that were written elsewhere before, as they lie in `bytes`; ends when they are in the file. Nothing else may
+   * be appended meanwhile; after a failure the chunk is as it was.
+   * @param batches in their order; offsets are not looked at
+   */
+  async appendRun(bytes: Uint8Array, batches: readonly BatchEntry[]): Promise<void> {
+    assert(!this.sealed, "a sealed chunk never changes");
+    await this.#settled;
+    try {
+      await this.#file.write([bytes], this.#bytes);
+    } catch (error) {
+      await this.#file.truncate(this.#bytes).catch(() => undefined);
+      throw error;
+    }
+    for (const batch of batches) {
+      const entry = { ...batch, offset: this.#bytes };
+      this.#admit(entry);
+      this.#bytes = endOfEntry(entry);
+    }
+    this.#wholeCount = this.#entries.length;
+  }
+
   #admit(entry: BatchEntry): void {
     this.#entries.push(entry);
     if (entry.kind === "batch") {

@@ -7,6 +7,7 @@ export const lockFile = "LOCK";
 export const catalogDirectory = "catalog";
 export const sequencesDirectory = "sequences";
 export const sessionsDirectory = "sessions";
+export const tailDirectory = "tail";
 export const trashDirectory = "trash";
 export const quarantineDirectory = "quarantine";
 
@@ -33,6 +34,17 @@ export function topicFile(session: Ulid, topicNumber: number): string {
 
 export function chunkFile(session: Ulid, topicNumber: number, chunkNumber: number): string {
   return `${topicDirectory(session, topicNumber)}/${String(chunkNumber).padStart(5, "0")}.arrow`;
+}
+
+/** Small batches of all topics that are not in a chunk file yet. */
+export function tailFile(log: number): string {
+  return `${tailDirectory}/${String(log).padStart(8, "0")}.log`;
+}
+
+/** The number of a log by the name of its file; undefined for any other name. */
+export function tailNumberOf(name: string): number | undefined {
+  const match = /^([0-9]{8,})\.log$/.exec(name);
+  return match === null ? undefined : Number(match[1]);
 }
 
 export function trashPath(item: Ulid): string {

@@ -78,17 +78,19 @@ export const exempt: readonly { readonly pattern: RegExp; readonly reason: strin
   { pattern: /^trash\/.+/, reason: "what lies in the trash is removed again at each start, by its row in the catalog" },
 ];
 
+// A tail log loses its name when no row names it any more; one that came back would be removed at the next start.
 function isExempt(relative: string): boolean {
   return exempt.some(({ pattern }) => pattern.test(relative));
 }
 
-export const syncedKinds = ["chunk", "document", "directory", "catalog"] as const;
+export const syncedKinds = ["chunk", "tail", "document", "directory", "catalog"] as const;
 export type SyncedKind = (typeof syncedKinds)[number];
 
 /** Of what kind a path is, by its name: in a data directory only files have an extension. */
 export function kindOf(relative: string): SyncedKind {
   if (relative === "catalog/data.mdb") return "catalog";
   if (relative.endsWith(".arrow")) return "chunk";
+  if (relative.endsWith(".log")) return "tail";
   return /\.json(\.new)?$/.test(relative) ? "document" : "directory";
 }
 
@@ -180,6 +182,7 @@ export function judge(events: readonly TraceEvent[], { root, moments, from = 0, 
   };
   const changeNames = (event: TraceEvent & { kind: "nameCame" | "nameWent" }, index: number): void => {
     if (isExempt(path.relative(root, event.path)) && !isMovedToTrash(root, event)) return;
+    if (event.kind === "nameWent" && kindOf(path.relative(root, event.path)) === "tail") return;
     const directory = know(event.directory, path.dirname(event.path));
     touch(directory.path, index, () => {
       directory.namesChangedAt = index;
