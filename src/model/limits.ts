@@ -34,7 +34,7 @@ export const locatorCharactersMax = 1_024;
 /** Bytes of an action body and of a descriptor command; user metadata with whole message definitions is tens of kB. */
 export const actionBytesMax = 4 * MiB;
 
-/** Bytes of a notification's text: SDKs send tracebacks. */
+/** Bytes of a notification's text in UTF-8: SDKs send tracebacks. */
 export const notificationBytesMax = 64 * KiB;
 
 /** Notifications kept per resource; the oldest goes first. An SDK reports every record that it drops. */
