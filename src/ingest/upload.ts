@@ -87,7 +87,7 @@ export class Upload {
   async #appendChecked(message: IncomingMessage): Promise<void> {
     const { schema, topic } = this.#parts;
     const { header, body } = message;
-    const read = readMessage(header, body.byteLength);
+    const read = this.#named(() => readMessage(header, body.byteLength));
     if (read.kind === "schema") {
       throw new Fault(
         "invalid",
