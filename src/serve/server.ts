@@ -3,6 +3,7 @@
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { Budget } from "../flow/budget.ts";
 import type { BufferPool } from "../flow/buffer-pool.ts";
+import type { Certificate } from "../host/certificate.ts";
 import type { Uploads } from "../ingest/uploads.ts";
 import { Fault } from "../model/fault.ts";
 import { actionBytesMax, headerBytesMax, keepalive, stopGraceMs, ticketBytesMax } from "../model/limits.ts";
@@ -15,11 +16,6 @@ import { openSeam, raiseWindow, type Take } from "./http2-seam.ts";
 import { putTopic } from "./put-topic.ts";
 import { logFailure } from "./status.ts";
 
-interface Tls {
-  readonly certificate: Buffer;
-  readonly key: Buffer;
-}
-
 export interface ServerParts extends FlightParts {
   readonly uploads: Uploads;
   readonly health: Health;
@@ -30,7 +26,7 @@ export interface ServerParts extends FlightParts {
   readonly host: string;
   /** 0 for any free one. */
   readonly port: number;
-  readonly tls: Tls | undefined;
+  readonly tls: Certificate | undefined;
 }
 
 export interface RunningServer {
@@ -42,7 +38,7 @@ export interface RunningServer {
 /** Messages of the calls that grpc-js serves: the largest is an action's body. */
 const unaryBytesMax = actionBytesMax + 64 * 1024;
 
-/** @throws Fault unavailable when the address cannot be listened on, invalid for unusable certificates */
+/** @throws Fault unavailable when the address cannot be listened on */
 export async function startServer(parts: ServerParts): Promise<RunningServer> {
   const { log, health, dialects } = parts;
   const server = new Server({
@@ -140,7 +136,7 @@ function bind(server: Server, { host, port, tls }: ServerParts): Promise<number>
   const credentials =
     tls === undefined
       ? ServerCredentials.createInsecure()
-      : ServerCredentials.createSsl(null, [{ cert_chain: tls.certificate, private_key: tls.key }]);
+      : ServerCredentials.createSsl(null, [{ cert_chain: tls.chain, private_key: tls.key }]);
   const address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
   return new Promise((resolve, reject) => {
     server.bindAsync(address, credentials, (error, bound) => {
