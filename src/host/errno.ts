@@ -14,6 +14,9 @@ const codeOfErrno: Readonly<Record<string, FaultCode>> = {
   EIO: "unavailable",
   ENOENT: "absent",
   EADDRINUSE: "unavailable",
+  EEXIST: "exists",
+  ENAMETOOLONG: "invalid",
+  ELOOP: "invalid",
 };
 
 export function errnoOf(error: unknown): string | undefined {
@@ -21,13 +24,19 @@ export function errnoOf(error: unknown): string | undefined {
   return typeof error.code === "string" ? error.code : undefined;
 }
 
-/** Says what could not be done, where, and why the system refused. */
+/** Says what could not be done, where, and why the system refused. Clients read it too: no path but those in `what`. */
 export function toFault(error: unknown, what: string): Fault {
   if (error instanceof Fault) return error;
   const errno = errnoOf(error);
   const code = (errno === undefined ? undefined : codeOfErrno[errno]) ?? "internal";
-  const reason = error instanceof Error ? error.message : String(error);
-  return new Fault(code, `Cannot ${what}: ${reason}`, error);
+  return new Fault(code, `Cannot ${what}: ${reasonOf(error)}`, error);
+}
+
+/** Node's words for an errno without the call and the absolute paths that it puts behind them. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const at = "syscall" in error ? error.message.indexOf(`, ${error.syscall}`) : -1;
+  return at < 0 ? error.message : error.message.slice(0, at);
 }
 
 /** A full disk or quota refuses one write; anything else that a write meets makes the store doubtful. */
