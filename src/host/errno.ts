@@ -41,6 +41,9 @@ function reasonOf(error: unknown): string {
 
 /** A full disk or quota refuses one write; anything else that a write meets makes the store doubtful. */
 export function isDiskFull(error: unknown): boolean {
-  const errno = errnoOf(error instanceof Fault ? error.cause : error);
-  return errno === "ENOSPC" || errno === "EDQUOT";
+  for (let at = error; at instanceof Error; at = at.cause) {
+    const errno = errnoOf(at);
+    if (errno === "ENOSPC" || errno === "EDQUOT") return true;
+  }
+  return false;
 }

@@ -40,9 +40,16 @@ export interface UploadParts {
   readonly dictionaries: DictionaryState;
 }
 
+interface Taken {
+  readonly rows: number;
+  readonly bytes: number;
+  readonly batches: number;
+}
+
 export class Upload {
   readonly #parts: UploadParts;
   #batches = 0;
+  readonly #taken = { rows: 0, bytes: 0, batches: 0 };
   readonly #inFlight = new Set<Promise<void>>();
   #failed: unknown;
   /** Fires when the upload has to end though its client goes on. */
@@ -55,6 +62,11 @@ export class Upload {
     this.#ended = new Promise((resolve) => {
       this.#end = resolve;
     });
+  }
+
+  /** What has been written of this stream: rows, batches with rows, and bytes of their bodies. */
+  get taken(): Taken {
+    return this.#taken;
   }
 
   get stopped(): AbortSignal {
@@ -185,7 +197,13 @@ export class Upload {
     const append = writer
       .append(message.header, message.body, facts)
       .then(
-        () => commit.note(writer, bytes),
+        () => {
+          commit.note(writer, bytes);
+          if (facts.kind !== "batch") return;
+          this.#taken.rows += facts.rows;
+          this.#taken.bytes += bytes;
+          this.#taken.batches += 1;
+        },
         (error: unknown) => {
           this.#failed ??= error;
         },

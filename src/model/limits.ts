@@ -115,6 +115,12 @@ export const dictionaryUnionMax = { values: 65_536, bytes: 4 * MiB } as const;
 /** Time without a byte in the middle of a message: it holds memory that others wait for. Dead connections are found sooner. */
 export const messageStallMs = 60_000;
 
+/** Time in which equal refusals are one line of the log: SDKs poll up to 40 times a second with a key that is wrong. */
+export const refusalIntervalMs = 10_000;
+
+/** Kinds of refusals that the log counts at once, half a KB each; beyond, the oldest is written before its time. */
+export const refusalKindsMax = 1_000;
+
 /** Levels of nested JSON: queries walk metadata, and a stack must hold it wherever it is read. */
 export const jsonDepthMax = 128;
 
