@@ -5,7 +5,7 @@ import { checkOurs } from "../care/recovery.ts";
 import { findApiKey, listApiKeys, removeApiKey } from "../catalog/api-keys.ts";
 import { type Catalog, openCatalog } from "../catalog/catalog.ts";
 import { machineClock } from "../host/clock.ts";
-import { findDisk, openDisk } from "../host/disk.ts";
+import { type Disk, findDisk, openDisk } from "../host/disk.ts";
 import { printOut } from "../host/log.ts";
 import { Fault } from "../model/fault.ts";
 import { permissionWords } from "../model/permission.ts";
@@ -16,14 +16,17 @@ async function withCatalog<T>(dataDirectory: string, act: (catalog: Catalog) => 
   const disk = await findDisk(dataDirectory);
   if (!(await disk.exists(catalogFile)))
     throw new Fault("absent", `${disk.root} is no data directory of mosaico-edge: it has no catalog`);
-  await using catalog = openCatalog(join(disk.root, catalogDirectory), () => undefined);
-  return await act(catalog);
+  return await withCatalogOn(disk, act);
 }
 
 /** Keys are made before the first start, so the directory may be new. */
 async function withNewCatalog<T>(dataDirectory: string, act: (catalog: Catalog) => Promise<T>): Promise<T> {
   const disk = await openDisk(dataDirectory);
   await checkOurs(disk);
+  return await withCatalogOn(disk, act);
+}
+
+async function withCatalogOn<T>(disk: Disk, act: (catalog: Catalog) => Promise<T>): Promise<T> {
   await using catalog = await openCatalog({ disk, directory: catalogDirectory, onFailure: () => undefined });
   return await act(catalog);
 }

@@ -1,5 +1,6 @@
 /** The one place where an errno of the operating system becomes a fault. */
 
+import { constants } from "node:os";
 import { Fault, type FaultCode } from "../model/fault.ts";
 
 const codeOfErrno: Readonly<Record<string, FaultCode>> = {
@@ -39,11 +40,16 @@ function reasonOf(error: unknown): string {
   return at < 0 ? error.message : error.message.slice(0, at);
 }
 
+/** By name as Node has them, by number as LMDB does. */
+const fullDiskCodes: ReadonlySet<unknown> = new Set([
+  "ENOSPC",
+  "EDQUOT",
+  constants.errno.ENOSPC,
+  constants.errno.EDQUOT,
+]);
+
 /** A full disk or quota refuses one write; anything else that a write meets makes the store doubtful. */
 export function isDiskFull(error: unknown): boolean {
-  for (let at = error; at instanceof Error; at = at.cause) {
-    const errno = errnoOf(at);
-    if (errno === "ENOSPC" || errno === "EDQUOT") return true;
-  }
+  for (let at = error; at instanceof Error; at = at.cause) if ("code" in at && fullDiskCodes.has(at.code)) return true;
   return false;
 }

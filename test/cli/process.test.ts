@@ -177,7 +177,7 @@ describe("a switch that a variable has set is unset by a flag", () => {
 
 test("control sockets of dead owners go at the next start, and nothing else does", async () => {
   const dataDir = path.join(folder, "sockets");
-  mkdirSync(dataDir);
+  await (await startServer({ dataDir })).stop();
   const dead = path.join(dataDir, "control-01ARZ3NDEKTSV4RRFFQ69G5FAV.sock");
   const living = path.join(dataDir, "control-01BX5ZZKBKACTAV9WEVGEMMVRZ.sock");
   const others = [

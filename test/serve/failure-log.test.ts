@@ -27,6 +27,13 @@ test.each<[string, Fault, number, LogLevel, string]>([
   ["memory that is used up", new Fault("overloaded", "w"), 8, "info", "call_refused"],
   ["a full disk", new Fault("overloaded", "w", new Fault("overloaded", "x", full)), 8, "warning", "call_refused"],
   ["a full disk at once", new Fault("overloaded", "w", full), 8, "warning", "call_refused"],
+  [
+    "a full disk, as LMDB says it",
+    new Fault("overloaded", "w", Object.assign(new Error("x"), { code: 28 })),
+    8,
+    "warning",
+    "call_refused",
+  ],
   ["broken data", new Fault("corrupt", "w"), 15, "error", "call_failed"],
 ])("%s is one line of its level", (_what, fault, status, level, event) => {
   const { failures, lines } = openKept();
