@@ -60,8 +60,9 @@ const openFlags = fs.constants.O_RDWR | fs.constants.O_CREAT;
  */
 export async function openDisk(root: string): Promise<Disk> {
   const absolute = path.resolve(root);
-  await wrap(`create the data directory ${absolute}`, async () => {
-    const first = await makeDirectories(absolute);
+  const what = `create the data directory ${absolute}`;
+  await wrap(what, async () => {
+    const first = await makeDirectories(absolute, { what, show: (at) => at });
     if (first !== undefined) await syncUpwards(path.dirname(absolute), path.dirname(first));
   });
   return await diskAt(absolute);
@@ -70,7 +71,8 @@ export async function openDisk(root: string): Promise<Disk> {
 /** Opens a data directory that has to be there. @throws Fault absent, or as `openDisk` */
 export async function findDisk(root: string): Promise<Disk> {
   const absolute = path.resolve(root);
-  if (!(await wrap(`look for the data directory ${absolute}`, () => isDirectory(absolute))))
+  const what = `look for the data directory ${absolute}`;
+  if (!(await wrap(what, () => isDirectory(absolute, { what, show: (at) => at }))))
     throw new Fault("absent", `There is no data directory ${absolute}`);
   return await diskAt(absolute);
 }
@@ -95,11 +97,13 @@ async function diskAt(absolute: string): Promise<Disk> {
       await disk.rename(temporary, file);
       await disk.syncDirectory(path.dirname(file));
     },
-    makeDirectory: (directory) =>
-      wrap(`create the directory ${directory}`, async () => {
-        const first = await makeDirectories(at(directory));
+    makeDirectory(directory) {
+      const what = `create the directory ${directory}`;
+      return wrap(what, async () => {
+        const first = await makeDirectories(at(directory), { what, show: (full) => path.relative(absolute, full) });
         return first === undefined ? [] : parentsOf(directory, path.relative(absolute, first));
-      }),
+      });
+    },
     syncFile: (file) => wrap(`sync ${file}`, () => syncPath(at(file))),
     syncDirectory: (directory) => wrap(`sync the directory ${directory}`, () => syncPath(at(directory))),
     rename: (source, target) => wrap(`rename ${source} to ${target}`, () => fsp.rename(at(source), at(target))),
@@ -136,33 +140,39 @@ function checkOwner(absolute: string, { uid }: fs.Stats): void {
   );
 }
 
+/** What is done, and how errors name the paths that it meets: clients read those of the inside, without what is above. */
+interface Doing {
+  readonly what: string;
+  show(absolute: string): string;
+}
+
 /**
  * Makes a directory and those above it that are missing; returns the topmost one that was. Not by Node's own recursion: it tries
  * for ever where the kernel says ENOENT though the parent is there, as it does in /proc.
  */
-async function makeDirectories(absolute: string): Promise<string | undefined> {
+async function makeDirectories(absolute: string, doing: Doing): Promise<string | undefined> {
   const missing: string[] = [];
-  for (let at = absolute; !(await isDirectory(at)); at = path.dirname(at)) missing.push(at);
-  for (const directory of missing.toReversed()) await makeDirectory(directory);
+  for (let at = absolute; !(await isDirectory(at, doing)); at = path.dirname(at)) missing.push(at);
+  for (const directory of missing.toReversed()) await makeDirectory(directory, doing);
   return missing.at(-1);
 }
 
-async function makeDirectory(absolute: string): Promise<void> {
+async function makeDirectory(absolute: string, doing: Doing): Promise<void> {
   try {
     await fsp.mkdir(absolute, { mode: 0o700 });
   } catch (error) {
     const errno = errnoOf(error);
     if (errno === "ENOENT") {
-      const parent = path.dirname(absolute);
-      throw new Fault("unavailable", `Cannot create ${absolute}: ${parent} takes no new directories (ENOENT)`, error);
+      const parent = doing.show(path.dirname(absolute));
+      throw new Fault("unavailable", `Cannot ${doing.what}: ${parent} takes no new directories (ENOENT)`, error);
     }
     // Somebody else may have been faster.
-    if (errno !== "EEXIST" || !(await isDirectory(absolute))) throw error;
+    if (errno !== "EEXIST" || !(await isDirectory(absolute, doing))) throw error;
   }
 }
 
 /** @throws Fault exists when something else is there */
-async function isDirectory(absolute: string): Promise<boolean> {
+async function isDirectory(absolute: string, doing: Doing): Promise<boolean> {
   try {
     if ((await fsp.stat(absolute)).isDirectory()) return true;
   } catch (error) {
@@ -170,7 +180,7 @@ async function isDirectory(absolute: string): Promise<boolean> {
     if (["ENOENT", "ENOTDIR"].includes(errnoOf(error) ?? "")) return false;
     throw error;
   }
-  throw new Fault("exists", `Cannot create a directory: ${absolute} is there and is no directory`);
+  throw new Fault("exists", `Cannot ${doing.what}: ${doing.show(absolute)} is there and is no directory`);
 }
 
 async function wrap<T>(what: string, act: () => Promise<T>): Promise<T> {

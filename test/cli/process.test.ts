@@ -24,8 +24,12 @@ describe("a data directory that cannot be one", () => {
   const file = path.join(folder, "file");
   writeFileSync(file, "");
   test.each([
-    ["/proc/nowhere", 69, "Cannot create /proc/nowhere: /proc takes no new directories (ENOENT)"],
-    ["/proc/nowhere/deep", 69, "Cannot create /proc/nowhere: /proc takes no new directories (ENOENT)"],
+    ["/proc/nowhere", 69, "Cannot create the data directory /proc/nowhere: /proc takes no new directories (ENOENT)"],
+    [
+      "/proc/nowhere/deep",
+      69,
+      "Cannot create the data directory /proc/nowhere/deep: /proc takes no new directories (ENOENT)",
+    ],
     [file, 73, `${file} is there and is no directory`],
     [path.join(file, "below"), 73, `${file} is there and is no directory`],
     [path.join(folder, "n".repeat(300)), 64, "ENAMETOOLONG"],
