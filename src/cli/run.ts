@@ -5,8 +5,9 @@ import { checkOurs, recover } from "../care/recovery.ts";
 import { openCatalog } from "../catalog/catalog.ts";
 import { Budget } from "../flow/budget.ts";
 import { BufferPool } from "../flow/buffer-pool.ts";
+import { type Certificate, readCertificate } from "../host/certificate.ts";
 import { machineClock } from "../host/clock.ts";
-import { openDisk, readOutsideBytes } from "../host/disk.ts";
+import { openDisk } from "../host/disk.ts";
 import { openLog, printOut } from "../host/log.ts";
 import { GroupCommit } from "../ingest/group-commit.ts";
 import { Uploads } from "../ingest/uploads.ts";
@@ -23,6 +24,7 @@ import { edgeVersion } from "./version.ts";
 /** Serves until the signal fires. Prints one JSON line on stdout when it is ready. */
 export async function run(config: Config, signal: AbortSignal): Promise<void> {
   const log = openLog(config.log_level);
+  const tls = certificateOf(config);
   const clock = machineClock();
   const startedMs = clock.monotonicMs();
   const health = new Health();
@@ -81,10 +83,7 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
     messageBytesMax,
     host: config.host,
     port: config.port,
-    tls:
-      config.tls_cert === undefined || config.tls_key === undefined
-        ? undefined
-        : { certificate: readOutsideBytes(config.tls_cert), key: readOutsideBytes(config.tls_key) },
+    tls,
     actions: { disk, catalog, clock, poison, log, uploads, tail, dialects, messageBytesMax, edgeVersion },
   });
   stack.defer(() => server.stop());
@@ -108,6 +107,11 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
     else signal.addEventListener("abort", () => resolve(), { once: true });
   });
   log.info("stopping", {});
+}
+
+function certificateOf({ tls_cert: chain, tls_key: key }: Config): Certificate | undefined {
+  if (chain === undefined || key === undefined) return undefined;
+  return readCertificate({ chain: { setting: "tls_cert", file: chain }, key: { setting: "tls_key", file: key } });
 }
 
 /**

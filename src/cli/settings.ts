@@ -16,12 +16,21 @@ const sizeUnits: Readonly<Record<string, number>> = {
   GiB: 1024 ** 3,
 };
 
+/** Characters of a wrong value that are repeated. A switch takes short words: what is longer may be a secret in the wrong place. */
+const shownCharactersMax = { any: 200, flag: 8 } as const;
+
 /** A setting that is read out of what flags (text), variables (text) or TOML (anything) have; undefined where it cannot be. */
-function setting<Value>(expected: string, read: (given: unknown) => Value | undefined) {
+function setting<Value>(
+  expected: string,
+  read: (given: unknown) => Value | undefined,
+  shownMax: number = shownCharactersMax.any,
+) {
   return z.unknown().transform((given, context): Value => {
     const value = read(given);
     if (value !== undefined) return value;
-    context.addIssue({ code: "custom", message: `expected ${expected}, found ${JSON.stringify(given)}` });
+    const long = typeof given === "string" && given.length > shownMax;
+    const found = long ? `a text of ${given.length} characters` : JSON.stringify(given);
+    context.addIssue({ code: "custom", message: `expected ${expected}, found ${found}` });
     return z.NEVER;
   });
 }
@@ -44,12 +53,16 @@ function integer(least: number, most: number) {
   });
 }
 
-const flag = setting("true or false", (given) => {
-  if (typeof given === "boolean") return given;
-  if (typeof given !== "string") return undefined;
-  if (["1", "true", "yes", "on"].includes(given.toLowerCase())) return true;
-  return ["0", "false", "no", "off", ""].includes(given.toLowerCase()) ? false : undefined;
-});
+const flag = setting(
+  "true or false",
+  (given) => {
+    if (typeof given === "boolean") return given;
+    if (typeof given !== "string") return undefined;
+    if (["1", "true", "yes", "on"].includes(given.toLowerCase())) return true;
+    return ["0", "false", "no", "off", ""].includes(given.toLowerCase()) ? false : undefined;
+  },
+  shownCharactersMax.flag,
+);
 
 function oneOf<const Words extends readonly [string, ...string[]]>(words: Words) {
   return setting(`one of ${words.join(", ")}`, (given) =>
@@ -144,6 +157,11 @@ export const settingNames = Object.keys(settings) as SettingName[];
 
 export function flagOf(name: SettingName): string {
   return `--${name.replaceAll("_", "-")}`;
+}
+
+/** Of a switch: unsets it, whatever variable or file say. */
+export function noFlagOf(name: SettingName): string {
+  return flagOf(name).replace("--", "--no-");
 }
 
 export function variablesOf(name: SettingName): string[] {

@@ -41,9 +41,16 @@ export interface UploadParts {
   readonly dictionaries: DictionaryState;
 }
 
+interface Taken {
+  readonly rows: number;
+  readonly bytes: number;
+  readonly batches: number;
+}
+
 export class Upload {
   readonly #parts: UploadParts;
   #batches = 0;
+  readonly #taken = { rows: 0, bytes: 0, batches: 0 };
   readonly #inFlight = new Set<Promise<void>>();
   /** Ends when whoever writes now is done: the client's messages and the care of the store take turns. */
   #turn: Promise<unknown> = Promise.resolve();
@@ -58,6 +65,11 @@ export class Upload {
     this.#ended = new Promise((resolve) => {
       this.#end = resolve;
     });
+  }
+
+  /** What has been written of this stream: rows, batches with rows, and bytes of their bodies. */
+  get taken(): Taken {
+    return this.#taken;
   }
 
   get stopped(): AbortSignal {
@@ -99,7 +111,7 @@ export class Upload {
   async #appendChecked(message: IncomingMessage): Promise<void> {
     const { schema, topic } = this.#parts;
     const { header, body } = message;
-    const read = readMessage(header, body.byteLength);
+    const read = this.#named(() => readMessage(header, body.byteLength));
     if (read.kind === "schema") {
       throw new Fault(
         "invalid",
@@ -239,7 +251,13 @@ export class Upload {
     const append = writer
       .append(message.header, message.body, facts)
       .then(
-        () => commit.note(writer, bytes),
+        () => {
+          commit.note(writer, bytes);
+          if (facts.kind !== "batch") return;
+          this.#taken.rows += facts.rows;
+          this.#taken.bytes += bytes;
+          this.#taken.batches += 1;
+        },
         (error: unknown) => {
           this.#failed ??= error;
         },

@@ -48,7 +48,7 @@ export const locatorCharactersMax = 1_024;
 /** Bytes of an action body and of a descriptor command; user metadata with whole message definitions is tens of kB. */
 export const actionBytesMax = 4 * MiB;
 
-/** Bytes of a notification's text: SDKs send tracebacks. */
+/** Bytes of a notification's text in UTF-8: SDKs send tracebacks. */
 export const notificationBytesMax = 64 * KiB;
 
 /** Notifications kept per resource; the oldest goes first. An SDK reports every record that it drops. */
@@ -128,6 +128,12 @@ export const dictionaryUnionMax = { values: 65_536, bytes: 4 * MiB } as const;
 
 /** Time without a byte in the middle of a message: it holds memory that others wait for. Dead connections are found sooner. */
 export const messageStallMs = 60_000;
+
+/** Time in which equal refusals are one line of the log: SDKs poll up to 40 times a second with a key that is wrong. */
+export const refusalIntervalMs = 10_000;
+
+/** Kinds of refusals that the log counts at once, half a KB each; beyond, the oldest is written before its time. */
+export const refusalKindsMax = 1_000;
 
 /** Levels of nested JSON: queries walk metadata, and a stack must hold it wherever it is read. */
 export const jsonDepthMax = 128;

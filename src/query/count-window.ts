@@ -1,10 +1,8 @@
 /** Counts the rows of a topic in a window: from the catalog where a batch lies wholly inside, else from its time column. */
 
-import { readBatch } from "../arrow/batch.ts";
-import { readMessage } from "../arrow/message.ts";
-import { timeColumn } from "../arrow/timestamps.ts";
 import type { Topic } from "../model/resource.ts";
 import { includesTime, type TimeRange, type TimeWindow, unionRange, windowCovers } from "../model/time.ts";
+import { readStoredBatch, storedTimes } from "./stored-batch.ts";
 import { type ReadParts, TopicReader } from "./topic-reader.ts";
 
 export async function countWindow(
@@ -29,9 +27,9 @@ export async function countWindow(
         continue;
       }
       using _held = await mergeBudget.take(Math.min(placed.entry.bodyBytes, mergeBudget.limitBytes), signal);
-      const { header, body } = await reader.load(placed);
-      const batch = readBatch(reader.schema, readMessage(header), body);
-      for (const timeNs of timeColumn(reader.schema, batch)) {
+      const place = reader.placeOf(placed);
+      const batch = readStoredBatch(place, reader.schema, await reader.load(placed));
+      for (const timeNs of storedTimes(place, reader.schema, batch)) {
         if (!includesTime(window, timeNs)) continue;
         rows += 1;
         range = unionRange(range, { startNs: timeNs, endNs: timeNs });

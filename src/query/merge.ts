@@ -3,22 +3,20 @@
  * memory: a batch is loaded for each slice that it reaches into, so an upload in random order costs reads, never memory.
  */
 
-import { type Batch, checkBatch, readBatch } from "../arrow/batch.ts";
-import { decompressBatch } from "../arrow/compression.ts";
+import { type Batch, readBatch } from "../arrow/batch.ts";
 import { type Gathered, gather } from "../arrow/gather.ts";
 import type { RowRun } from "../arrow/gather-job.ts";
 import { readMessage } from "../arrow/message.ts";
-import type { Schema } from "../arrow/schema.ts";
 import { sortOrder, timeColumn } from "../arrow/timestamps.ts";
 import type { Budget, Held } from "../flow/budget.ts";
 import { Loan } from "../flow/loan.ts";
 import { assert } from "../model/assert.ts";
 import type { Chunk } from "../model/chunk.ts";
-import { Fault } from "../model/fault.ts";
-import { decompressedBytesMax, mergeBytes, mergedBatchBytes, mergedBatchRows } from "../model/limits.ts";
+import { mergeBytes, mergedBatchBytes, mergedBatchRows } from "../model/limits.ts";
 import { includesTime, type TimeNs, type TimeWindow, timeNsMax, windowOverlaps } from "../model/time.ts";
 import { sharedDictionaries } from "./dictionaries.ts";
 import { mergeOrder } from "./merge-order.ts";
+import { readPlainBatch, storedTimes } from "./stored-batch.ts";
 import type { OutgoingMessage, PlacedBatch, TopicReader } from "./topic-reader.ts";
 
 export interface MergeMemory {
@@ -195,9 +193,9 @@ async function loadPiece(
 ): Promise<Piece | undefined> {
   const { schema } = reader;
   const chunk = dictionaries.get(placed.chunk.number) ?? placed.chunk;
-  const { header, body } = await reader.load(placed);
-  const batch = readPlain(schema, header, body);
-  const times = timeColumn(schema, batch);
+  const place = reader.placeOf(placed);
+  const batch = readPlainBatch(place, schema, await reader.load(placed));
+  const times = storedTimes(place, schema, batch);
   const cut = (runs: readonly RowRun[]): Piece | undefined => {
     if (runs.length === 0) return undefined;
     const gathered = gather(schema, [batch], runs);
@@ -210,18 +208,6 @@ async function loadPiece(
   if (end <= start) return undefined;
   if (start === 0 && end === times.length) return { batch, times, chunk };
   return cut([{ source: 0, start, length: end - start }]);
-}
-
-/** A stored batch without compression. How long compressed buffers are shows only now. */
-function readPlain(schema: Schema, header: Uint8Array, body: Uint8Array): Batch {
-  try {
-    const batch = decompressBatch(readBatch(schema, readMessage(header), body), decompressedBytesMax);
-    return batch.body === body ? batch : checkBatch(schema.fields, batch, batch.body);
-  } catch (error) {
-    if (error instanceof Fault && error.code === "invalid")
-      throw new Fault("corrupt", `Cannot cut a stored batch: ${error.message}`, error);
-    throw error;
-  }
 }
 
 function runsOf(rows: Uint32Array): RowRun[] {

@@ -4,14 +4,21 @@ import { createApiKey } from "../care/keys.ts";
 import { type ApiKey, findApiKey, removeApiKey } from "../catalog/api-keys.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import { listNotifications, putNotification, removeNotifications } from "../catalog/notifications.ts";
-import { findSequence, findSession, findTopic, listSessions, listTopics } from "../catalog/resources.ts";
+import {
+  findSequence,
+  findSession,
+  findTopic,
+  listSessions,
+  listTopics,
+  listTopicsOfSession,
+} from "../catalog/resources.ts";
 import type { Clock } from "../host/clock.ts";
 import { type CreateParts, createSequence, createSession, createTopic } from "../ingest/create.ts";
 import { type FinalizeParts, finalizeSession } from "../ingest/finalize.ts";
 import { deleteSequence, deleteSession, deleteTopic, type RemoveParts } from "../ingest/remove.ts";
 import { Fault } from "../model/fault.ts";
 import type { SequenceName, TopicLocator } from "../model/locator.ts";
-import { isFinalized, type Uuid } from "../model/resource.ts";
+import { isFinalized, type Session, type Uuid } from "../model/resource.ts";
 import { findTopics } from "../query/find-topics.ts";
 import type { ActionRequest, NotificationTarget } from "../wire/action.ts";
 import {
@@ -23,6 +30,7 @@ import {
   topicCreateAnswer,
   versionAnswer,
 } from "../wire/answer.ts";
+import { parseApiToken } from "../wire/token.ts";
 import type { Dialects } from "./dialects.ts";
 import type { Identity } from "./identify.ts";
 
@@ -44,7 +52,8 @@ export async function runAction(
   identity: Identity,
   request: ActionRequest,
 ): Promise<ActionResponse> {
-  const { catalog } = parts;
+  const { catalog, log } = parts;
+  const who = { peer: identity.connection.peer, key: identity.caller.key?.fingerprint };
   switch (request.kind) {
     case "version":
       return versionAnswer();
@@ -59,31 +68,43 @@ export async function runAction(
     case "sequence_create":
       await giveBackAbandoned(parts, identity, request.name);
       await createSequence(parts, { name: request.name, userMetadata: request.userMetadata });
+      log.info("sequence_created", { sequence: request.name, ...who });
       return null;
     case "sequence_delete":
       await deleteSequence(parts, request.name);
+      log.info("sequence_deleted", { sequence: request.name, ...who });
       return null;
-    case "session_create":
-      return await openSession(parts, identity, request.sequence);
-    case "session_finalize":
+    case "session_create": {
+      const { session, answer } = await openSession(parts, identity, request.sequence);
+      log.info("session_created", { session: session.locator, ...who });
+      return answer;
+    }
+    case "session_finalize": {
       parts.dialects.mentioned(request.session);
-      await finalizeSession(parts, request.session);
+      const before = findSession(catalog, request.session);
+      const session = await finalizeSession(parts, request.session);
+      // Who was not sure of the answer asks again.
+      if (before === undefined || !isFinalized(before))
+        log.info("session_finalized", { session: session.locator, ...sizeOf(catalog, session), ...who });
       return null;
+    }
     case "session_delete": {
       const session = findSession(catalog, request.session);
       if (session !== undefined) parts.dialects.mentioned(session.uuid);
       await deleteSession(parts, request.session);
+      log.info("session_deleted", { session: session?.locator, ...who });
       return null;
     }
     case "topic_create": {
       parts.dialects.mentioned(request.session);
       const { locator, session, ontologyTag, serializationFormat, userMetadata } = request;
-      return topicCreateAnswer(
-        await createTopic(parts, { locator, session, ontologyTag, serializationFormat, userMetadata }),
-      );
+      const topic = await createTopic(parts, { locator, session, ontologyTag, serializationFormat, userMetadata });
+      log.debug("topic_created", { topic: locator, ...who });
+      return topicCreateAnswer(topic);
     }
     case "topic_delete":
       await deleteTopic(parts, request.locator);
+      log.info("topic_deleted", { topic: request.locator, ...who });
       return "empty";
     case "notification_create":
       return await notify(parts, request.target, request);
@@ -105,7 +126,9 @@ export async function runAction(
     }
     case "api_key_create": {
       const { permissions, description, expiresAtNs } = request;
-      return { api_key_token: await createApiKey(parts, { permissions, description, expiresAtNs }) };
+      const token = await createApiKey(parts, { permissions, description, expiresAtNs });
+      log.info("api_key_created", { fingerprint: parseApiToken(token).fingerprint, ...who });
+      return { api_key_token: token };
     }
     case "api_key_status":
       return apiKeyAnswer(keyOf(catalog, request.fingerprint));
@@ -114,6 +137,7 @@ export async function runAction(
         keyOf(catalog, request.fingerprint);
         removeApiKey(catalog, request.fingerprint);
       });
+      log.info("api_key_revoked", { fingerprint: request.fingerprint, ...who });
       return null;
   }
 }
@@ -122,11 +146,18 @@ async function openSession(
   parts: ActionParts,
   { connection, caller }: Identity,
   sequence: SequenceName,
-): Promise<object> {
+): Promise<{ session: Session; answer: object }> {
   const session = await createSession(parts, { sequence, creator: caller.key?.fingerprint });
   const generation = parts.dialects.decide(connection, caller);
   parts.dialects.watch(session, connection, caller, generation);
-  return sessionCreateAnswer(session, generation);
+  return { session, answer: sessionCreateAnswer(session, generation) };
+}
+
+/** What a session holds, for the log. */
+function sizeOf(catalog: Catalog, session: Session): { topics: number; rows: number; bytes: number } {
+  const topics = listTopicsOfSession(catalog, session);
+  const sum = (of: "rows" | "bytes") => topics.reduce((total, { extent }) => total + extent[of], 0);
+  return { topics: topics.length, rows: sum("rows"), bytes: sum("bytes") };
 }
 
 /**

@@ -80,6 +80,14 @@ const targetOf = {
   topic: (text: string): NotificationTarget => ({ kind: "topic", locator: parseTopicLocator(text) }),
 };
 
+/** A text beyond the limit is cut between two characters, not refused: it reports an error that somebody has to see. */
+function cutText(text: string, bytesMax: number): string {
+  if (Buffer.byteLength(text) <= bytesMax) return text;
+  const mark = "…";
+  const { read } = new TextEncoder().encodeInto(text, new Uint8Array(bytesMax - Buffer.byteLength(mark)));
+  return `${text.slice(0, read)}${mark}`;
+}
+
 function notificationKinds(resource: "sequence" | "topic"): Record<string, ActionKind> {
   const created = z.object({ locator: z.string(), notification_type: z.string(), msg: z.string() });
   const target = targetOf[resource];
@@ -89,9 +97,7 @@ function notificationKinds(resource: "sequence" | "topic"): Record<string, Actio
       description: `Leave a notification on a ${resource}: {locator, notification_type, msg}`,
       read(body, name) {
         const fields = parseWith(created, body, `the body of ${name}`);
-        // A text beyond the limit is cut, not refused: it reports an error that somebody has to see.
-        const message =
-          fields.msg.length > notificationBytesMax ? `${fields.msg.slice(0, notificationBytesMax)}…` : fields.msg;
+        const message = cutText(fields.msg, notificationBytesMax);
         return { kind: "notification_create", target: target(fields.locator), type: fields.notification_type, message };
       },
     },

@@ -19,7 +19,7 @@ async function startUnderDeno(dataDir: string): Promise<RunningServer> {
     `--allow-ffi=${path.join(root, "dist/lmdb-linux-x64.node")}`,
     // Without a list: the control socket has a random name, and Deno knows no permission for all sockets of a folder.
     "--allow-net",
-    // Deno's fs.access compares owners by itself.
+    // Deno's fs.access compares owners by itself, as we do.
     "--allow-sys=uid,gid",
   ];
   const args = ["run", "--no-prompt", ...permissions, bundle];

@@ -106,8 +106,9 @@ test("the file may be named by a variable, and by a flag before it", () => {
   expect(readConfig({ flags: {}, environment, file }).port).toBe(6);
 });
 
-test("other variables are nobody's business", () => {
-  expect(read({ environment: { MOSAICO_EDGE_BOGUS: "1", PORT: "1", MOSAICOD_PORT: "2" } })).toEqual(normal);
+test("variables that do not begin as ours are nobody's business, nor is the one of the add-on's loader", () => {
+  const environment = { MOSAICO_EDGE: "1", MOSAICO_EDGE_ADDON_DIR: "/x", PORT: "1", MOSAICOD_PORT: "2" };
+  expect(read({ environment })).toEqual(normal);
 });
 
 describe("sizes", () => {

@@ -353,11 +353,19 @@ test("the name of an unknown action is not repeated without end", () => {
   );
 });
 
-test("a notification too long is cut, not refused: it reports an error", () => {
-  const message = "e".repeat(notificationBytesMax + 1);
-  const body = encoded(`{"locator":"drive-07","notification_type":"error","msg":"${message}"}`);
-  const { request } = parseAction("sequence_notification_create", body);
-  expect(request).toMatchObject({ kind: "notification_create", message: `${"e".repeat(notificationBytesMax)}…` });
+describe("a notification too long is cut, not refused: it reports an error", () => {
+  /** Of `…` in UTF-8. */
+  const markBytes = 3;
+  test.each([
+    ["e", notificationBytesMax, "e".repeat(notificationBytesMax)],
+    ["e", notificationBytesMax + 1, `${"e".repeat(notificationBytesMax - markBytes)}…`],
+    ["東", notificationBytesMax / 2, `${"東".repeat(Math.floor((notificationBytesMax - markBytes) / 3))}…`],
+    ["🚗", notificationBytesMax / 2, `${"🚗".repeat(Math.floor((notificationBytesMax - markBytes) / 4))}…`],
+  ])("%s, %i times", (character, times, message) => {
+    const body = encoded(`{"locator":"drive-07","notification_type":"error","msg":"${character.repeat(times)}"}`);
+    expect(parseAction("sequence_notification_create", body).request).toMatchObject({ message });
+    expect(Buffer.byteLength(message)).toBeLessThanOrEqual(notificationBytesMax);
+  });
 });
 
 describe("commands of descriptors", () => {
