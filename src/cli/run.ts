@@ -58,7 +58,7 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
     }),
   );
   const commit = new GroupCommit(
-    { disk, catalog, poison, tail },
+    { disk, catalog, poison, tail, clock },
     { intervalMs: config.commit_interval_ms, bytes: config.commit_bytes },
   );
   const chunkBytesMax = config.max_chunk_size_in_bytes;

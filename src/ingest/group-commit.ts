@@ -5,6 +5,7 @@
  */
 
 import type { Catalog } from "../catalog/catalog.ts";
+import type { Clock } from "../host/clock.ts";
 import type { Disk, WritableFile } from "../host/disk.ts";
 import { Fault } from "../model/fault.ts";
 import type { Poison } from "../store/poison.ts";
@@ -37,6 +38,7 @@ export interface GroupCommitParts {
   readonly catalog: Catalog;
   readonly poison: Poison;
   readonly tail: TailLog;
+  readonly clock: Clock;
 }
 
 export class GroupCommit {
@@ -44,6 +46,7 @@ export class GroupCommit {
   readonly #catalog: Catalog;
   readonly #poison: Poison;
   readonly #tail: TailLog;
+  readonly #clock: Clock;
   readonly #options: GroupCommitOptions;
   readonly #dirty = new Set<Participant>();
   #dirtyBytes = 0;
@@ -51,11 +54,12 @@ export class GroupCommit {
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
 
-  constructor({ disk, catalog, poison, tail }: GroupCommitParts, options: GroupCommitOptions) {
+  constructor({ disk, catalog, poison, tail, clock }: GroupCommitParts, options: GroupCommitOptions) {
     this.#disk = disk;
     this.#catalog = catalog;
     this.#poison = poison;
     this.#tail = tail;
+    this.#clock = clock;
     this.#options = options;
   }
 
@@ -131,10 +135,13 @@ export class GroupCommit {
     const files = new Set([...parts.flatMap((part) => part.files), ...tail.files]);
     const documents = new Set(parts.flatMap((part) => part.documents));
     const directories = new Set([...parts.flatMap((part) => part.directories), ...tail.directories]);
+    const startedMs = this.#clock.monotonicMs();
     await Promise.all([
       ...[...files].map((file) => file.sync()),
       ...[...documents].map((path) => this.#disk.syncFile(path)),
     ]);
+    const synced = files.size + documents.size;
+    if (synced > 0) this.#tail.noteSyncMs((this.#clock.monotonicMs() - startedMs) / synced);
     await Promise.all([...directories].map((path) => this.#disk.syncDirectory(path)));
   }
 }

@@ -189,6 +189,11 @@ export class TopicWriter implements Participant {
     return last?.writer.sealed === false && last.writer.entries.length > (last.committed?.entries ?? 0);
   }
 
+  /** Bytes below which a batch may go to a tail log now. */
+  get tailBatchBytesMax(): number {
+    return this.#tailLog.batchBytesMax;
+  }
+
   /** Bytes of batches in tail logs. */
   get tailBytes(): number {
     return this.#tailBytes;

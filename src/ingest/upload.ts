@@ -15,7 +15,7 @@ import type { Clock } from "../host/clock.ts";
 import { isDiskFull } from "../host/errno.ts";
 import { assert } from "../model/assert.ts";
 import { Fault } from "../model/fault.ts";
-import { appendsInFlightMax, decompressedBytesMax, tailBatchBytesMax, tailTopicBytesMax } from "../model/limits.ts";
+import { appendsInFlightMax, decompressedBytesMax, tailBatchBytes, tailTopicBytesMax } from "../model/limits.ts";
 import type { Topic } from "../model/resource.ts";
 import type { TimeRange } from "../model/time.ts";
 import { ChunkWriter, type MessageFacts } from "../store/chunk-writer.ts";
@@ -141,7 +141,7 @@ export class Upload {
 
   #goesToTail(bytes: number): boolean {
     const { dictionaries, writer } = this.#parts;
-    return bytes < tailBatchBytesMax && !dictionaries.needed && !writer.isChunkDirty;
+    return !dictionaries.needed && !writer.isChunkDirty && bytes < writer.tailBatchBytesMax;
   }
 
   async #appendSmall(
@@ -152,7 +152,7 @@ export class Upload {
     const { writer, commit } = this.#parts;
     await this.#onDisk(() => writer.appendSmall(message.header, message.body, facts));
     message.release();
-    if (writer.tailBytes >= tailTopicBytesMax - tailBatchBytesMax) await this.#onDisk(() => writer.moveTail());
+    if (writer.tailBytes >= tailTopicBytesMax - tailBatchBytes.most) await this.#onDisk(() => writer.moveTail());
     commit.note(writer, bytes);
   }
 

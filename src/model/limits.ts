@@ -25,8 +25,14 @@ export const commitIntervalMs = { least: 1, most: 60_000, normal: 200 } as const
 /** Bytes appended since the last commit that start one before the interval has passed. */
 export const commitBytesNormal = 64 * MiB;
 
-/** Batches below this many bytes go to the tail log, unless their chunk file has to be synced anyway: a sync costs more than a copy. */
-export const tailBatchBytesMax = 256 * KiB;
+/**
+ * Batches below this many bytes go to the tail log, unless their chunk file has to be synced anyway. What goes there is written
+ * twice, which pays for tiny batches everywhere, and for larger ones where syncs are slow: an SD card does 50 to 200 a second.
+ */
+export const tailBatchBytes = { least: 16 * KiB, most: 256 * KiB } as const;
+
+/** Time of one sync, in milliseconds, from which on they are slow: a hundred of them take a commit interval. */
+export const slowSyncMs = 2;
 
 /** Bytes of one topic in tail logs at which they move to its chunk file. */
 export const tailTopicBytesMax = MiB;
@@ -37,7 +43,7 @@ export const tailLogsMax = 4;
 
 /** Bytes of each of the two buffers that frames are collected in. */
 export const tailBufferBytes = MiB;
-assert(2 * tailBatchBytesMax <= tailBufferBytes, "a small batch with its frame fits into the buffer");
+assert(2 * tailBatchBytes.most <= tailBufferBytes, "a small batch with its frame fits into the buffer");
 
 /** Appends of one stream that may be on their way to the disk: one is written while the next is received. */
 export const appendsInFlightMax = 2;

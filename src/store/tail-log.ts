@@ -11,7 +11,14 @@ import { isDiskFull } from "../host/errno.ts";
 import { assert } from "../model/assert.ts";
 import { type BatchEntry, endOfEntry } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
-import { tailBufferBytes, tailLogBytesMax, tailLogsMax, tailTopicBytesMax } from "../model/limits.ts";
+import {
+  slowSyncMs,
+  tailBatchBytes,
+  tailBufferBytes,
+  tailLogBytesMax,
+  tailLogsMax,
+  tailTopicBytesMax,
+} from "../model/limits.ts";
 import type { Ulid } from "../model/resource.ts";
 import type { TimeRange } from "../model/time.ts";
 import { tailDirectory, tailFile } from "./layout.ts";
@@ -86,6 +93,7 @@ export class TailLog implements AsyncDisposable {
   #copying: Promise<void> = Promise.resolve();
   #opening: Promise<void> | undefined;
   #directoryUnsynced = false;
+  #syncMs = 0;
 
   constructor(disk: Disk, options: TailLogOptions) {
     this.#disk = disk;
@@ -95,6 +103,17 @@ export class TailLog implements AsyncDisposable {
       this.#logs.set(number, log);
       this.#nextNumber = Math.max(this.#nextNumber, number + 1);
     }
+  }
+
+  /** Bytes below which a batch is better off here than in its chunk file, as syncs are now. */
+  get batchBytesMax(): number {
+    return this.#syncMs < slowSyncMs ? tailBatchBytes.least : tailBatchBytes.most;
+  }
+
+  /** Tells what syncs of chunk files cost: milliseconds of each, on average. */
+  noteSyncMs(syncMs: number): void {
+    // One slow sync among fast ones says little.
+    this.#syncMs += (syncMs - this.#syncMs) / 8;
   }
 
   /** Bytes that a message takes in a chunk file, which it takes here too. */
