@@ -18,7 +18,7 @@ async function sweepSockets(disk: Disk): Promise<void> {
 }
 
 /** @param answer what the control socket tells @throws Fault wrong_state when a living server has the directory */
-export async function own(disk: Disk, catalog: Catalog, answer: () => string): Promise<AsyncDisposable> {
+export async function own(disk: Disk, catalog: Catalog, answer: () => Promise<string>): Promise<AsyncDisposable> {
   const previous = readOwner(catalog);
   if (previous !== undefined && (await askControlSocket(disk.root, previous.socket)) !== undefined) {
     throw new Fault("wrong_state", `Another server (process ${previous.pid}) is running on ${disk.root}.`);

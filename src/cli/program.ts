@@ -9,6 +9,7 @@ import { readConfig } from "./config.ts";
 import { createKey, listKeys, revokeKey } from "./keys.ts";
 import { run } from "./run.ts";
 import { flagOf, noFlagOf, type Setting, type SettingName, settingNames, settings } from "./settings.ts";
+import { showStatus } from "./status.ts";
 import { edgeVersion } from "./version.ts";
 
 /** Runs one command line. @throws Fault, or CommanderError when commander has said all there is to say */
@@ -18,6 +19,7 @@ export async function runProgram(argv: readonly string[], signal: AbortSignal): 
     .version(edgeVersion);
   program.addCommand(runCommand(signal));
   program.addCommand(keyCommand());
+  program.addCommand(statusCommand());
   await program.parseAsync(argv, { from: "user" });
 }
 
@@ -67,6 +69,17 @@ interface KeyOptions {
   readonly description: string;
   readonly expiresAt?: string;
   readonly legacySdk?: "0.4" | "0.5";
+}
+
+function statusCommand(): Command {
+  return new Command("status")
+    .description("What the server that runs on a data directory says of itself")
+    .exitOverride()
+    .option("--data-dir <DIR>", "the server's data directory", "./data")
+    .option("--json", "as one line of JSON")
+    .action(async ({ dataDir, json }: { dataDir: string; json?: boolean }) =>
+      showStatus(dataDir, json === true ? "json" : "text"),
+    );
 }
 
 function keyCommand(): Command {

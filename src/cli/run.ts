@@ -2,6 +2,7 @@
 
 import { own } from "../care/ownership.ts";
 import { checkOurs, recover } from "../care/recovery.ts";
+import { Space } from "../care/space.ts";
 import { openCatalog } from "../catalog/catalog.ts";
 import { Budget } from "../flow/budget.ts";
 import { BufferPool } from "../flow/buffer-pool.ts";
@@ -9,16 +10,19 @@ import { type Certificate, readCertificate } from "../host/certificate.ts";
 import { machineClock } from "../host/clock.ts";
 import { openDisk } from "../host/disk.ts";
 import { openLog, printOut } from "../host/log.ts";
+import { Reserve } from "../host/reserve.ts";
 import { GroupCommit } from "../ingest/group-commit.ts";
 import { Uploads } from "../ingest/uploads.ts";
-import { loanLeastMs } from "../model/limits.ts";
+import { loanLeastMs, reserveBytes } from "../model/limits.ts";
 import { Dialects } from "../serve/dialects.ts";
 import { Health } from "../serve/health.ts";
 import { startServer } from "../serve/server.ts";
-import { catalogDirectory, sequencesDirectory, sessionsDirectory } from "../store/layout.ts";
+import { catalogDirectory, reserveFile, sequencesDirectory, sessionsDirectory } from "../store/layout.ts";
 import { Poison } from "../store/poison.ts";
 import { TailLog } from "../store/tail-log.ts";
+import { startCare } from "./care.ts";
 import type { Config } from "./settings.ts";
+import { statusText } from "./status.ts";
 import { edgeVersion } from "./version.ts";
 
 /** Serves until the signal fires. Prints one JSON line on stdout when it is ready. */
@@ -36,14 +40,23 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
 
   const disk = await openDisk(config.data_dir);
   await checkOurs(disk);
+  const reserve = new Reserve(disk, reserveFile, reserveBytes);
+  const space = new Space({ disk, clock, log, reserve, floorBytes: config.free_space_floor });
   const catalog = stack.use(
-    await openCatalog({ disk, directory: catalogDirectory, onFailure: (error) => poison.poison(error) }),
+    await openCatalog({
+      disk,
+      directory: catalogDirectory,
+      onFailure: (error) => poison.poison(error),
+      onFull: () => space.rescueCatalog(),
+    }),
   );
   for (const directory of [sequencesDirectory, sessionsDirectory]) {
     for (const parent of await disk.makeDirectory(directory)) await disk.syncDirectory(parent);
   }
-  stack.use(await own(disk, catalog, () => JSON.stringify({ pid: process.pid })));
+  let status = async (): Promise<string> => JSON.stringify({ pid: process.pid, starting: true });
+  stack.use(await own(disk, catalog, () => status()));
   const recovered = await recover({ disk, catalog, clock, log });
+  await reserve.find();
 
   const leaveTailLog = (number: number): void => {
     uploads
@@ -62,7 +75,7 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
     { intervalMs: config.commit_interval_ms, bytes: config.commit_bytes },
   );
   const chunkBytesMax = config.max_chunk_size_in_bytes;
-  const uploads = new Uploads({ disk, catalog, clock, commit, tail, poison, chunkBytesMax });
+  const uploads = new Uploads({ disk, catalog, clock, commit, tail, space, poison, chunkBytesMax });
   const dialects = new Dialects({ catalog, clock, log, legacySdk: config.legacy_sdk });
   const authorizer = { catalog, clock, keysRequired: config.api_key };
   const messageBytesMax = config.max_message_bytes;
@@ -86,7 +99,22 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
     tls,
     actions: { disk, catalog, clock, poison, log, uploads, tail, dialects, messageBytesMax, edgeVersion },
   });
+  const { retention } = stack.use(startCare({ disk, catalog, clock, poison, log, uploads, tail, space, config }));
   stack.defer(() => server.stop());
+  status = () =>
+    statusText({
+      version: edgeVersion,
+      port: server.port,
+      startedAtMs: startedMs,
+      nowMs: () => clock.monotonicMs(),
+      poison,
+      space,
+      retention,
+      commit,
+      tail,
+      uploads,
+      budgets: { upload: uploadBudget, merge: mergeBudget, send: sendBudget },
+    });
   const ready = {
     event: "ready",
     port: server.port,

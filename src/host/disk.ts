@@ -49,7 +49,12 @@ export interface Disk {
   exists(file: string): Promise<boolean>;
   /** Removes a file or a whole directory; not being there is success. */
   remove(file: string): Promise<void>;
-  freeBytes(): Promise<number>;
+  /** Bytes of a file, at once. @throws Fault absent */
+  sizeNow(file: string): number;
+  /** Appends bytes to a file that is there, at once; not synced. @throws Fault overloaded when the disk is too full */
+  appendNow(file: string, bytes: Uint8Array): void;
+  /** Bytes that are free for us. Does not wait for the disk. */
+  freeBytesNow(): number;
 }
 
 const openFlags = fs.constants.O_RDWR | fs.constants.O_CREAT;
@@ -92,7 +97,13 @@ async function diskAt(absolute: string): Promise<Disk> {
     writeText: (file, text) => wrap(`write ${file}`, () => fsp.writeFile(at(file), text, { mode: 0o600 })),
     async replaceText(file, text) {
       const temporary = `${file}.new`;
-      await disk.writeText(temporary, text);
+      try {
+        await disk.writeText(temporary, text);
+      } catch (error) {
+        // A full disk needs the room of the half that was written.
+        await disk.remove(temporary).catch(() => undefined);
+        throw error;
+      }
       await disk.syncFile(temporary);
       await disk.rename(temporary, file);
       await disk.syncDirectory(path.dirname(file));
@@ -121,11 +132,28 @@ async function diskAt(absolute: string): Promise<Disk> {
         },
       ),
     remove: (file) => wrap(`remove ${file}`, () => fsp.rm(at(file), { recursive: true, force: true })),
-    freeBytes: () =>
-      wrap("ask for free space", async () => {
-        const { bavail, bsize } = await fsp.statfs(absolute);
+    sizeNow(file) {
+      try {
+        return fs.statSync(at(file)).size;
+      } catch (error) {
+        throw toFault(error, `ask for the size of ${file}`);
+      }
+    },
+    appendNow(file, bytes) {
+      try {
+        fs.appendFileSync(at(file), bytes);
+      } catch (error) {
+        throw toFault(error, `append to ${file}`);
+      }
+    },
+    freeBytesNow() {
+      try {
+        const { bavail, bsize } = fs.statfsSync(absolute);
         return bavail * bsize;
-      }),
+      } catch (error) {
+        throw toFault(error, "ask for free space");
+      }
+    },
   };
   return disk;
 }

@@ -162,9 +162,14 @@ export class TopicWriter implements Participant {
     return current.entries.length >= chunkBatchesMax || current.bytes + messageBytes > this.#chunkBytesMax;
   }
 
+  /** Seals the growing chunk, if there is one; the next append begins another. */
+  async seal(): Promise<void> {
+    await this.current?.seal();
+  }
+
   /** Seals the growing chunk, if there is one, and begins the next. */
   async rotate(): Promise<void> {
-    await this.current?.seal();
+    await this.seal();
     const { session, topic } = this.#place;
     const number = this.#nextNumber;
     const path = chunkFile(session.ulid, topic.number, number);

@@ -16,6 +16,7 @@ import { isDiskFull } from "../host/errno.ts";
 import { assert } from "../model/assert.ts";
 import { Fault } from "../model/fault.ts";
 import { appendsInFlightMax, decompressedBytesMax, tailBatchBytes, tailTopicBytesMax } from "../model/limits.ts";
+import type { TopicLocator } from "../model/locator.ts";
 import type { Topic } from "../model/resource.ts";
 import type { TimeRange } from "../model/time.ts";
 import { ChunkWriter, type MessageFacts } from "../store/chunk-writer.ts";
@@ -31,7 +32,14 @@ export interface IncomingMessage {
   release(): void;
 }
 
+/** Says whether bytes may be written; what it returns is disposed when they are in a file. */
+export interface SpaceGate {
+  /** @throws Fault overloaded when the disk is too full */
+  admit(bytes: number): Disposable;
+}
+
 export interface UploadParts {
+  readonly space: SpaceGate;
   readonly topic: Topic;
   readonly schema: Schema;
   readonly writer: TopicWriter;
@@ -47,11 +55,32 @@ interface Taken {
   readonly batches: number;
 }
 
+/** One stream, for `status`. */
+export interface UploadUse {
+  readonly topic: TopicLocator;
+  readonly batches: number;
+  readonly rows: number;
+  readonly bytes: number;
+  /** Bytes in tail logs. */
+  readonly tailBytes: number;
+  /** Time that it has stood because the disk was slower than its client. */
+  readonly diskWaitMs: number;
+  /** Time since its last message. */
+  readonly restMs: number;
+}
+
 export class Upload {
   readonly #parts: UploadParts;
   #batches = 0;
   readonly #taken = { rows: 0, bytes: 0, batches: 0 };
   readonly #inFlight = new Set<Promise<void>>();
+  #rows = 0;
+  #bytes = 0;
+  #diskWaitMs = 0;
+  /** Monotonic time of the last message. */
+  #lastAtMs: number;
+  /** Monotonic time of the first batch that is in no sealed chunk. */
+  #unsealedSinceMs: number | undefined;
   /** Ends when whoever writes now is done: the client's messages and the care of the store take turns. */
   #turn: Promise<unknown> = Promise.resolve();
   #failed: unknown;
@@ -62,6 +91,7 @@ export class Upload {
 
   constructor(parts: UploadParts) {
     this.#parts = parts;
+    this.#lastAtMs = parts.clock.monotonicMs();
     this.#ended = new Promise((resolve) => {
       this.#end = resolve;
     });
@@ -104,8 +134,23 @@ export class Upload {
         throw error;
       }
     });
+    this.#lastAtMs = this.#parts.clock.monotonicMs();
     while (this.#inFlight.size >= appendsInFlightMax) await Promise.race(this.#inFlight);
+    this.#diskWaitMs += this.#parts.clock.monotonicMs() - this.#lastAtMs;
     this.#check();
+  }
+
+  use(): UploadUse {
+    const { topic, writer, clock } = this.#parts;
+    return {
+      topic: topic.locator,
+      batches: this.#batches,
+      rows: this.#rows,
+      bytes: this.#bytes,
+      tailBytes: writer.tailBytes,
+      diskWaitMs: Math.round(this.#diskWaitMs),
+      restMs: Math.round(clock.monotonicMs() - this.#lastAtMs),
+    };
   }
 
   async #appendChecked(message: IncomingMessage): Promise<void> {
@@ -127,12 +172,15 @@ export class Upload {
     this.#batches += 1;
     // A batch without rows says nothing, and answering with one would end the stream of every SDK.
     if (batch.rows === 0) return message.release();
+    this.#rows += batch.rows;
+    this.#bytes += body.byteLength;
     this.#parts.dictionaries.checkComplete();
     const { places } = this.#parts.dictionaries;
     const stored = places === undefined ? message : this.#moved(message, batch, places);
     const range = { startNs: times.minNs, endNs: times.maxNs };
     const facts = { rows: batch.rows, sorted: times.sorted, range };
     const bytes = ChunkWriter.messageBytes(stored.header, stored.body);
+    this.#unsealedSinceMs ??= this.#parts.clock.monotonicMs();
     if (this.#goesToTail(bytes)) return await this.#appendSmall(stored, facts, bytes);
     await this.#onDisk(() => this.#parts.writer.moveTail());
     await this.#makeRoom(bytes);
@@ -150,6 +198,7 @@ export class Upload {
     bytes: number,
   ): Promise<void> {
     const { writer, commit } = this.#parts;
+    using _admitted = this.#parts.space.admit(bytes);
     await this.#onDisk(() => writer.appendSmall(message.header, message.body, facts));
     message.release();
     if (writer.tailBytes >= tailTopicBytesMax - tailBatchBytes.most) await this.#onDisk(() => writer.moveTail());
@@ -162,6 +211,21 @@ export class Upload {
     await this.#exclusively(async () => {
       if (this.#stop.signal.aborted || !writer.usesTailLog(log)) return;
       await this.#onDisk(() => writer.moveTail());
+      commit.note(writer, 0);
+    });
+  }
+
+  /** Seals the chunk when it has been open since before `beforeMs`, so that what a slow topic has sent lies in a complete file. */
+  async sealOlder(beforeMs: number): Promise<void> {
+    const { writer, commit, dictionaries } = this.#parts;
+    await this.#exclusively(async () => {
+      if (this.#stop.signal.aborted || this.#unsealedSinceMs === undefined || this.#unsealedSinceMs >= beforeMs) return;
+      await this.#settle();
+      await this.#onDisk(() => writer.moveTail());
+      // Dictionaries in force have to be carried over while the chunk is there to read them from.
+      if (dictionaries.needed) await this.#rotate();
+      else await this.#onDisk(() => writer.seal());
+      this.#unsealedSinceMs = undefined;
       commit.note(writer, 0);
     });
   }
@@ -228,6 +292,7 @@ export class Upload {
     await this.#settle();
     const carried = writer.current === undefined ? [] : await dictionaries.carryOver(this.#placedChunk());
     await this.#onDisk(() => writer.rotate());
+    this.#unsealedSinceMs = undefined;
     for (const dictionary of carried) {
       dictionaries.appended(dictionary, writer.current?.entries.length ?? 0);
       await this.#onDisk(() =>
@@ -248,6 +313,7 @@ export class Upload {
   #write(message: IncomingMessage, facts: MessageFacts): void {
     const { writer, commit } = this.#parts;
     const bytes = message.body.byteLength;
+    const admitted = this.#parts.space.admit(bytes);
     const append = writer
       .append(message.header, message.body, facts)
       .then(
@@ -263,6 +329,7 @@ export class Upload {
         },
       )
       .finally(() => {
+        admitted[Symbol.dispose]();
         message.release();
         this.#inFlight.delete(append);
       });

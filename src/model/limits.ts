@@ -149,3 +149,43 @@ export const gatherGrowth = { factor: 8, bytes: 64 * KiB } as const;
 
 /** Characters of an integer that is compared exactly; what is longer (a decimal of 256 bits has 78 digits) is compared as a float. */
 export const integerCharactersMax = 80;
+
+/** Bounds and default of `free_space_floor`: what is left for the rest of the machine. */
+export const freeSpaceFloorBytes = { least: 16 * MiB, most: 2 ** 50, normal: 256 * MiB } as const;
+
+/**
+ * Bytes that the catalog has in its own file for commits on a full disk, and once more beside it for file systems that never
+ * write in place: many times what one commit writes.
+ */
+export const reserveBytes = 16 * MiB;
+
+/** Bytes of that room that are written at once, while nobody else can commit. */
+export const roomStepBytes = 4 * MiB;
+
+/** What we write besides what is let in, above the floor too: buffers of the tail log, footers, documents, pages of the catalog. */
+export const overheadBytes = 16 * MiB;
+
+/** Eviction begins so far above the point of refusal: what one second of a fast recording takes. */
+export const evictionMarginBytes = 512 * MiB;
+
+/** Age of a look at the free space that small writes rely on, and bytes of a write before which it is looked at anew. */
+export const freeSpaceLookMs = 100;
+export const freshLookBytes = 256 * KiB;
+
+/** Time between two looks at retention and at the free space, in milliseconds. */
+export const retentionTickMs = 1_000;
+
+/** Evictions that `status` shows, the last ones. */
+export const evictionsShownMax = 100;
+
+/** Sequences that retention reads at once, before other work gets its turn. */
+export const retentionPageSequences = 100;
+
+/** Time until ages are looked at again, and until another plan is made after one that could not make enough room. */
+export const retentionRestMs = 10_000;
+
+/** Topics that a sentence names before it says how many more there are. */
+export const topicsNamedMax = 20;
+
+/** Streams that `status` shows one by one. */
+export const streamsShownMax = 100;

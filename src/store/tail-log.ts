@@ -52,6 +52,15 @@ export interface FoundLog {
   readonly frames: number;
 }
 
+export interface TailUse {
+  readonly logs: number;
+  readonly bytes: number;
+  /** Batches that lie nowhere else. */
+  readonly frames: number;
+  /** Batches below this many bytes go to a log now. */
+  readonly batchBytesMax: number;
+}
+
 interface Log {
   readonly number: number;
   /** Undefined until something is written; nothing is appended to a log that was found. */
@@ -103,6 +112,16 @@ export class TailLog implements AsyncDisposable {
       this.#logs.set(number, log);
       this.#nextNumber = Math.max(this.#nextNumber, number + 1);
     }
+  }
+
+  use(): TailUse {
+    const logs = [...this.#logs.values()];
+    return {
+      logs: logs.length,
+      bytes: logs.reduce((sum, { bytes }) => sum + bytes, 0),
+      frames: logs.reduce((sum, { live }) => sum + live, 0),
+      batchBytesMax: this.batchBytesMax,
+    };
   }
 
   /** Bytes below which a batch is better off here than in its chunk file, as syncs are now. */
