@@ -23,7 +23,7 @@ import { ChunkWriter, type MessageFacts } from "../store/chunk-writer.ts";
 import type { Poison } from "../store/poison.ts";
 import type { DictionaryMessage, DictionaryState, PlacedChunk } from "./dictionary-state.ts";
 import type { GroupCommit } from "./group-commit.ts";
-import type { TopicWriter } from "./topic-writer.ts";
+import type { Durable, TopicWriter } from "./topic-writer.ts";
 
 /** One IPC message of the stream; `release` gives its memory back once the bytes are in a file. */
 export interface IncomingMessage {
@@ -56,11 +56,8 @@ interface Taken {
 }
 
 /** One stream, for `status`. */
-export interface UploadUse {
+export interface UploadUse extends Taken {
   readonly topic: TopicLocator;
-  readonly batches: number;
-  readonly rows: number;
-  readonly bytes: number;
   /** Bytes in tail logs. */
   readonly tailBytes: number;
   /** Time that it has stood because the disk was slower than its client. */
@@ -74,8 +71,6 @@ export class Upload {
   #batches = 0;
   readonly #taken = { rows: 0, bytes: 0, batches: 0 };
   readonly #inFlight = new Set<Promise<void>>();
-  #rows = 0;
-  #bytes = 0;
   #diskWaitMs = 0;
   /** Monotonic time of the last message. */
   #lastAtMs: number;
@@ -98,6 +93,16 @@ export class Upload {
   }
 
   /** What has been written of this stream: rows, batches with rows, and bytes of their bodies. */
+  /** What is durable of the topic, with what earlier uploads left. */
+  get durable(): Durable {
+    return this.#parts.writer.durable;
+  }
+
+  /** Calls `listener` after each commit that made more of the topic durable. */
+  onDurable(listener: (durable: Durable) => void): void {
+    this.#parts.writer.onDurable = listener;
+  }
+
   get taken(): Taken {
     return this.#taken;
   }
@@ -144,9 +149,7 @@ export class Upload {
     const { topic, writer, clock } = this.#parts;
     return {
       topic: topic.locator,
-      batches: this.#batches,
-      rows: this.#rows,
-      bytes: this.#bytes,
+      ...this.#taken,
       tailBytes: writer.tailBytes,
       diskWaitMs: Math.round(this.#diskWaitMs),
       restMs: Math.round(clock.monotonicMs() - this.#lastAtMs),
@@ -172,8 +175,6 @@ export class Upload {
     this.#batches += 1;
     // A batch without rows says nothing, and answering with one would end the stream of every SDK.
     if (batch.rows === 0) return message.release();
-    this.#rows += batch.rows;
-    this.#bytes += body.byteLength;
     this.#parts.dictionaries.checkComplete();
     const { places } = this.#parts.dictionaries;
     const stored = places === undefined ? message : this.#moved(message, batch, places);
@@ -200,9 +201,16 @@ export class Upload {
     const { writer, commit } = this.#parts;
     using _admitted = this.#parts.space.admit(bytes);
     await this.#onDisk(() => writer.appendSmall(message.header, message.body, facts));
+    this.#took(facts.rows, message.body.byteLength);
     message.release();
     if (writer.tailBytes >= tailTopicBytesMax - tailBatchBytes.most) await this.#onDisk(() => writer.moveTail());
     commit.note(writer, bytes);
+  }
+
+  #took(rows: number, bytes: number): void {
+    this.#taken.rows += rows;
+    this.#taken.bytes += bytes;
+    this.#taken.batches += 1;
   }
 
   /** Moves what the topic has in a tail log, if it has, to its chunk file: the log is to go. */
@@ -319,10 +327,7 @@ export class Upload {
       .then(
         () => {
           commit.note(writer, bytes);
-          if (facts.kind !== "batch") return;
-          this.#taken.rows += facts.rows;
-          this.#taken.bytes += bytes;
-          this.#taken.batches += 1;
+          if (facts.kind === "batch") this.#took(facts.rows, bytes);
         },
         (error: unknown) => {
           this.#failed ??= error;

@@ -37,6 +37,8 @@ export interface UploadRequest {
   readonly uuid: Uuid;
   /** The first message of the stream, a schema; it is kept. */
   readonly schemaHeader: Uint8Array;
+  /** Rows that the client takes for durable; who says so may take over from a stream that is still open. */
+  readonly resumeRows?: number | undefined;
 }
 
 export class Uploads {
@@ -67,9 +69,16 @@ export class Uploads {
     withMetadata(request.schemaHeader, new Map(), "all");
     // Before files are made for it.
     this.#parts.space.admit(0)[Symbol.dispose]();
+    if (request.resumeRows !== undefined) await this.#takeOver(request);
     await this.#moving.get(request.uuid);
     const place = this.#admit(request);
     const { topic } = place;
+    if (request.resumeRows !== undefined && request.resumeRows !== topic.extent.rows) {
+      throw new Fault(
+        "wrong_state",
+        `Topic \`${topic.locator}\` has ${topic.extent.rows} durable rows, the upload wants to go on after ${request.resumeRows}.`,
+      );
+    }
     const stored = catalog.schemas.get(topic.uuid);
     if (stored !== undefined && !equalSchema(readSchema(stored), schema)) {
       throw new Fault(
@@ -103,6 +112,19 @@ export class Uploads {
   #openWriter(place: TopicPlace, schemaHeader: Uint8Array): Promise<TopicWriter> {
     const { disk, catalog, tail, chunkBytesMax } = this.#parts;
     return TopicWriter.open({ disk, catalog, documents: this.#documents, tail, place, schemaHeader, chunkBytesMax });
+  }
+
+  /** Ends the stream before, so that what it has sent is counted. @throws Fault as `begin` for who may not write the topic */
+  async #takeOver({ topic: locator, uuid }: UploadRequest): Promise<void> {
+    if (findTopic(this.#parts.catalog, locator)?.uuid !== uuid) return;
+    await this.endIntake(uuid, new Fault("cancelled", `Topic \`${locator}\` is continued by another stream.`));
+  }
+
+  /** Ends the stream of a topic, if there is one, and waits until all that has arrived whole is committed. */
+  async endIntake(topic: Uuid, reason: Fault): Promise<void> {
+    const upload = await this.#open.get(topic);
+    await upload?.stop(reason);
+    await this.#moving.get(topic);
   }
 
   #admit({ topic: locator, uuid }: UploadRequest): TopicPlace {
@@ -146,9 +168,7 @@ export class Uploads {
     for (const { uuid } of topics) this.#closed.add(uuid);
     await Promise.all(
       topics.map(async (topic) => {
-        await this.#moving.get(topic.uuid);
-        const upload = await this.#open.get(topic.uuid);
-        await upload?.stop(reason(topic));
+        await this.endIntake(topic.uuid, reason(topic));
       }),
     );
     return {

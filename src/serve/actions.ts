@@ -8,17 +8,19 @@ import {
   findSequence,
   findSession,
   findTopic,
+  findTopicByUuid,
   listSessions,
   listTopics,
   listTopicsOfSession,
 } from "../catalog/resources.ts";
+import { countBatches } from "../catalog/topic-batches.ts";
 import type { Clock } from "../host/clock.ts";
 import { type CreateParts, createSequence, createSession, createTopic } from "../ingest/create.ts";
 import { type FinalizeParts, finalizeSession } from "../ingest/finalize.ts";
 import { deleteSequence, deleteSession, deleteTopic, type RemoveParts } from "../ingest/remove.ts";
 import { Fault } from "../model/fault.ts";
 import type { SequenceName, TopicLocator } from "../model/locator.ts";
-import { isFinalized, type Session, type Uuid } from "../model/resource.ts";
+import { isCompleted, isFinalized, type Session, type Uuid } from "../model/resource.ts";
 import { findTopics } from "../query/find-topics.ts";
 import type { ActionRequest, NotificationTarget } from "../wire/action.ts";
 import {
@@ -28,6 +30,7 @@ import {
   queryAnswer,
   sessionCreateAnswer,
   topicCreateAnswer,
+  topicStatusAnswer,
   versionAnswer,
 } from "../wire/answer.ts";
 import { parseApiToken } from "../wire/token.ts";
@@ -75,7 +78,7 @@ export async function runAction(
       log.info("sequence_deleted", { sequence: request.name, ...who });
       return null;
     case "session_create": {
-      const { session, answer } = await openSession(parts, identity, request.sequence);
+      const { session, answer } = await openSession(parts, identity, request);
       log.info("session_created", { session: session.locator, ...who });
       return answer;
     }
@@ -97,8 +100,8 @@ export async function runAction(
     }
     case "topic_create": {
       parts.dialects.mentioned(request.session);
-      const { locator, session, ontologyTag, serializationFormat, userMetadata } = request;
-      const topic = await createTopic(parts, { locator, session, ontologyTag, serializationFormat, userMetadata });
+      const { locator } = request;
+      const topic = await createTopic(parts, request);
       log.debug("topic_created", { topic: locator, ...who });
       return topicCreateAnswer(topic);
     }
@@ -106,6 +109,8 @@ export async function runAction(
       await deleteTopic(parts, request.locator);
       log.info("topic_deleted", { topic: request.locator, ...who });
       return "empty";
+    case "edge_topic_status":
+      return await topicStatus(parts, request.topic);
     case "notification_create":
       return await notify(parts, request.target, request);
     case "notification_list":
@@ -145,9 +150,9 @@ export async function runAction(
 async function openSession(
   parts: ActionParts,
   { connection, caller }: Identity,
-  sequence: SequenceName,
+  { sequence, uuid }: { sequence: SequenceName; uuid: Uuid | undefined },
 ): Promise<{ session: Session; answer: object }> {
-  const session = await createSession(parts, { sequence, creator: caller.key?.fingerprint });
+  const session = await createSession(parts, { sequence, uuid, creator: caller.key?.fingerprint });
   const generation = parts.dialects.decide(connection, caller);
   parts.dialects.watch(session, connection, caller, generation);
   return { session, answer: sessionCreateAnswer(session, generation) };
@@ -174,6 +179,27 @@ async function giveBackAbandoned(parts: ActionParts, { connection }: Identity, n
   log.info("abandoned_sequence_given_back", { sequence: name });
   for (const session of sessions) dialects.forget(session.uuid);
   await deleteSequence(parts, name);
+}
+
+/** Whoever holds the UUID may ask, and ends the stream by that: what is told does not change until somebody continues. */
+async function topicStatus({ catalog, uploads }: ActionParts, uuid: Uuid): Promise<object> {
+  const find = () => {
+    const topic = findTopicByUuid(catalog, uuid);
+    if (topic === undefined) throw new Fault("absent", "Not found: there is no topic with this UUID.");
+    return topic;
+  };
+  const { locator } = find();
+  await uploads.endIntake(
+    uuid,
+    new Fault("cancelled", `The status of topic \`${locator}\` was asked for; continue it.`),
+  );
+  const topic = find();
+  const session = findSession(catalog, topic.session);
+  const ended = session !== undefined && isFinalized(session) ? "finalized" : "completed";
+  return topicStatusAnswer(topic, {
+    batches: countBatches(catalog, uuid),
+    state: isCompleted(topic) ? ended : "open",
+  });
 }
 
 async function notify(

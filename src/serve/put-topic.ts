@@ -8,6 +8,7 @@ import { Fault } from "../model/fault.ts";
 import { parsePutCommand } from "../wire/action.ts";
 import { FlightDescriptor_DescriptorType } from "../wire/flight_pb.js";
 import { type FlightData, readFlightData } from "../wire/flight-data.ts";
+import { AckSender } from "./ack-sender.ts";
 import { demand } from "./authorize.ts";
 import type { TakenCall } from "./call-door.ts";
 import { type IdentifyParts, identifyTaken } from "./identify.ts";
@@ -33,7 +34,12 @@ export async function putTopic(parts: PutTopicParts, call: TakenCall): Promise<v
     const data = readFlightData(first.bytes);
     const command = readCommand(data);
     if (data.header.byteLength === 0) throw new Fault("invalid", "Missing schema.");
-    const upload = await parts.uploads.begin({ topic: command.topic, uuid: command.uuid, schemaHeader: data.header });
+    const upload = await parts.uploads.begin({
+      topic: command.topic,
+      uuid: command.uuid,
+      schemaHeader: data.header,
+      resumeRows: resumeRowsOf(call),
+    });
     begun = { upload, command };
   } finally {
     first.release();
@@ -44,7 +50,9 @@ export async function putTopic(parts: PutTopicParts, call: TakenCall): Promise<v
   upload.stopped.addEventListener("abort", stop, { once: true });
   try {
     if (upload.stopped.aborted) throw upload.stopped.reason;
+    const acks = call.headers[acksHeader] === "1" ? new AckSender(call.response, upload) : undefined;
     await feed(upload, call);
+    await acks?.flush();
     const durationMs = Math.round(clock.monotonicMs() - begunMs);
     log.info("upload_ended", { topic, ...upload.taken, durationMs, peer: call.peer });
   } catch (error) {
@@ -55,6 +63,19 @@ export async function putTopic(parts: PutTopicParts, call: TakenCall): Promise<v
   } finally {
     await parts.uploads.end(upload, command.uuid);
   }
+}
+
+/** Asks for a PutResult after each commit. */
+const acksHeader = "x-mosaico-edge-acks";
+/** The rows behind which the client goes on. */
+const resumeHeader = "x-mosaico-edge-resume-rows";
+
+function resumeRowsOf({ headers }: TakenCall): number | undefined {
+  const text = headers[resumeHeader];
+  if (text === undefined) return undefined;
+  const rows = typeof text === "string" && /^[0-9]{1,15}$/.test(text) ? Number(text) : undefined;
+  if (rows !== undefined) return rows;
+  throw new Fault("invalid", `The header ${resumeHeader} is ${JSON.stringify(text)}, expected a number of rows.`);
 }
 
 async function feed(upload: Upload, call: TakenCall): Promise<void> {

@@ -25,11 +25,12 @@ export type ActionRequest =
   | { readonly kind: "info" }
   | { readonly kind: "sequence_create"; readonly name: SequenceName; readonly userMetadata: JsonText }
   | { readonly kind: "sequence_delete"; readonly name: SequenceName }
-  | { readonly kind: "session_create"; readonly sequence: SequenceName }
+  | { readonly kind: "session_create"; readonly sequence: SequenceName; readonly uuid: Uuid | undefined }
   | { readonly kind: "session_finalize"; readonly session: Uuid }
   | { readonly kind: "session_delete"; readonly session: Uuid | SessionLocator }
   | {
       readonly kind: "topic_create";
+      readonly uuid: Uuid | undefined;
       readonly locator: TopicLocator;
       readonly session: Uuid;
       readonly ontologyTag: string;
@@ -37,6 +38,7 @@ export type ActionRequest =
       readonly userMetadata: JsonText;
     }
   | { readonly kind: "topic_delete"; readonly locator: TopicLocator }
+  | { readonly kind: "edge_topic_status"; readonly topic: Uuid }
   | {
       readonly kind: "notification_create";
       readonly target: NotificationTarget;
@@ -74,6 +76,19 @@ interface ActionKind {
 const locator = z.object({ locator: z.string() });
 const sessionUuid = z.object({ session_uuid: z.string() });
 const userMetadata = { user_metadata: anyJson };
+
+/** An addition of ours: a client that chooses the UUID may repeat a call whose answer was lost. */
+const chosenUuid = { uuid: z.string().nullish() };
+
+const uuidV4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+/** Only random ones: whoever guesses a UUID may write what it names. */
+function parseChosen(text: string | null | undefined): Uuid | undefined {
+  if (text === undefined || text === null) return undefined;
+  const uuid = parseUuid(text);
+  if (!uuidV4.test(uuid)) throw new Fault("invalid", "Bad request: uuid: expected a random UUID (version 4).");
+  return uuid;
+}
 
 const targetOf = {
   sequence: (text: string): NotificationTarget => ({ kind: "sequence", name: parseSequenceName(text) }),
@@ -178,10 +193,10 @@ const actionKinds: Readonly<Record<string, ActionKind>> = {
   session_create: {
     permission: "write",
     description: "Open a session of a sequence: {locator}",
-    read: (body, name) => ({
-      kind: "session_create",
-      sequence: parseSequenceName(parseWith(locator, body, `the body of ${name}`).locator),
-    }),
+    read(body, name) {
+      const fields = parseWith(locator.extend(chosenUuid), body, `the body of ${name}`);
+      return { kind: "session_create", sequence: parseSequenceName(fields.locator), uuid: parseChosen(fields.uuid) };
+    },
   },
   session_finalize: {
     permission: "write",
@@ -209,10 +224,11 @@ const actionKinds: Readonly<Record<string, ActionKind>> = {
     read(body, name) {
       const shape = locator
         .extend({ session_uuid: z.string(), serialization_format: serializationFormat, ontology_tag: z.string() })
-        .extend(userMetadata);
+        .extend({ ...userMetadata, ...chosenUuid });
       const fields = parseWith(shape, body, `the body of ${name}`);
       return {
         kind: "topic_create",
+        uuid: parseChosen(fields.uuid),
         session: parseUuid(fields.session_uuid),
         locator: parseTopicLocator(fields.locator),
         ontologyTag: fields.ontology_tag,
@@ -227,6 +243,14 @@ const actionKinds: Readonly<Record<string, ActionKind>> = {
     read: (body, name) => ({
       kind: "topic_delete",
       locator: parseTopicLocator(parseWith(locator, body, `the body of ${name}`).locator),
+    }),
+  },
+  edge_topic_status: {
+    permission: "write",
+    description: "Ends the upload of a topic, if there is one, and tells what is durable: {topic_uuid}",
+    read: (body, name) => ({
+      kind: "edge_topic_status",
+      topic: parseUuid(parseWith(z.object({ topic_uuid: z.string() }), body, `the body of ${name}`).topic_uuid),
     }),
   },
   ...notificationKinds("sequence"),

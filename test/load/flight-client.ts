@@ -152,8 +152,11 @@ export class FlightClient implements Disposable {
   }
 
   /** A put whose messages the caller sends. Its first one gets the descriptor. */
-  openPut({ locator, uuid }: { locator: string; uuid: string }): PutCall {
-    return new PutCall(this.call("DoPut"), JSON.stringify({ resource_locator: locator, topic_uuid: uuid }));
+  openPut({ locator, uuid }: { locator: string; uuid: string }, answers: "dropped" | "kept" = "dropped"): PutCall {
+    const put = new PutCall(this.call("DoPut"), JSON.stringify({ resource_locator: locator, topic_uuid: uuid }));
+    // Node ends no stream that is not read.
+    if (answers === "dropped") put.call.stream.resume();
+    return put;
   }
 }
 
@@ -283,8 +286,6 @@ export class PutCall {
 
   constructor(call: Call, command: string) {
     this.call = call;
-    // It answers nothing but its status, and Node ends no stream that is not read.
-    call.stream.resume();
     this.#command = command;
   }
 

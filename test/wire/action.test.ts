@@ -65,6 +65,20 @@ const good: readonly Good[] = [
     permission: "write",
   },
   {
+    from: "clients that know us",
+    name: "session_create",
+    body: `{"locator":"drive-07","uuid":"${uuid}"}`,
+    request: { kind: "session_create", sequence: "drive-07", uuid },
+    permission: "write",
+  },
+  {
+    from: "clients that know us",
+    name: "edge_topic_status",
+    body: `{"topic_uuid":"${uuid}"}`,
+    request: { kind: "edge_topic_status", topic: uuid },
+    permission: "write",
+  },
+  {
     from: "all",
     name: "session_finalize",
     body: `{"session_uuid":"${uuid}"}`,
