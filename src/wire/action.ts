@@ -78,13 +78,13 @@ const sessionUuid = z.object({ session_uuid: z.string() });
 const userMetadata = { user_metadata: anyJson };
 
 /** An addition of ours: a client that chooses the UUID may repeat a call whose answer was lost. */
-const chosenUuid = { uuid: z.string().nullish() };
+const chosenUuid = { uuid: z.string().optional() };
 
 const uuidV4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 /** Only random ones: whoever guesses a UUID may write what it names. */
-function parseChosen(text: string | null | undefined): Uuid | undefined {
-  if (text === undefined || text === null) return undefined;
+function parseChosen(text: string | undefined): Uuid | undefined {
+  if (text === undefined) return undefined;
   const uuid = parseUuid(text);
   if (!uuidV4.test(uuid)) throw new Fault("invalid", "Bad request: uuid: expected a random UUID (version 4).");
   return uuid;
