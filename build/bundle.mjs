@@ -19,8 +19,11 @@ const versionCheck = `if (process.versions.deno === undefined && Number.parseInt
   process.exit(69);
 }`;
 
-/** Builds `entry` into `outfile`, and puts the add-on beside it. Answers the bundle's size in bytes. */
-export async function bundle({ entry, outfile }) {
+/**
+ * Builds `entry` into `outfile`, and puts the add-on beside it. Answers the bundle's size in bytes.
+ * With `failPoints` the program can be made to die between two steps (src/host/fail-point.ts): for tests only.
+ */
+export async function bundle({ entry, outfile, failPoints = false }) {
   const { version } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8"));
   const result = await esbuild.build({
     absWorkingDir: root,
@@ -37,6 +40,7 @@ export async function bundle({ entry, outfile }) {
       // lmdb reads import.meta.url, which esbuild leaves empty in CommonJS output.
       "import.meta.url": "bundleUrl",
       MOSAICO_EDGE_VERSION: JSON.stringify(version),
+      ...(failPoints ? { MOSAICO_FAIL_POINTS: "true" } : {}),
     },
     banner: { js: `${versionCheck}\nconst bundleUrl = require("node:url").pathToFileURL(__filename).href;` },
     alias: {
@@ -70,9 +74,10 @@ function putAddon(target) {
 }
 
 async function main() {
-  const outfile = "dist/mosaico-edge.cjs";
+  const failPoints = process.argv.includes("--fail-points");
+  const outfile = failPoints ? "dist/fail-points/mosaico-edge.cjs" : "dist/mosaico-edge.cjs";
   const startedMs = performance.now();
-  const bytes = await bundle({ entry: "src/main.ts", outfile });
+  const bytes = await bundle({ entry: "src/main.ts", outfile, failPoints });
   console.log(
     `bundle: ${outfile}, ${(bytes / 1e6).toFixed(1)} MB, in ${((performance.now() - startedMs) / 1000).toFixed(1)} s`,
   );

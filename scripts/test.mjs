@@ -62,6 +62,7 @@ async function python() {
 async function build() {
   return (
     (await step("bundle", () => runNode(["build/bundle.mjs"]))) &&
+    (await step("bundle with fail points", () => runNode(["build/bundle.mjs", "--fail-points"]))) &&
     (await step("pack", () => runNode(["build/pack.mjs"])))
   );
 }

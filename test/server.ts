@@ -35,6 +35,10 @@ export interface RunningServer extends AsyncDisposable {
   readonly pid: number;
   /** The line the server printed when it was ready. */
   readonly ready: Readonly<Record<string, unknown>>;
+  /** Fires when the process has ended, however. */
+  readonly exited: Promise<void>;
+  /** Whether it has ended and nobody here has asked it to. */
+  diedByItself(): boolean;
   /** What it has logged so far, at most the last 4 Mi characters. */
   stderr(): string;
   /** Ends it by SIGTERM. Throws unless it ends with 0 in time. */
@@ -81,8 +85,10 @@ export async function startServer(options: ServerOptions = {}): Promise<RunningS
     throw error;
   }
 
+  let asked = false;
   const end = async (signal: NodeJS.Signals) => {
     if (child.exitCode !== null || child.signalCode !== null) return;
+    asked = true;
     child.kill(signal);
     const timer = setTimeout(() => child.kill("SIGKILL"), stopWaitMs);
     await ended;
@@ -94,6 +100,8 @@ export async function startServer(options: ServerOptions = {}): Promise<RunningS
     dataDir,
     pid: child.pid ?? 0,
     ready: { ...ready },
+    exited: ended.then(() => undefined),
+    diedByItself: () => !asked && (child.exitCode !== null || child.signalCode !== null),
     stderr: () => stderr,
     kill,
     async stop() {

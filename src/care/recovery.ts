@@ -11,6 +11,7 @@ import { listAllTailRuns } from "../catalog/tail-rows.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Disk } from "../host/disk.ts";
 import { newUuid } from "../host/entropy.ts";
+import { failPoint } from "../host/fail-point.ts";
 import type { Log } from "../host/log.ts";
 import { endOfEntry } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
@@ -66,6 +67,7 @@ export async function recover(parts: RecoveryParts): Promise<Recovered> {
     sweptPaths += done.sweptPaths;
     cutFiles += done.cutFiles;
   }
+  failPoint("recover: done");
   return { openSessions: open.length, sweptPaths, cutFiles, tailLogs: tail.logs };
 }
 
@@ -153,6 +155,7 @@ async function finishDeletes({ disk, catalog }: RecoveryParts): Promise<void> {
     path: value,
   }));
   await moveToTrash(disk, items);
+  if (items.length > 0) failPoint("recover: trash");
   await removeFromTrash(disk, items);
   if (items.length > 0) {
     await catalog.transaction(() => {
@@ -202,6 +205,7 @@ async function cutFile(
     if (found === bytes) return false;
     log.info("file_cut", { path, bytes, cutBytes: found - bytes });
     await file.truncate(bytes);
+    failPoint("recover: cut");
     return true;
   } finally {
     await file.close();
@@ -273,6 +277,7 @@ async function recoverTopic(
   for (const name of await disk.list(directory)) {
     if (expected.has(name)) continue;
     await disk.remove(`${directory}/${name}`);
+    failPoint("recover: swept");
     sweptPaths += 1;
   }
   return { sweptPaths, cutFiles };

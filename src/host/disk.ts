@@ -8,6 +8,7 @@ import fsp from "node:fs/promises";
 import path from "node:path";
 import { Fault } from "../model/fault.ts";
 import { errnoOf, toFault } from "./errno.ts";
+import { failPoint } from "./fail-point.ts";
 
 /** A file that grows. Writes go to given positions, so that several may be under way at once. */
 export interface WritableFile {
@@ -104,9 +105,13 @@ async function diskAt(absolute: string): Promise<Disk> {
         await disk.remove(temporary).catch(() => undefined);
         throw error;
       }
+      failPoint("replace: written");
       await disk.syncFile(temporary);
+      failPoint("replace: synced");
       await disk.rename(temporary, file);
+      failPoint("replace: renamed");
       await disk.syncDirectory(path.dirname(file));
+      failPoint("replace: done");
     },
     makeDirectory(directory) {
       const what = `create the directory ${directory}`;

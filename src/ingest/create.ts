@@ -12,6 +12,7 @@ import {
 } from "../catalog/resources.ts";
 import type { Clock } from "../host/clock.ts";
 import { newUlid, newUuid } from "../host/entropy.ts";
+import { failPoint } from "../host/fail-point.ts";
 import { Fault } from "../model/fault.ts";
 import { topicsPerSessionMax } from "../model/limits.ts";
 import { type SequenceName, type SessionLocator, sequenceOfTopic, type TopicLocator } from "../model/locator.ts";
@@ -47,6 +48,7 @@ export async function createSequence(
       throw new Fault("exists", `Already exists: sequence \`${request.name}\`.`);
     }
     putSequence(catalog, sequence);
+    failPoint("create: row");
     return sequence;
   });
 }
@@ -79,6 +81,7 @@ export async function createSession(
       creator: request.creator,
     };
     putSession(catalog, session);
+    failPoint("create: row");
     return session;
   });
 }
@@ -144,6 +147,7 @@ export async function createTopic({ catalog, clock, poison }: CreateParts, reque
     };
     putSession(catalog, { ...session, topicNumberNext: session.topicNumberNext + 1 });
     putTopic(catalog, topic);
+    failPoint("create: row");
     return topic;
   });
 }

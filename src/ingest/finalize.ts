@@ -5,6 +5,7 @@ import { listChunks } from "../catalog/chunk-rows.ts";
 import { findSession, listTopicsOfSession, putSession } from "../catalog/resources.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Disk } from "../host/disk.ts";
+import { failPoint } from "../host/fail-point.ts";
 import { Fault } from "../model/fault.ts";
 import { isCompleted, isFinalized, type Session, type Topic, type Uuid } from "../model/resource.ts";
 import { type ManifestTopic, manifestDocument } from "../store/documents.ts";
@@ -43,6 +44,7 @@ export async function finalizeSession(parts: FinalizeParts, uuid: Uuid): Promise
     }
     const finalized: Session = { ...row, completedAtNs };
     putSession(catalog, finalized);
+    failPoint("finalize: row");
     return finalized;
   });
 }

@@ -7,6 +7,7 @@
 import type { Catalog } from "../catalog/catalog.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Disk, WritableFile } from "../host/disk.ts";
+import { failPoint } from "../host/fail-point.ts";
 import { Fault } from "../model/fault.ts";
 import type { Poison } from "../store/poison.ts";
 import type { TailLog } from "../store/tail-log.ts";
@@ -132,11 +133,14 @@ export class GroupCommit {
       this.#committingSinceMs = undefined;
       return;
     }
+    failPoint("commit: begun");
     await this.#sync(parts);
     try {
       await this.#catalog.transaction(() => {
         for (const part of parts) part.apply();
+        failPoint("commit: rows");
       });
+      failPoint("commit: committed");
     } catch (error) {
       // The disk is full and the catalog is as it was: what was synced stays to be committed when there is room again.
       if (error instanceof Fault && error.code === "overloaded") {
@@ -186,6 +190,8 @@ export class GroupCommit {
     this.#use.lastSyncMs = this.#clock.monotonicMs() - startedMs;
     this.#use.filesSynced += synced;
     if (synced > 0) this.#tail.noteSyncMs(this.#use.lastSyncMs / synced);
+    failPoint("commit: files synced");
     await Promise.all([...directories].map((path) => this.#disk.syncDirectory(path)));
+    failPoint("commit: directories synced");
   }
 }

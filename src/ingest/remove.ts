@@ -16,6 +16,7 @@ import { listTailRuns } from "../catalog/tail-rows.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Disk } from "../host/disk.ts";
 import { newUlid } from "../host/entropy.ts";
+import { failPoint } from "../host/fail-point.ts";
 import type { Log } from "../host/log.ts";
 import { Fault } from "../model/fault.ts";
 import type { SequenceName, SessionLocator, TopicLocator } from "../model/locator.ts";
@@ -131,6 +132,7 @@ async function remove(parts: RemoveParts, removeRows: () => Removed): Promise<De
     const { paths, tail: places } = removeRows();
     const items = paths.map((path): TrashItem => ({ id: newUlid(Number(clock.wallNs() / 1_000_000n)), path }));
     for (const item of items) catalog.trash.put(item.id, item.path);
+    failPoint("remove: rows");
     return { items, places };
   });
   tail.release(removed.places);
@@ -149,7 +151,9 @@ export async function emptyTrash(
   items: readonly TrashItem[],
 ): Promise<void> {
   await removeFromTrash(disk, items);
+  failPoint("remove: emptied");
   await catalog.transaction(() => {
     for (const item of items) catalog.trash.remove(item.id);
   });
+  failPoint("remove: forgotten");
 }

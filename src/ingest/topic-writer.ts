@@ -8,6 +8,7 @@ import { type ChunkCommit, listChunks, putChunk, readChunk } from "../catalog/ch
 import { findTopic, putTopic } from "../catalog/resources.ts";
 import { listTailRuns, putTailRun, removeTailRuns, type TailRun } from "../catalog/tail-rows.ts";
 import type { Disk } from "../host/disk.ts";
+import { failPoint } from "../host/fail-point.ts";
 import { assert } from "../model/assert.ts";
 import type { BatchEntry, ChunkSummary } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
@@ -262,6 +263,7 @@ export class TopicWriter implements Participant {
           group.map(({ entry }) => entry),
         ),
       );
+      failPoint("tail: copied");
       this.#tail.splice(0, group.length);
       this.#tailFirst += group.length;
       this.#tailBytes = this.#tail.reduce((sum, { entry }) => sum + messageBytesOf(entry), 0);

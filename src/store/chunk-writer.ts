@@ -7,6 +7,7 @@ import { encodeFooter, fileMagic } from "../arrow/file.ts";
 import { frameHeader, paddedBytes } from "../arrow/frame.ts";
 import { crc32 } from "../host/checksum.ts";
 import type { Disk, WritableFile } from "../host/disk.ts";
+import { failPoint } from "../host/fail-point.ts";
 import { assert } from "../model/assert.ts";
 import { encodeBatches } from "../model/batch-codec.ts";
 import { type BatchEntry, type ChunkSummary, endOfEntry } from "../model/chunk.ts";
@@ -52,6 +53,7 @@ export class ChunkWriter {
       await file.truncate(0);
       const schema = frameHeader(schemaHeader);
       await file.write([fileMagic, schema], 0);
+      failPoint("chunk: made");
       return new ChunkWriter(number, file, schemaHeader, fileMagic.byteLength + schema.byteLength);
     } catch (error) {
       await file.close();
@@ -128,6 +130,7 @@ export class ChunkWriter {
     // Whole in order: an entry counts only when all before it do.
     const whole = Promise.all([this.#settled, written]).then(() => {
       this.#wholeCount = index;
+      failPoint("chunk: appended");
     });
     this.#settled = whole;
     whole.catch(() => undefined);
@@ -194,6 +197,7 @@ export class ChunkWriter {
       metadata: new Map([[footerBatchesKey, Buffer.from(encodeBatches(this.#entries)).toString("base64")]]),
     });
     await this.#file.write([footer], this.#bytes);
+    failPoint("chunk: footer");
     this.#bytes += footer.byteLength;
     this.#sealedBytes = this.#bytes;
   }

@@ -1,6 +1,7 @@
 /** Writes the JSON documents beside the data, each once, though the streams of a session all want them at the same time. */
 
 import type { Disk } from "../host/disk.ts";
+import { failPoint } from "../host/fail-point.ts";
 
 export class DocumentWriter {
   readonly #disk: Disk;
@@ -20,7 +21,12 @@ export class DocumentWriter {
   }
 
   async #write(file: string, text: string): Promise<void> {
-    if (!(await this.#disk.exists(file))) return await this.#disk.writeText(file, text);
+    if (!(await this.#disk.exists(file))) {
+      failPoint("document: made");
+      await this.#disk.writeText(file, text);
+      failPoint("document: written");
+      return;
+    }
     if ((await this.#disk.readText(file)) !== text) await this.#disk.replaceText(file, text);
   }
 }

@@ -8,6 +8,7 @@ import { frameHeader, paddedBytes } from "../arrow/frame.ts";
 import { crc32 } from "../host/checksum.ts";
 import type { Disk, WritableFile } from "../host/disk.ts";
 import { isDiskFull } from "../host/errno.ts";
+import { failPoint } from "../host/fail-point.ts";
 import { assert } from "../model/assert.ts";
 import { type BatchEntry, endOfEntry } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
@@ -235,6 +236,7 @@ export class TailLog implements AsyncDisposable {
       await log.file.write([bytes], position);
       log.written = position + bytes.byteLength;
       log.synced = false;
+      failPoint("tail: written");
     } catch (error) {
       log.failed = true;
       if (!isDiskFull(error)) this.#options.onFailure(error);
@@ -358,6 +360,7 @@ export class TailLog implements AsyncDisposable {
     await log.file?.close().catch(() => undefined);
     // What stays is removed at the next start, for no row names it.
     await this.#disk.remove(tailFile(log.number)).catch(() => undefined);
+    failPoint("tail: removed");
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -5,6 +5,7 @@
 
 import { dirname } from "node:path/posix";
 import type { Disk } from "../host/disk.ts";
+import { failPoint } from "../host/fail-point.ts";
 import { Fault } from "../model/fault.ts";
 import type { Ulid } from "../model/resource.ts";
 import { trashDirectory, trashPath } from "./layout.ts";
@@ -24,12 +25,14 @@ export async function moveToTrash(disk: Disk, items: readonly TrashItem[]): Prom
     try {
       await disk.rename(item.path, trashPath(item.id));
       parents.add(dirname(item.path));
+      failPoint("remove: renamed");
     } catch (error) {
       if (!(error instanceof Fault && error.code === "absent")) throw error;
     }
   }
   if (parents.size === 0) return;
   for (const parent of [...parents, trashDirectory]) await disk.syncDirectory(parent);
+  failPoint("remove: synced");
 }
 
 /** Gives the space back. */
