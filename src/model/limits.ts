@@ -42,8 +42,24 @@ assert(2 * tailBatchBytesMax <= tailBufferBytes, "a small batch with its frame f
 /** Appends of one stream that may be on their way to the disk: one is written while the next is received. */
 export const appendsInFlightMax = 2;
 
-/** Characters of a locator: LMDB keys end at 1978 bytes and a locator is part of one. */
-export const locatorCharactersMax = 1_024;
+/** Bytes of a key in the catalog: LMDB takes no longer ones, and a locator is a key by itself, of one byte per character. */
+const catalogKeyBytesMax = 1_978;
+
+/** Characters of a ULID behind its colon: what a session's locator has more than the name of its sequence. */
+const sessionSuffixCharacters = 27;
+
+/** Characters of the locators of each kind: whatever sequence may be created, its sessions have one too, and topics have room. */
+export const locatorCharactersMax = {
+  sequence: 1_024,
+  session: 1_024 + sessionSuffixCharacters,
+  topic: 1_792,
+} as const;
+assert(
+  locatorCharactersMax.sequence + sessionSuffixCharacters <= locatorCharactersMax.session,
+  "every sequence may have sessions",
+);
+assert(locatorCharactersMax.sequence + 512 <= locatorCharactersMax.topic, "every sequence has room for topics");
+assert(Math.max(...Object.values(locatorCharactersMax)) < catalogKeyBytesMax, "every locator is a key");
 
 /** Bytes of an action body and of a descriptor command; user metadata with whole message definitions is tens of kB. */
 export const actionBytesMax = 4 * MiB;
