@@ -46,6 +46,13 @@ const good: readonly Good[] = [
   {
     from: "foreign",
     name: "sequence_create",
+    body: '{"user_metadata": {"z": 1, "2": 2, "1": 3, "z": "\\u00e9"}, "locator": "drive-07"}',
+    request: { kind: "sequence_create", name: "drive-07", userMetadata: '{"z":1,"2":2,"1":3,"z":"\\u00e9"}' },
+    permission: "write",
+  },
+  {
+    from: "foreign",
+    name: "sequence_create",
     body: '{"locator":"drive-07","user_metadata":null,"unknown":{}}',
     request: { kind: "sequence_create", name: "drive-07", userMetadata: "null" },
     permission: "write",
