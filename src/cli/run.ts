@@ -1,5 +1,6 @@
 /** The command `run`: the whole life of the server. What opened last closes first. */
 
+import { LatestTime } from "../care/latest-time.ts";
 import { own } from "../care/ownership.ts";
 import { checkOurs, recover } from "../care/recovery.ts";
 import { openCatalog } from "../catalog/catalog.ts";
@@ -62,7 +63,8 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
   const chunkBytesMax = config.max_chunk_size_in_bytes;
   const uploads = new Uploads({ disk, catalog, clock, commit, tail, poison, chunkBytesMax });
   const dialects = new Dialects({ catalog, clock, log, legacySdk: config.legacy_sdk });
-  const authorizer = { catalog, clock, keysRequired: config.api_key };
+  const latestTime = new LatestTime({ catalog, clock, log });
+  const authorizer = { catalog, latestTime, keysRequired: config.api_key };
   const messageBytesMax = config.max_message_bytes;
   const { uploadBudget, mergeBudget, sendBudget, pool } = divideMemory(config);
   const server = await startServer({

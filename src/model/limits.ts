@@ -106,6 +106,9 @@ export const mergedBatchRows = 32_767;
 /** Time after which a session that its creator could not read gives its names back when they are asked for again. */
 export const abandonedSessionMs = 2_000;
 
+/** Time in nanoseconds after which the latest wall time is noted again: each note costs a commit. */
+export const latestTimeNotedNs = 60_000_000_000n;
+
 /** API keys that may exist at once. */
 export const apiKeysMax = 10_000;
 
