@@ -87,7 +87,19 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
       config.tls_cert === undefined || config.tls_key === undefined
         ? undefined
         : { certificate: readOutsideBytes(config.tls_cert), key: readOutsideBytes(config.tls_key) },
-    actions: { disk, catalog, clock, poison, log, uploads, tail, dialects, messageBytesMax, edgeVersion },
+    actions: {
+      disk,
+      catalog,
+      clock,
+      poison,
+      log,
+      uploads,
+      tail,
+      finalizing: new Map(),
+      dialects,
+      messageBytesMax,
+      edgeVersion,
+    },
   });
   stack.defer(() => server.stop());
   const ready = {
