@@ -121,6 +121,9 @@ export const topicsPerSessionMax = 100_000;
 /** Sessions watched for whether their client could read the answer; a client that opens so many names the first ones soon. */
 export const sessionsWatchedMax = 10_000;
 
+/** Sequences of one connection whose maker is remembered: a client opens the session of the one that it has just created. */
+export const sequencesPerConnectionMax = 64;
+
 /** Bytes to which a compressed batch may unfold when it has to be cut, sorted or merged. */
 export const decompressedBytesMax = 256 * MiB;
 

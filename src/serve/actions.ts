@@ -4,14 +4,14 @@ import { createApiKey } from "../care/keys.ts";
 import { type ApiKey, findApiKey, removeApiKey } from "../catalog/api-keys.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import { listNotifications, putNotification, removeNotifications } from "../catalog/notifications.ts";
-import { findSequence, findSession, findTopic, listSessions, listTopics } from "../catalog/resources.ts";
+import { findSequence, findSession, findTopic, listSessions } from "../catalog/resources.ts";
 import type { Clock } from "../host/clock.ts";
 import { type CreateParts, createSequence, createSession, createTopic } from "../ingest/create.ts";
 import { type FinalizeParts, finalizeSession } from "../ingest/finalize.ts";
 import { deleteSequence, deleteSession, deleteTopic, type RemoveParts } from "../ingest/remove.ts";
 import { Fault } from "../model/fault.ts";
 import type { SequenceName, TopicLocator } from "../model/locator.ts";
-import { isFinalized, type Uuid } from "../model/resource.ts";
+import { isFinalized, type Session, type Uuid } from "../model/resource.ts";
 import { findTopics } from "../query/find-topics.ts";
 import type { ActionRequest, NotificationTarget } from "../wire/action.ts";
 import {
@@ -56,10 +56,12 @@ export async function runAction(
       };
       return infoAnswer(limits, parts.edgeVersion);
     }
-    case "sequence_create":
+    case "sequence_create": {
       await giveBackAbandoned(parts, identity, request.name);
-      await createSequence(parts, { name: request.name, userMetadata: request.userMetadata });
+      const sequence = await createSequence(parts, { name: request.name, userMetadata: request.userMetadata });
+      parts.dialects.created(identity.connection, sequence.ulid);
       return null;
+    }
     case "sequence_delete":
       await deleteSequence(parts, request.name);
       return null;
@@ -132,17 +134,33 @@ async function openSession(
 /**
  * A client that could not read the answer of `session_create` leaves an empty sequence and an open session behind, and its next
  * try would meet "already exists". Nothing was uploaded to it, so the name is given back when it is asked for again.
+ * @throws Fault exists when the session is used at this very moment
  */
-async function giveBackAbandoned(parts: ActionParts, { connection }: Identity, name: SequenceName): Promise<void> {
-  const { catalog, dialects, log } = parts;
-  const sequence = findSequence(catalog, name);
-  if (sequence === undefined) return;
-  const sessions = [...listSessions(catalog, sequence.ulid)];
-  if (sessions.length === 0 || !listTopics(catalog, name).next().done) return;
-  if (!sessions.every((session) => !isFinalized(session) && dialects.isAbandoned(session, connection))) return;
+async function giveBackAbandoned(parts: ActionParts, asking: Identity, name: SequenceName): Promise<void> {
+  const { dialects, log } = parts;
+  const sessions = abandonedSessions(parts, asking, name);
+  if (sessions === undefined) return;
+  await deleteSequence(parts, name, () => {
+    if (abandonedSessions(parts, asking, name) === undefined) {
+      throw new Fault("exists", `Already exists: sequence \`${name}\`.`);
+    }
+  });
   log.info("abandoned_sequence_given_back", { sequence: name });
-  for (const session of sessions) dialects.forget(session.uuid);
-  await deleteSequence(parts, name);
+  for (const session of sessions) dialects.givenBack(session.uuid);
+}
+
+/** The sessions of a sequence that was left behind with nothing in it; undefined for one that is anybody's. */
+function abandonedSessions(
+  { catalog, dialects }: ActionParts,
+  asking: Identity,
+  name: SequenceName,
+): Session[] | undefined {
+  const sequence = findSequence(catalog, name);
+  if (sequence === undefined || listNotifications(catalog, sequence.uuid).length > 0) return undefined;
+  const sessions = [...listSessions(catalog, sequence.ulid)];
+  const isUnused = (session: Session) => !isFinalized(session) && session.topicNumberNext === 0;
+  const isAbandoned = (session: Session) => isUnused(session) && dialects.isAbandoned(session, asking);
+  return sessions.length > 0 && sessions.every(isAbandoned) ? sessions : undefined;
 }
 
 async function notify(
