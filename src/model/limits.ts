@@ -151,6 +151,32 @@ export const dictionaryUnionMax = { values: 65_536, bytes: 4 * MiB } as const;
 /** Time without a byte in the middle of a message: it holds memory that others wait for. Dead connections are found sooner. */
 export const messageStallMs = 60_000;
 
+/** Characters of the ontology tag of a topic: the name of a model, or of a model in a module. */
+export const ontologyTagCharactersMax = 1_024;
+
+/** Characters of a pattern: more than the longest locator has. */
+export const patternCharactersMax = 2_048;
+assert(locatorCharactersMax.topic <= patternCharactersMax, "every locator can be asked for");
+
+/** Characters and steps of a path into user metadata, of which the deepest value has a step per level. */
+export const metadataPathMax = { characters: 8_192, steps: 128 } as const;
+
+/** Conditions on the user metadata of one kind of resource in a query. */
+export const metadataConditionsMax = 256;
+
+/** Operands of one `$in`: a list of names that a program has made. */
+export const operandsMax = 65_536;
+
+/**
+ * Steps of a query, a few ns each: after so many others go first, which is some ms; so many without a pause are half a second
+ * and more than any condition takes that is not made to be slow; so many in all are minutes, for a catalog of 100,000 topics
+ * with user metadata of 100 kB each.
+ */
+export const querySteps = { untilPause: 2 ** 20, atOnceMax: 2 ** 26, totalMax: 2 ** 37 } as const;
+
+/** Rows and characters of the catalog that a query reads at once, before it looks at them: what it may hold of it in memory. */
+export const queryPage = { rows: 256, characters: MiB } as const;
+
 /** Levels of nested JSON: queries walk metadata, and a stack must hold it wherever it is read. */
 export const jsonDepthMax = 128;
 

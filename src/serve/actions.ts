@@ -38,11 +38,15 @@ export type ActionResponse = object | null | "empty";
 /** Messages of `do_get` that this server aims at, as told to SDK 0.7, which shows it. */
 const targetMessageBytes = 25 * 1024 * 1024;
 
-/** @throws Fault as the single actions do */
+/**
+ * @param signal fires when nobody waits for the answer any more: what only reads ends then
+ * @throws Fault as the single actions do
+ */
 export async function runAction(
   parts: ActionParts,
   identity: Identity,
   request: ActionRequest,
+  signal: AbortSignal,
 ): Promise<ActionResponse> {
   const { catalog } = parts;
   switch (request.kind) {
@@ -95,13 +99,15 @@ export async function runAction(
       await catalog.transaction(() => removeNotifications(catalog, uuidOf(catalog, request.target)));
       return request.target.kind === "topic" ? "empty" : null;
     case "query": {
-      const range = (topic: { extent: { range?: unknown } }) =>
-        request.query.includeTimestampRange ? topic.extent.range : undefined;
-      const found = findTopics(catalog, request.query);
+      const { query } = request;
+      const found = await findTopics(catalog, query, signal);
       return queryAnswer(
         found.map(({ sequence, topics }) => ({
           sequence,
-          topics: topics.map((topic) => ({ topic, range: range(topic) as typeof topic.extent.range })),
+          topics: topics.map((topic) => ({
+            topic,
+            range: query.includeTimestampRange ? topic.extent.range : undefined,
+          })),
         })),
       );
     }

@@ -5,7 +5,7 @@ import { assert } from "../model/assert.ts";
 import { Fault } from "../model/fault.ts";
 import { isJsonObject, type JsonObject, parseJson } from "../model/json.ts";
 import { memberText } from "../model/json-text.ts";
-import { actionBytesMax, notificationBytesMax } from "../model/limits.ts";
+import { actionBytesMax, notificationBytesMax, ontologyTagCharactersMax } from "../model/limits.ts";
 import {
   parseSequenceName,
   parseSessionLocator,
@@ -208,6 +208,13 @@ const actionKinds: Readonly<Record<string, ActionKind>> = {
         .extend({ session_uuid: z.string(), serialization_format: serializationFormat, ontology_tag: z.string() })
         .extend(userMetadata);
       const fields = parseWith(shape, body, `the body of ${name}`);
+      const tagCharacters = fields.ontology_tag.length;
+      if (tagCharacters > ontologyTagCharactersMax) {
+        throw new Fault(
+          "invalid",
+          `Bad request: ontology_tag has ${tagCharacters} characters, at most ${ontologyTagCharactersMax} are allowed.`,
+        );
+      }
       return {
         kind: "topic_create",
         session: parseUuid(fields.session_uuid),

@@ -360,6 +360,20 @@ test("the name of an unknown action is not repeated without end", () => {
   );
 });
 
+test("an ontology tag has a limit", () => {
+  const body = (characters: number) =>
+    encoded(
+      `{"session_uuid":"${uuid}","locator":"s/t","serialization_format":"default","ontology_tag":"${"t".repeat(characters)}","user_metadata":{}}`,
+    );
+  expect(() => parseAction("topic_create", body(1_024))).not.toThrow();
+  expect(() => parseAction("topic_create", body(1_025))).toThrow(
+    expect.objectContaining({
+      code: "invalid",
+      message: "Bad request: ontology_tag has 1025 characters, at most 1024 are allowed.",
+    }),
+  );
+});
+
 test("a notification too long is cut, not refused: it reports an error", () => {
   const message = "e".repeat(notificationBytesMax + 1);
   const body = encoded(`{"locator":"drive-07","notification_type":"error","msg":"${message}"}`);
