@@ -61,12 +61,14 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
     { intervalMs: config.commit_interval_ms, bytes: config.commit_bytes },
   );
   const chunkBytesMax = config.max_chunk_size_in_bytes;
-  const uploads = new Uploads({ disk, catalog, clock, commit, tail, poison, chunkBytesMax });
+  const { uploadBudget, mergeBudget, sendBudget, pool } = divideMemory(config);
+  // Merges give their memory back when somebody waits, so an upload that holds a message may wait for theirs, not for its own.
+  const unfoldBudget = mergeBudget;
+  const uploads = new Uploads({ disk, catalog, clock, commit, tail, poison, unfoldBudget, chunkBytesMax });
   const dialects = new Dialects({ catalog, clock, log, legacySdk: config.legacy_sdk });
   const latestTime = new LatestTime({ catalog, clock, log });
   const authorizer = { catalog, latestTime, keysRequired: config.api_key };
   const messageBytesMax = config.max_message_bytes;
-  const { uploadBudget, mergeBudget, sendBudget, pool } = divideMemory(config);
   const server = await startServer({
     disk,
     catalog,

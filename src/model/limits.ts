@@ -124,8 +124,8 @@ export const sessionsWatchedMax = 10_000;
 /** Sequences of one connection whose maker is remembered: a client opens the session of the one that it has just created. */
 export const sequencesPerConnectionMax = 64;
 
-/** Bytes to which a compressed batch may unfold when it has to be cut, sorted or merged. */
-export const decompressedBytesMax = 256 * MiB;
+/** Bytes to which a compressed buffer is unfolded at once, in about a ms; larger ones in pieces, between which others go on. */
+export const unfoldAtOnceBytesMax = MiB;
 
 /** Bytes of rows that a merge of overlapping batches holds at once; less when others merge too. */
 export const mergeBytes = { least: MiB, most: 16 * MiB } as const;

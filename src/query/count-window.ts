@@ -2,10 +2,11 @@
 
 import { readBatch } from "../arrow/batch.ts";
 import { readMessage } from "../arrow/message.ts";
-import { timeColumn } from "../arrow/timestamps.ts";
+import { timeColumn, unfoldedTimeBytes } from "../arrow/timestamps.ts";
+import type { Budget } from "../flow/budget.ts";
 import type { Topic } from "../model/resource.ts";
 import { includesTime, type TimeRange, type TimeWindow, unionRange, windowCovers } from "../model/time.ts";
-import { type ReadParts, TopicReader } from "./topic-reader.ts";
+import { type PlacedBatch, type ReadParts, TopicReader } from "./topic-reader.ts";
 
 export async function countWindow(
   parts: ReadParts,
@@ -28,10 +29,7 @@ export async function countWindow(
         range = unionRange(range, placed.range);
         continue;
       }
-      using _held = await mergeBudget.take(Math.min(placed.entry.bodyBytes, mergeBudget.limitBytes), signal);
-      const { header, body } = await reader.load(placed);
-      const batch = readBatch(reader.schema, readMessage(header), body);
-      for (const timeNs of timeColumn(reader.schema, batch)) {
+      for (const timeNs of await loadTimes(reader, placed, mergeBudget, signal)) {
         if (!includesTime(window, timeNs)) continue;
         rows += 1;
         range = unionRange(range, { startNs: timeNs, endNs: timeNs });
@@ -39,4 +37,22 @@ export async function countWindow(
     }
   }
   return { rows, range };
+}
+
+/** The times of a batch. How long a compressed column is shows only when the batch is there; then it is loaded once more. */
+async function loadTimes(
+  reader: TopicReader,
+  placed: PlacedBatch,
+  budget: Budget,
+  signal: AbortSignal,
+): Promise<BigInt64Array> {
+  const { limitBytes } = budget;
+  for (let bytes = placed.entry.bodyBytes; ; ) {
+    using held = await budget.take(Math.min(bytes, limitBytes), signal);
+    const { header, body } = await reader.load(placed);
+    const batch = readBatch(reader.schema, readMessage(header), body);
+    const unfolded = unfoldedTimeBytes(reader.schema, batch, limitBytes);
+    bytes = body.byteLength + unfolded;
+    if (unfolded === 0 || Math.min(bytes, limitBytes) <= held.bytes) return timeColumn(reader.schema, batch);
+  }
 }

@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { zstdCompressSync } from "node:zlib";
 import * as arrow from "apache-arrow";
 import { readBatch } from "../../src/arrow/batch.ts";
 import { encodeBatchHeader } from "../../src/arrow/batch-header.ts";
@@ -19,7 +20,7 @@ import { type TimeRange, unionRange } from "../../src/model/time.ts";
 import type { OutgoingMessage, ReadParts } from "../../src/query/topic-reader.ts";
 import { ChunkWriter } from "../../src/store/chunk-writer.ts";
 import { chunkFile, topicDirectory } from "../../src/store/layout.ts";
-import { partsOf } from "../arrow/made.ts";
+import { encodeZstdHeader, partsOf } from "../arrow/made.ts";
 import { splitStream } from "../load/messages.ts";
 
 /** A row: its time, and a number that tells it from all others. */
@@ -55,6 +56,30 @@ function encodeRows(rows: readonly Row[]): { header: Uint8Array; body: Uint8Arra
   return { header: encodeBatchHeader(parts), body };
 }
 
+/** The same batch with each buffer compressed. */
+function encodeCompressed(rows: readonly Row[]): { header: Uint8Array; body: Uint8Array } {
+  const { header, body } = encodeRows(rows);
+  const batch = readBatch(schema, readMessage(header), body);
+  const buffers = Array.from(batch.bufferLengths, (length, index) => {
+    if (length === 0) return new Uint8Array(0);
+    const offset = batch.bufferOffsets[index] ?? 0;
+    const prefix = new Uint8Array(8);
+    new DataView(prefix.buffer).setBigInt64(0, BigInt(length), true);
+    return Buffer.concat([prefix, zstdCompressSync(body.subarray(offset, offset + length))]);
+  });
+  const node = { length: rows.length, nulls: 0 };
+  const parts = partsOf(
+    rows.length,
+    [node, node],
+    buffers.map(({ byteLength }) => byteLength),
+  );
+  const compressed = new Uint8Array(parts.bodyBytes);
+  buffers.forEach((bytes, index) => {
+    compressed.set(bytes, parts.buffers[index]?.offset ?? 0);
+  });
+  return { header: encodeZstdHeader(parts), body: compressed };
+}
+
 /** The rows of a message, its body fetched in pieces of these sizes. */
 export async function decodeRows(message: OutgoingMessage, pieceBytes: () => number): Promise<Row[]> {
   const body = new Uint8Array(message.bodyBytes);
@@ -82,6 +107,7 @@ export interface Stored extends AsyncDisposable {
 export async function store(
   chunks: readonly (readonly (readonly Row[])[])[],
   memory: { mergeBytes: number; sendBytes: number },
+  encoding: "plain" | "zstd" = "plain",
 ): Promise<Stored> {
   const directory = mkdtempSync(path.join(tmpdir(), "mosaico-edge-stored-"));
   const disk = await openDisk(directory);
@@ -93,7 +119,7 @@ export async function store(
   for (const [number, batches] of chunks.entries()) {
     const writer = await ChunkWriter.create(disk, chunkFile(session, 0, number), number, schemaHeader);
     for (const rows of batches) {
-      const { header, body } = encodeRows(rows);
+      const { header, body } = encoding === "plain" ? encodeRows(rows) : encodeCompressed(rows);
       let range: TimeRange | undefined;
       for (const { timeNs } of rows) range = unionRange(range, { startNs: timeNs, endNs: timeNs });
       const sorted = rows.every(({ timeNs }, row) => row === 0 || timeNs >= (rows[row - 1]?.timeNs ?? 0n));
