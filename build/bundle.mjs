@@ -10,6 +10,15 @@ import * as esbuild from "esbuild";
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
 export const addonName = "lmdb-linux-x64.node";
 
+const nodeMajorLeast = 24;
+
+// Before anything else: an older Node parses the bundle, and would die of the first global that it does not have. Deno says
+// which Node it stands for as it likes.
+const versionCheck = `if (process.versions.deno === undefined && Number.parseInt(process.versions.node, 10) < ${nodeMajorLeast}) {
+  require("node:fs").writeSync(2, "mosaico-edge: this is Node " + process.versions.node + ", version ${nodeMajorLeast} or newer is needed\\n");
+  process.exit(69);
+}`;
+
 /** Builds `entry` into `outfile`, and puts the add-on beside it. Answers the bundle's size in bytes. */
 export async function bundle({ entry, outfile }) {
   const { version } = JSON.parse(readFileSync(path.join(root, "package.json"), "utf8"));
@@ -20,7 +29,7 @@ export async function bundle({ entry, outfile }) {
     bundle: true,
     platform: "node",
     format: "cjs",
-    // `using` is lowered for this target, so Node 20 gets as far as our own check of its version.
+    // `using` is lowered for this target, so Node 20 gets as far as the check of its version in the banner.
     target: "node24",
     metafile: true,
     logLevel: "warning",
@@ -29,7 +38,7 @@ export async function bundle({ entry, outfile }) {
       "import.meta.url": "bundleUrl",
       MOSAICO_EDGE_VERSION: JSON.stringify(version),
     },
-    banner: { js: 'const bundleUrl = require("node:url").pathToFileURL(__filename).href;' },
+    banner: { js: `${versionCheck}\nconst bundleUrl = require("node:url").pathToFileURL(__filename).href;` },
     alias: {
       // Our own loader; the original searches node_modules folders at run time.
       "node-gyp-build-optional-packages": "./src/addon.ts",

@@ -4,6 +4,10 @@ import { describe, exitCodeOf } from "./cli/exit.ts";
 import { runProgram, usageExitCode } from "./cli/program.ts";
 import { openLog } from "./host/log.ts";
 
+// Recorded data may say where people were. Not all files are made with a mode of ours: the catalog's are LMDB's. Deno lets a
+// program set its umask only with every permission of --allow-sys; there the mode of the data directory has to do.
+if (process.versions["deno"] === undefined) process.umask(0o077);
+
 // File I/O, checksums of secrets and compression share this pool; its default of 4 makes syncs wait for each other.
 process.env["UV_THREADPOOL_SIZE"] ??= "8";
 

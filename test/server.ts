@@ -112,6 +112,21 @@ export async function startServer(options: ServerOptions = {}): Promise<RunningS
   };
 }
 
+/** Runs the program to its end, which has to come. */
+export function runToEnd(
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<{ readonly code: unknown; readonly stdout: string; readonly stderr: string }> {
+  const command = serverCommand();
+  // By force: what hangs may not hear a signal any more.
+  const options = { timeout: 15_000, killSignal: "SIGKILL" as const, env: { ...process.env, ...env } };
+  return new Promise((resolve) => {
+    execFile(command.file, [...command.args, ...args], options, (error, stdout, stderr) =>
+      resolve({ code: error === null ? 0 : (error.code ?? error.signal), stdout, stderr }),
+    );
+  });
+}
+
 /** Makes an API key, also while the server runs; the token. */
 export async function createKey(dataDir: string, permission: "read" | "write" | "delete" | "manage"): Promise<string> {
   const command = serverCommand();

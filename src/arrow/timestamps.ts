@@ -56,10 +56,12 @@ export function timeColumn(schema: Schema, batch: Batch): BigInt64Array {
   return new BigInt64Array(Uint8Array.from(bytes.subarray(0, 8 * batch.rows)).buffer);
 }
 
-/** What `timesOf` and `timeColumn` unfold when the batch is compressed. @throws Fault overloaded when that is above `bytesMax` */
+/** The most that `timesOf` and `timeColumn` unfold of a compressed batch. @throws Fault overloaded when that is above `bytesMax` */
 export function unfoldedTimeBytes(schema: Schema, batch: Batch, bytesMax: number): number {
   if (batch.compression === "none") return 0;
-  return bufferBytes(batch, timeBuffer(schema, batch) + 1, Math.min(bytesMax, timeBytesMax(batch)));
+  // What announces more than its rows take is refused before it is unfolded.
+  const most = timeBytesMax(batch);
+  return most <= bytesMax ? most : bufferBytes(batch, timeBuffer(schema, batch) + 1, bytesMax);
 }
 
 /** Rows in the order of their times; rows of equal time keep theirs. */

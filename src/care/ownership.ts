@@ -8,8 +8,17 @@ import { newUlid } from "../host/entropy.ts";
 import { Fault } from "../model/fault.ts";
 import { lockFile } from "../store/layout.ts";
 
+const socketName = /^control-[0-9A-HJKMNP-TV-Z]{26}\.sock$/;
+
+/** Whoever was ended at once has left its socket behind. Those that are alive answer, our own among them. */
+async function sweepSockets(disk: Disk): Promise<void> {
+  for (const name of await disk.list(".")) {
+    if (socketName.test(name) && (await askControlSocket(disk.root, name)) === undefined) await disk.remove(name);
+  }
+}
+
 /** @param answer what the control socket tells @throws Fault wrong_state when a living server has the directory */
-export async function own(disk: Disk, catalog: Catalog, answer: () => string): Promise<AsyncDisposable> {
+export async function own(disk: Disk, catalog: Catalog, answer: () => Promise<string>): Promise<AsyncDisposable> {
   const previous = readOwner(catalog);
   if (previous !== undefined && (await askControlSocket(disk.root, previous.socket)) !== undefined) {
     throw new Fault("wrong_state", `Another server (process ${previous.pid}) is running on ${disk.root}.`);
@@ -19,7 +28,7 @@ export async function own(disk: Disk, catalog: Catalog, answer: () => string): P
   stack.use(await openControlSocket(disk.root, owner.socket, answer));
   try {
     await takeOwnership(catalog, owner, previous);
-    if (previous !== undefined) await disk.remove(previous.socket);
+    await sweepSockets(disk);
     await disk.writeText(lockFile, `process ${owner.pid}, socket ${owner.socket}\n`);
   } catch (error) {
     await stack.disposeAsync();

@@ -51,7 +51,7 @@ export interface Recovered {
 
 /**
  * @throws Fault wrong_state when the directory is of a newer version, or its catalog is missing or another store's while there
- * is data: nothing is touched then
+ * is data, corrupt when nobody can tell: nothing is touched then
  */
 export async function recover(parts: RecoveryParts): Promise<Recovered> {
   await checkStore(parts);
@@ -93,7 +93,7 @@ interface StoreDocument {
 
 async function checkStore({ disk, catalog, clock }: RecoveryParts): Promise<void> {
   const facts = readStoreFacts(catalog);
-  const document = (await disk.exists(storeFile)) ? readStoreDocument(await disk.readText(storeFile)) : undefined;
+  const document = (await disk.exists(storeFile)) ? await readStoreDocument(disk) : undefined;
   if (facts !== undefined && facts.format > storeFormatVersion) throw newerVersion(facts.format);
   if (document !== undefined && document.format > storeFormatVersion) throw newerVersion(document.format);
   const sessions = await disk.list(sessionsDirectory);
@@ -118,13 +118,26 @@ async function checkStore({ disk, catalog, clock }: RecoveryParts): Promise<void
   if (document === undefined) await disk.replaceText(storeFile, `${writeJson({ format: own.format, id: own.id })}\n`);
 }
 
-function readStoreDocument(text: string): StoreDocument {
-  const document: unknown = JSON.parse(text);
+async function readStoreDocument(disk: Disk): Promise<StoreDocument> {
+  const text = await disk.readText(storeFile);
+  const document = tryParse(text);
   if (typeof document === "object" && document !== null && "format" in document && "id" in document) {
-    if (typeof document.format === "number" && typeof document.id === "string")
-      return { format: document.format, id: document.id };
+    if (Number.isInteger(document.format) && typeof document.id === "string")
+      return { format: Number(document.format), id: document.id };
   }
-  throw new Fault("corrupt", `${storeFile} has no format and id: ${text.slice(0, 200)}`);
+  const found = text === "" ? "nothing" : JSON.stringify(text.slice(0, 200));
+  throw new Fault(
+    "corrupt",
+    `${disk.root}/${storeFile}: expected JSON with a whole number "format" and a text "id", found ${found}`,
+  );
+}
+
+function tryParse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 function newerVersion(found: number): Fault {

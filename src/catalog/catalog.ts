@@ -6,9 +6,10 @@
 import { join } from "node:path";
 import { type Database, open, type RootDatabase } from "lmdb";
 import type { Disk } from "../host/disk.ts";
+import { newNoise } from "../host/entropy.ts";
 import { Fault } from "../model/fault.ts";
-import { catalogMapBytes, catalogPagesCheckedMax } from "../model/limits.ts";
-import { checkLmdbFile } from "./lmdb-file.ts";
+import { catalogMapBytes, catalogPagesCheckedMax, roomStepBytes } from "../model/limits.ts";
+import { checkLmdbFile, lmdbFile } from "./lmdb-file.ts";
 
 export type Key = string | readonly (string | number)[];
 
@@ -67,6 +68,14 @@ export interface Catalog extends AsyncDisposable {
   transaction<T>(act: () => T): Promise<T>;
   /** Makes the next read see what other processes have committed. */
   refresh(): void;
+  /**
+   * Writes bytes behind the pages that are in use, so that later commits find their room in the file when the disk is full.
+   * Where file systems never write in place this alone does not help.
+   * Does nothing while half of them are there, and little at once.
+   * @returns bytes of pages that a commit may use so, after this call
+   * @throws Fault overloaded when there is no room for them now
+   */
+  keepRoom(bytes: number): Promise<number>;
 }
 
 const tableNames = [
@@ -89,22 +98,26 @@ export interface CatalogPlace {
   readonly directory: string;
   /** Called when a commit failed and nobody knows what is written: nothing may be trusted until a restart. */
   onFailure(error: unknown): void;
+  /** Called when the disk was too full for a commit, which is tried once more when this ends. */
+  readonly onFull?: (() => Promise<void>) | undefined;
 }
 
 /**
  * Opens the catalog, creating it when it is not there.
  * @throws Fault corrupt when its file is damaged, unavailable
  */
-export async function openCatalog({ disk, directory, onFailure }: CatalogPlace): Promise<Catalog> {
+export async function openCatalog({ disk, directory, onFailure, onFull }: CatalogPlace): Promise<Catalog> {
   for (const parent of await disk.makeDirectory(directory)) await disk.syncDirectory(parent);
   await checkLmdbFile(disk, directory, catalogPagesCheckedMax);
-  const catalog = openLmdb(join(disk.root, directory), onFailure);
+  const catalog = openLmdb({ disk, directory, onFailure, onFull });
   // Its files may have just come into being.
   await disk.syncDirectory(directory);
   return catalog;
 }
 
-function openLmdb(path: string, onFailure: (error: unknown) => void): Catalog {
+function openLmdb({ disk, directory, onFailure, onFull }: CatalogPlace): Catalog {
+  const path = join(disk.root, directory);
+  const file = `${directory}/${lmdbFile}`;
   let root: RootDatabase<string, string>;
   try {
     root = open({
@@ -143,16 +156,23 @@ function openLmdb(path: string, onFailure: (error: unknown) => void): Catalog {
     async transaction(act) {
       let thrown: { error: unknown } | undefined;
       let result: unknown;
-      try {
-        await root.transaction(() => {
+      const run = () =>
+        root.transaction(() => {
+          thrown = undefined;
           try {
             result = act();
           } catch (error) {
             thrown = { error };
           }
         });
-      } catch (error) {
-        const reason = await reasonOf(error);
+      try {
+        await run().catch(async (error: unknown) => {
+          const reason = await reasonOf(error);
+          if (!isRefusedPage(reason) || onFull === undefined) throw reason;
+          await onFull();
+          await run().catch(async (again: unknown) => Promise.reject(await reasonOf(again)));
+        });
+      } catch (reason) {
         if (isRefusedPage(reason)) {
           throw new Fault("overloaded", "The disk is full: the catalog could not be written.", reason);
         }
@@ -167,6 +187,29 @@ function openLmdb(path: string, onFailure: (error: unknown) => void): Catalog {
       return result as ReturnType<typeof act>;
     },
     refresh: () => root.resetReadTxn(),
+    async keepRoom(bytes) {
+      const roomNow = (): { fileBytes: number; room: number } => {
+        const { lastPageNumber, pageSize } = root.getStats() as { lastPageNumber: number; pageSize: number };
+        const fileBytes = disk.sizeNow(file);
+        return { fileBytes, room: fileBytes - (lastPageNumber + 1) * pageSize };
+      };
+      let { room } = roomNow();
+      if (room >= bytes / 2) return room;
+      let thrown: { error: unknown } | undefined;
+      // Inside of a transaction nobody else adds pages, and its own come when it commits.
+      await root.transaction(() => {
+        try {
+          const now = roomNow();
+          const lacking = Math.min(bytes - now.room, Math.max(0, -now.room) + roomStepBytes);
+          disk.appendNow(file, newNoise(lacking));
+          room = now.room + lacking;
+        } catch (error) {
+          thrown = { error };
+        }
+      });
+      if (thrown !== undefined) throw thrown.error;
+      return room;
+    },
     async [Symbol.asyncDispose]() {
       await root.close();
     },

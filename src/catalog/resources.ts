@@ -7,6 +7,7 @@ import type { Catalog, Key } from "./catalog.ts";
 import { removeChunks } from "./chunk-rows.ts";
 import { removeNotifications } from "./notifications.ts";
 import { decodeRow, encodeRow } from "./row.ts";
+import { addStoredBytes } from "./store-facts.ts";
 import { removeTailRuns } from "./tail-rows.ts";
 
 // Locators are ASCII, so this is behind every key that starts with a given text.
@@ -27,6 +28,16 @@ export function* listSequences(catalog: Catalog): Generator<Sequence> {
 export function pageSequences(catalog: Catalog, behind: SequenceName | undefined): Sequence[] {
   const start = behind === undefined ? "\u0001" : `${behind}${leastSuffix}`;
   return page(catalog.sequences.range(start, behindAscii)).map((row) => decodeRow<Sequence>(row));
+}
+
+/** Up to `most` sequences in the order of their names, behind the one named `behind`. Holds nothing open, so it may be paused between. */
+export function listSequencesFrom(catalog: Catalog, behind: SequenceName | undefined, most: number): Sequence[] {
+  const page: Sequence[] = [];
+  for (const { value } of catalog.sequences.range(behind === undefined ? "\u0001" : `${behind}\u0001`, behindAscii)) {
+    page.push(decodeRow<Sequence>(value));
+    if (page.length === most) break;
+  }
+  return page;
 }
 
 export function putSequence(catalog: Catalog, sequence: Sequence): void {
@@ -114,11 +125,14 @@ export function listTopicsOfSession(catalog: Catalog, session: Session): Topic[]
 }
 
 export function putTopic(catalog: Catalog, topic: Topic): void {
+  const before = findTopic(catalog, topic.locator);
+  addStoredBytes(catalog, topic.extent.bytes - (before?.extent.bytes ?? 0));
   catalog.topics.put(topic.locator, encodeRow(topic));
   catalog.topicLocators.put(topic.uuid, topic.locator);
 }
 
 export function removeTopic(catalog: Catalog, topic: Topic): void {
+  addStoredBytes(catalog, -topic.extent.bytes);
   removeChunks(catalog, topic.uuid);
   removeTailRuns(catalog, topic.uuid);
   removeNotifications(catalog, topic.uuid);

@@ -65,3 +65,13 @@ export async function giveUpOwnership(catalog: Catalog, owner: Owner): Promise<v
     if (readOwner(catalog)?.socket === owner.socket) catalog.facts.remove("owner");
   });
 }
+
+/** Bytes of all chunk files and of what lies in tail logs: the sum of all topics' extents. */
+export function readStoredBytes(catalog: Catalog): number {
+  return Number(catalog.facts.get("bytes") ?? 0);
+}
+
+/** To be called inside the transaction that changes extents. */
+export function addStoredBytes(catalog: Catalog, bytes: number): void {
+  if (bytes !== 0) catalog.facts.put("bytes", String(readStoredBytes(catalog) + bytes));
+}

@@ -15,19 +15,33 @@ import {
 
 export type Flags = Readonly<Partial<Record<SettingName, unknown>>>;
 
+const configVariable = "MOSAICO_EDGE_CONFIG";
+
+/** Read before there is any configuration, by addon.ts. */
+const addonVariable = "MOSAICO_EDGE_ADDON_DIR";
+
 /** @throws Fault invalid, absent (file) naming key, expected and found */
 export function readConfig(options: {
   flags: Flags;
   environment: Readonly<Record<string, string | undefined>>;
   file: string | undefined;
 }): Config {
-  const file = options.file ?? options.environment["MOSAICO_EDGE_CONFIG"];
+  checkVariables(options.environment);
+  const file = options.file ?? options.environment[configVariable];
   const sources: ConfigSource[] = [
     { name: flagOf, values: options.flags },
     environmentSource(options.environment),
     ...(file === undefined ? [] : [fileSource(file)]),
   ];
   return resolveConfig(sources);
+}
+
+/** A misspelt variable would leave a default in force, in silence. Values are not repeated: nobody knows what they are. */
+function checkVariables(environment: Readonly<Record<string, string | undefined>>): void {
+  const known = [...settingNames.flatMap(variablesOf), configVariable, addonVariable];
+  const unknown = Object.keys(environment).filter((name) => name.startsWith("MOSAICO_EDGE_") && !known.includes(name));
+  if (unknown.length === 0) return;
+  throw new Fault("invalid", `unknown variable ${unknown.join(", ")}, expected ${known.join(", ")}`);
 }
 
 function environmentSource(environment: Readonly<Record<string, string | undefined>>): ConfigSource {

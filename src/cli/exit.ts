@@ -1,6 +1,7 @@
 /** The only place that knows exit codes, after sysexits.h where it has one. */
 
 import { Fault, type FaultCode } from "../model/fault.ts";
+import { hideTokens } from "../model/secret.ts";
 
 const exitCodes = {
   invalid: 64,
@@ -24,6 +25,6 @@ export function exitCodeOf(error: unknown): number {
 
 /** What is said on stderr: the sentence of a fault, everything that is known of a bug. */
 export function describe(error: unknown): string {
-  if (error instanceof Fault) return error.message;
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+  if (error instanceof Fault) return hideTokens(error.message);
+  return hideTokens(error instanceof Error ? (error.stack ?? error.message) : String(error));
 }

@@ -5,27 +5,40 @@ import { checkOurs } from "../care/recovery.ts";
 import { findApiKey, listApiKeys, removeApiKey } from "../catalog/api-keys.ts";
 import { type Catalog, openCatalog } from "../catalog/catalog.ts";
 import { machineClock } from "../host/clock.ts";
-import { openDisk } from "../host/disk.ts";
+import { type Disk, findDisk, openDisk } from "../host/disk.ts";
 import { printOut } from "../host/log.ts";
 import { Fault } from "../model/fault.ts";
 import { permissionWords } from "../model/permission.ts";
-import { catalogDirectory } from "../store/layout.ts";
+import { catalogDirectory, catalogFile } from "../store/layout.ts";
 
+/** Of a directory that has one: a mistyped name must not become an empty store. @throws Fault absent */
 async function withCatalog<T>(dataDirectory: string, act: (catalog: Catalog) => Promise<T>): Promise<T> {
+  const disk = await findDisk(dataDirectory);
+  if (!(await disk.exists(catalogFile)))
+    throw new Fault("absent", `${disk.root} is no data directory of mosaico-edge: it has no catalog`);
+  return await withCatalogOn(disk, act);
+}
+
+/** Keys are made before the first start, so the directory may be new. */
+async function withNewCatalog<T>(dataDirectory: string, act: (catalog: Catalog) => Promise<T>): Promise<T> {
   const disk = await openDisk(dataDirectory);
   await checkOurs(disk);
+  return await withCatalogOn(disk, act);
+}
+
+async function withCatalogOn<T>(disk: Disk, act: (catalog: Catalog) => Promise<T>): Promise<T> {
   await using catalog = await openCatalog({ disk, directory: catalogDirectory, onFailure: () => undefined });
   return await act(catalog);
 }
 
 /** Prints the token, and nothing else. */
 export async function createKey(dataDirectory: string, request: KeyRequest): Promise<void> {
-  await withCatalog(dataDirectory, async (catalog) => {
+  await withNewCatalog(dataDirectory, async (catalog) => {
     printOut(`${await createApiKey({ catalog, clock: machineClock() }, request)}\n`);
   });
 }
 
-/** Prints a line of JSON per key; tokens are not kept and cannot be shown. */
+/** Prints a line of JSON per key; tokens are not kept and cannot be shown. @throws Fault absent */
 export async function listKeys(dataDirectory: string): Promise<void> {
   await withCatalog(dataDirectory, async (catalog) => {
     for (const key of listApiKeys(catalog)) {

@@ -4,21 +4,29 @@ import { Command, CommanderError, Option } from "commander";
 import type { KeyRequest } from "../care/keys.ts";
 import { Fault } from "../model/fault.ts";
 import { parsePermissions } from "../model/permission.ts";
+import { hideTokens } from "../model/secret.ts";
 import { readConfig } from "./config.ts";
 import { createKey, listKeys, revokeKey } from "./keys.ts";
 import { run } from "./run.ts";
-import { flagOf, type Setting, type SettingName, settingNames, settings } from "./settings.ts";
+import { flagOf, noFlagOf, type Setting, type SettingName, settingNames, settings } from "./settings.ts";
+import { showStatus } from "./status.ts";
 import { edgeVersion } from "./version.ts";
 
 /** Runs one command line. @throws Fault, or CommanderError when commander has said all there is to say */
 export async function runProgram(argv: readonly string[], signal: AbortSignal): Promise<void> {
-  const program = new Command("mosaico-edge")
+  const program = newCommand("mosaico-edge")
     .description("A Mosaico server for robots, vehicles and labs")
-    .version(edgeVersion)
-    .exitOverride();
+    .version(edgeVersion);
   program.addCommand(runCommand(signal));
   program.addCommand(keyCommand());
+  program.addCommand(statusCommand());
   await program.parseAsync(argv, { from: "user" });
+}
+
+function newCommand(name: string): Command {
+  // Commander repeats what it does not understand, and that may be a token in the wrong place.
+  const writeErr = (text: string): void => void process.stderr.write(hideTokens(text));
+  return new Command(name).exitOverride().configureOutput({ writeErr });
 }
 
 /** Whether commander itself has answered: help and version end with 0, wrong usage with its own code. */
@@ -28,12 +36,14 @@ export function usageExitCode(error: unknown): number | undefined {
 }
 
 function runCommand(signal: AbortSignal): Command {
-  const command = new Command("run").description("Serve a data directory").exitOverride();
+  const command = newCommand("run").description("Serve a data directory");
   for (const name of settingNames) {
     const setting: Setting = settings[name];
     const normal = setting.normal === undefined ? "" : ` (default ${setting.normal})`;
     const value = setting.value === undefined ? "" : ` <${setting.value}>`;
     command.addOption(new Option(`${flagOf(name)}${value}`, `${setting.meaning}${normal}`));
+    if (setting.value === undefined)
+      command.addOption(new Option(noFlagOf(name), "not so, whatever variable or file say"));
   }
   command.option("--config <FILE>", "TOML file with the same keys, written with underscores");
   command.action(async (options: Record<string, unknown>) => {
@@ -61,10 +71,19 @@ interface KeyOptions {
   readonly legacySdk?: "0.4" | "0.5";
 }
 
+function statusCommand(): Command {
+  return new Command("status")
+    .description("What the server that runs on a data directory says of itself")
+    .exitOverride()
+    .option("--data-dir <DIR>", "the server's data directory", "./data")
+    .option("--json", "as one line of JSON")
+    .action(async ({ dataDir, json }: { dataDir: string; json?: boolean }) =>
+      showStatus(dataDir, json === true ? "json" : "text"),
+    );
+}
+
 function keyCommand(): Command {
-  const command = new Command("key")
-    .description("API keys of a data directory, also while the server runs")
-    .exitOverride();
+  const command = newCommand("key").description("API keys of a data directory, also while the server runs");
   const dataDirectory = new Option("--data-dir <DIR>", "the server's data directory").default("./data");
   command
     .command("create")

@@ -3,27 +3,34 @@
 import { LatestTime } from "../care/latest-time.ts";
 import { own } from "../care/ownership.ts";
 import { checkOurs, recover } from "../care/recovery.ts";
+import { Space } from "../care/space.ts";
 import { openCatalog } from "../catalog/catalog.ts";
 import { Budget } from "../flow/budget.ts";
 import { BufferPool } from "../flow/buffer-pool.ts";
+import { type Certificate, readCertificate } from "../host/certificate.ts";
 import { machineClock } from "../host/clock.ts";
-import { openDisk, readOutsideBytes } from "../host/disk.ts";
+import { openDisk } from "../host/disk.ts";
 import { openLog, printOut } from "../host/log.ts";
+import { Reserve } from "../host/reserve.ts";
+import type { FinalizeParts } from "../ingest/finalize.ts";
 import { GroupCommit } from "../ingest/group-commit.ts";
 import { Uploads } from "../ingest/uploads.ts";
-import { loanLeastMs } from "../model/limits.ts";
+import { loanLeastMs, reserveBytes } from "../model/limits.ts";
 import { Dialects } from "../serve/dialects.ts";
 import { Health } from "../serve/health.ts";
 import { startServer } from "../serve/server.ts";
-import { catalogDirectory, sequencesDirectory, sessionsDirectory } from "../store/layout.ts";
+import { catalogDirectory, reserveFile, sequencesDirectory, sessionsDirectory } from "../store/layout.ts";
 import { Poison } from "../store/poison.ts";
 import { TailLog } from "../store/tail-log.ts";
+import { startCare } from "./care.ts";
 import type { Config } from "./settings.ts";
+import { statusText } from "./status.ts";
 import { edgeVersion } from "./version.ts";
 
 /** Serves until the signal fires. Prints one JSON line on stdout when it is ready. */
 export async function run(config: Config, signal: AbortSignal): Promise<void> {
   const log = openLog(config.log_level);
+  const tls = certificateOf(config);
   const clock = machineClock();
   const startedMs = clock.monotonicMs();
   const health = new Health();
@@ -35,14 +42,23 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
 
   const disk = await openDisk(config.data_dir);
   await checkOurs(disk);
+  const reserve = new Reserve(disk, reserveFile, reserveBytes);
+  const space = new Space({ disk, clock, log, reserve, floorBytes: config.free_space_floor });
   const catalog = stack.use(
-    await openCatalog({ disk, directory: catalogDirectory, onFailure: (error) => poison.poison(error) }),
+    await openCatalog({
+      disk,
+      directory: catalogDirectory,
+      onFailure: (error) => poison.poison(error),
+      onFull: () => space.rescueCatalog(),
+    }),
   );
   for (const directory of [sequencesDirectory, sessionsDirectory]) {
     for (const parent of await disk.makeDirectory(directory)) await disk.syncDirectory(parent);
   }
-  stack.use(await own(disk, catalog, () => JSON.stringify({ pid: process.pid })));
+  let status = async (): Promise<string> => JSON.stringify({ pid: process.pid, starting: true });
+  stack.use(await own(disk, catalog, () => status()));
   const recovered = await recover({ disk, catalog, clock, log });
+  await reserve.find();
 
   const leaveTailLog = (number: number): void => {
     uploads
@@ -57,18 +73,19 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
     }),
   );
   const commit = new GroupCommit(
-    { disk, catalog, poison, tail },
+    { disk, catalog, poison, tail, clock },
     { intervalMs: config.commit_interval_ms, bytes: config.commit_bytes },
   );
   const chunkBytesMax = config.max_chunk_size_in_bytes;
   const { uploadBudget, mergeBudget, sendBudget, pool } = divideMemory(config);
   // Merges give their memory back when somebody waits, so an upload that holds a message may wait for theirs, not for its own.
   const unfoldBudget = mergeBudget;
-  const uploads = new Uploads({ disk, catalog, clock, commit, tail, poison, unfoldBudget, chunkBytesMax });
+  const uploads = new Uploads({ disk, catalog, clock, commit, tail, space, poison, unfoldBudget, chunkBytesMax });
   const dialects = new Dialects({ catalog, clock, log, legacySdk: config.legacy_sdk });
   const latestTime = new LatestTime({ catalog, clock, log });
-  const authorizer = { catalog, latestTime, keysRequired: config.api_key };
+  const authorizer = { catalog, clock, latestTime, keysRequired: config.api_key };
   const messageBytesMax = config.max_message_bytes;
+  const finalizing: FinalizeParts["finalizing"] = new Map();
   const server = await startServer({
     disk,
     catalog,
@@ -85,10 +102,7 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
     messageBytesMax,
     host: config.host,
     port: config.port,
-    tls:
-      config.tls_cert === undefined || config.tls_key === undefined
-        ? undefined
-        : { certificate: readOutsideBytes(config.tls_cert), key: readOutsideBytes(config.tls_key) },
+    tls,
     actions: {
       disk,
       catalog,
@@ -97,13 +111,30 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
       log,
       uploads,
       tail,
-      finalizing: new Map(),
+      finalizing,
       dialects,
       messageBytesMax,
       edgeVersion,
     },
   });
+  const { retention } = stack.use(
+    startCare({ disk, catalog, clock, poison, log, uploads, tail, finalizing, space, config }),
+  );
   stack.defer(() => server.stop());
+  status = () =>
+    statusText({
+      version: edgeVersion,
+      port: server.port,
+      startedAtMs: startedMs,
+      nowMs: () => clock.monotonicMs(),
+      poison,
+      space,
+      retention,
+      commit,
+      tail,
+      uploads,
+      budgets: { upload: uploadBudget, merge: mergeBudget, send: sendBudget },
+    });
   const ready = {
     event: "ready",
     port: server.port,
@@ -124,6 +155,11 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
     else signal.addEventListener("abort", () => resolve(), { once: true });
   });
   log.info("stopping", {});
+}
+
+function certificateOf({ tls_cert: chain, tls_key: key }: Config): Certificate | undefined {
+  if (chain === undefined || key === undefined) return undefined;
+  return readCertificate({ chain: { setting: "tls_cert", file: chain }, key: { setting: "tls_key", file: key } });
 }
 
 /**

@@ -3,7 +3,14 @@
 import { z } from "zod";
 import { logLevels } from "../host/log.ts";
 import { Fault } from "../model/fault.ts";
-import { chunkBytesNormal, commitBytesNormal, commitIntervalMs, memoryBytes, messageBytes } from "../model/limits.ts";
+import {
+  chunkBytesNormal,
+  commitBytesNormal,
+  commitIntervalMs,
+  freeSpaceFloorBytes,
+  memoryBytes,
+  messageBytes,
+} from "../model/limits.ts";
 
 const sizeUnits: Readonly<Record<string, number>> = {
   "": 1,
@@ -16,12 +23,21 @@ const sizeUnits: Readonly<Record<string, number>> = {
   GiB: 1024 ** 3,
 };
 
+/** Characters of a wrong value that are repeated. A switch takes short words: what is longer may be a secret in the wrong place. */
+const shownCharactersMax = { any: 200, flag: 8 } as const;
+
 /** A setting that is read out of what flags (text), variables (text) or TOML (anything) have; undefined where it cannot be. */
-function setting<Value>(expected: string, read: (given: unknown) => Value | undefined) {
+function setting<Value>(
+  expected: string,
+  read: (given: unknown) => Value | undefined,
+  shownMax: number = shownCharactersMax.any,
+) {
   return z.unknown().transform((given, context): Value => {
     const value = read(given);
     if (value !== undefined) return value;
-    context.addIssue({ code: "custom", message: `expected ${expected}, found ${JSON.stringify(given)}` });
+    const long = typeof given === "string" && given.length > shownMax;
+    const found = long ? `a text of ${given.length} characters` : JSON.stringify(given);
+    context.addIssue({ code: "custom", message: `expected ${expected}, found ${found}` });
     return z.NEVER;
   });
 }
@@ -37,6 +53,51 @@ function size(least: number, most: number) {
   });
 }
 
+const durationUnitsMs: Readonly<Record<string, number>> = { s: 1e3, m: 6e4, h: 3.6e6, d: 8.64e7 };
+
+/** Milliseconds, of a text such as `30d`, `12h`, `15m` or `10s`; 0 where that means none. */
+function duration(leastMs: number) {
+  return setting(`a time like 30d, 12h, 15m or 10s${leastMs === 0 ? ", or 0 for none" : ""}`, (given) => {
+    if (given === 0 || given === "0") return leastMs === 0 ? 0 : undefined;
+    const match = typeof given === "string" ? /^([0-9]{1,6})([smhd])$/.exec(given) : null;
+    const unit = durationUnitsMs[match?.[2] ?? ""];
+    const ms = match === null || unit === undefined ? Number.NaN : Number(match[1]) * unit;
+    return ms >= leastMs ? ms : undefined;
+  });
+}
+
+const className = /^[a-z][a-z0-9_-]*$/;
+
+const retentionClass = z.strictObject({
+  name: z.string().regex(className, `expected a name like ${className.source}`),
+  sequence: z.string().min(1).optional(),
+  tag: z.string().min(1).optional(),
+  metadata: z.record(z.string(), z.union([z.string(), z.number(), z.boolean()])).optional(),
+  priority: z.int().default(0),
+  keep: z.boolean().default(false),
+  require_synced: z.boolean().optional(),
+  min_age: duration(0).optional(),
+});
+
+/** Tables of the TOML file, or the same as JSON text in a flag or variable. */
+const retentionClasses = z.unknown().transform((given, context) => {
+  const value = typeof given === "string" ? parsed(given) : given;
+  const result = z.array(retentionClass).safeParse(value);
+  if (result.success) return result.data;
+  for (const { path, message } of result.error.issues) {
+    context.addIssue({ code: "custom", message: `${path.length === 0 ? "all" : path.join(".")}: ${message}` });
+  }
+  return z.NEVER;
+});
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
 function integer(least: number, most: number) {
   return setting(`an integer from ${least} to ${most}`, (given) => {
     const value = typeof given === "string" && /^[0-9]+$/.test(given) ? Number(given) : given;
@@ -44,12 +105,16 @@ function integer(least: number, most: number) {
   });
 }
 
-const flag = setting("true or false", (given) => {
-  if (typeof given === "boolean") return given;
-  if (typeof given !== "string") return undefined;
-  if (["1", "true", "yes", "on"].includes(given.toLowerCase())) return true;
-  return ["0", "false", "no", "off", ""].includes(given.toLowerCase()) ? false : undefined;
-});
+const flag = setting(
+  "true or false",
+  (given) => {
+    if (typeof given === "boolean") return given;
+    if (typeof given !== "string") return undefined;
+    if (["1", "true", "yes", "on"].includes(given.toLowerCase())) return true;
+    return ["0", "false", "no", "off", ""].includes(given.toLowerCase()) ? false : undefined;
+  },
+  shownCharactersMax.flag,
+);
 
 function oneOf<const Words extends readonly [string, ...string[]]>(words: Words) {
   return setting(`one of ${words.join(", ")}`, (given) =>
@@ -116,6 +181,12 @@ export const settings = {
     variables: ["MOSAICOD_MAX_CHUNK_SIZE_IN_BYTES"],
     meaning: "a chunk file is sealed before it grows beyond this; 0 for unlimited",
   },
+  chunk_age: {
+    shape: duration(1_000),
+    normal: "10m",
+    value: "TIME",
+    meaning: "or when it has been open for so long",
+  },
   commit_interval_ms: {
     shape: integer(commitIntervalMs.least, commitIntervalMs.most),
     normal: commitIntervalMs.normal,
@@ -127,6 +198,47 @@ export const settings = {
     normal: commitBytesNormal,
     value: "BYTES",
     meaning: "or after so many bytes",
+  },
+  free_space_floor: {
+    shape: size(freeSpaceFloorBytes.least, freeSpaceFloorBytes.most),
+    normal: freeSpaceFloorBytes.normal,
+    value: "BYTES",
+    meaning: "free space that is left to the rest of the machine; uploads are refused before it is touched",
+  },
+  max_bytes: {
+    shape: size(0, freeSpaceFloorBytes.most),
+    normal: 0,
+    value: "BYTES",
+    meaning: "bytes of all sessions together, above which the oldest are deleted; 0 for no limit",
+  },
+  max_age: {
+    shape: duration(0),
+    normal: 0,
+    value: "TIME",
+    meaning: "age above which finalized sessions are deleted, like 30d; 0 for no limit",
+  },
+  evict_unsynced: {
+    shape: flag,
+    normal: false,
+    meaning: "let retention delete finalized sessions that no central Mosaico has",
+  },
+  retention_class: {
+    shape: retentionClasses,
+    normal: "[]",
+    value: "JSON",
+    meaning: "classes of sessions with retention of their own",
+  },
+  open_sessions: {
+    shape: oneOf(["keep", "finalize", "delete"]),
+    normal: "keep",
+    value: "keep|finalize|delete",
+    meaning: "what becomes of open sessions that nobody returns to",
+  },
+  open_session_grace: {
+    shape: duration(1_000),
+    normal: "24h",
+    value: "TIME",
+    meaning: "how long nobody has to return to an open session before that",
   },
   log_level: {
     shape: oneOf(["debug", "info", "warning", "error"]),
@@ -144,6 +256,11 @@ export const settingNames = Object.keys(settings) as SettingName[];
 
 export function flagOf(name: SettingName): string {
   return `--${name.replaceAll("_", "-")}`;
+}
+
+/** Of a switch: unsets it, whatever variable or file say. */
+export function noFlagOf(name: SettingName): string {
+  return flagOf(name).replace("--", "--no-");
 }
 
 export function variablesOf(name: SettingName): string[] {

@@ -47,21 +47,19 @@ export class BufferPool {
 
   #keep(bytes: Uint8Array): void {
     const size = bytes.byteLength;
-    while (this.#keptBytes + size > this.keptBytesMax) {
-      if (!this.#dropLargest()) return;
-    }
+    // It would drive everything else out and not fit then either.
+    if (size > this.keptBytesMax) return;
+    while (this.#keptBytes + size > this.keptBytesMax) this.#dropLargest();
     const list = this.#free.get(size);
     if (list === undefined) this.#free.set(size, [bytes]);
     else list.push(bytes);
     this.#keptBytes += size;
   }
 
-  #dropLargest(): boolean {
+  #dropLargest(): void {
     let largest = 0;
     for (const [size, list] of this.#free) if (list.length > 0 && size > largest) largest = size;
-    if (largest === 0) return false;
     this.#free.get(largest)?.pop();
     this.#keptBytes -= largest;
-    return true;
   }
 }

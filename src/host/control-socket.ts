@@ -9,10 +9,18 @@ import { toFault } from "./errno.ts";
 const socketPathBytesMax = 107;
 
 /** Listens on `name` in `root`; `answer` is sent to whoever connects. */
-export async function openControlSocket(root: string, name: string, answer: () => string): Promise<AsyncDisposable> {
+export async function openControlSocket(
+  root: string,
+  name: string,
+  answer: () => Promise<string>,
+): Promise<AsyncDisposable> {
   const server = net.createServer((socket) => {
     socket.on("error", () => undefined);
-    socket.end(`${answer()}\n`);
+    void answer().then(
+      (text) => socket.end(`${text}\n`),
+      // Whoever asks learns that somebody lives.
+      () => socket.end("\n"),
+    );
   });
   server.unref();
   const place = socketPlace(root, name);

@@ -49,17 +49,42 @@ export interface Disk {
   exists(file: string): Promise<boolean>;
   /** Removes a file or a whole directory; not being there is success. */
   remove(file: string): Promise<void>;
-  freeBytes(): Promise<number>;
+  /** Bytes of a file, at once. @throws Fault absent */
+  sizeNow(file: string): number;
+  /** Appends bytes to a file that is there, at once; not synced. @throws Fault overloaded when the disk is too full */
+  appendNow(file: string, bytes: Uint8Array): void;
+  /** Bytes that are free for us. Does not wait for the disk. */
+  freeBytesNow(): number;
 }
 
 const openFlags = fs.constants.O_RDWR | fs.constants.O_CREAT;
 
-/** Opens the data directory, creating it (mode 0700) when it is not there. @throws Fault unavailable */
+/**
+ * Opens the data directory, creating it (mode 0700) when it is not there.
+ * @throws Fault unavailable, exists (something else is there), denied (another user's), invalid (no path)
+ */
 export async function openDisk(root: string): Promise<Disk> {
   const absolute = path.resolve(root);
-  await wrap(`create the data directory ${absolute}`, async () => {
-    const first = await fsp.mkdir(absolute, { recursive: true, mode: 0o700 });
+  const what = `create the data directory ${absolute}`;
+  await wrap(what, async () => {
+    const first = await makeDirectories(absolute, { what, show: (at) => at });
     if (first !== undefined) await syncUpwards(path.dirname(absolute), path.dirname(first));
+  });
+  return await diskAt(absolute);
+}
+
+/** Opens a data directory that has to be there. @throws Fault absent, or as `openDisk` */
+export async function findDisk(root: string): Promise<Disk> {
+  const absolute = path.resolve(root);
+  const what = `look for the data directory ${absolute}`;
+  if (!(await wrap(what, () => isDirectory(absolute, { what, show: (at) => at }))))
+    throw new Fault("absent", `There is no data directory ${absolute}`);
+  return await diskAt(absolute);
+}
+
+async function diskAt(absolute: string): Promise<Disk> {
+  await wrap(`use the data directory ${absolute}`, async () => {
+    checkOwner(absolute, await fsp.stat(absolute));
     await fsp.access(absolute, fs.constants.W_OK | fs.constants.X_OK);
   });
   const at = (name: string): string => path.join(absolute, name);
@@ -72,16 +97,24 @@ export async function openDisk(root: string): Promise<Disk> {
     writeText: (file, text) => wrap(`write ${file}`, () => fsp.writeFile(at(file), text, { mode: 0o600 })),
     async replaceText(file, text) {
       const temporary = `${file}.new`;
-      await disk.writeText(temporary, text);
+      try {
+        await disk.writeText(temporary, text);
+      } catch (error) {
+        // A full disk needs the room of the half that was written.
+        await disk.remove(temporary).catch(() => undefined);
+        throw error;
+      }
       await disk.syncFile(temporary);
       await disk.rename(temporary, file);
       await disk.syncDirectory(path.dirname(file));
     },
-    makeDirectory: (directory) =>
-      wrap(`create the directory ${directory}`, async () => {
-        const first = await fsp.mkdir(at(directory), { recursive: true, mode: 0o700 });
+    makeDirectory(directory) {
+      const what = `create the directory ${directory}`;
+      return wrap(what, async () => {
+        const first = await makeDirectories(at(directory), { what, show: (full) => path.relative(absolute, full) });
         return first === undefined ? [] : parentsOf(directory, path.relative(absolute, first));
-      }),
+      });
+    },
     syncFile: (file) => wrap(`sync ${file}`, () => syncPath(at(file))),
     syncDirectory: (directory) => wrap(`sync the directory ${directory}`, () => syncPath(at(directory))),
     rename: (source, target) => wrap(`rename ${source} to ${target}`, () => fsp.rename(at(source), at(target))),
@@ -99,13 +132,83 @@ export async function openDisk(root: string): Promise<Disk> {
         },
       ),
     remove: (file) => wrap(`remove ${file}`, () => fsp.rm(at(file), { recursive: true, force: true })),
-    freeBytes: () =>
-      wrap("ask for free space", async () => {
-        const { bavail, bsize } = await fsp.statfs(absolute);
+    sizeNow(file) {
+      try {
+        return fs.statSync(at(file)).size;
+      } catch (error) {
+        throw toFault(error, `ask for the size of ${file}`);
+      }
+    },
+    appendNow(file, bytes) {
+      try {
+        fs.appendFileSync(at(file), bytes);
+      } catch (error) {
+        throw toFault(error, `append to ${file}`);
+      }
+    },
+    freeBytesNow() {
+      try {
+        const { bavail, bsize } = fs.statfsSync(absolute);
         return bavail * bsize;
-      }),
+      } catch (error) {
+        throw toFault(error, "ask for free space");
+      }
+    },
   };
   return disk;
+}
+
+/** What one user makes another one may not write: a key made by root would lock the service out of its own catalog. */
+function checkOwner(absolute: string, { uid }: fs.Stats): void {
+  const own = process.getuid?.();
+  if (own === undefined || own === uid) return;
+  throw new Fault(
+    "denied",
+    `${absolute} belongs to user ${uid}, this process runs as user ${own}: run it as the owner of the data directory`,
+  );
+}
+
+/** What is done, and how errors name the paths that it meets: clients read those of the inside, without what is above. */
+interface Doing {
+  readonly what: string;
+  show(absolute: string): string;
+}
+
+/**
+ * Makes a directory and those above it that are missing; returns the topmost one that was. Not by Node's own recursion: it tries
+ * for ever where the kernel says ENOENT though the parent is there, as it does in /proc.
+ */
+async function makeDirectories(absolute: string, doing: Doing): Promise<string | undefined> {
+  const missing: string[] = [];
+  for (let at = absolute; !(await isDirectory(at, doing)); at = path.dirname(at)) missing.push(at);
+  for (const directory of missing.toReversed()) await makeDirectory(directory, doing);
+  return missing.at(-1);
+}
+
+async function makeDirectory(absolute: string, doing: Doing): Promise<void> {
+  try {
+    await fsp.mkdir(absolute, { mode: 0o700 });
+  } catch (error) {
+    const errno = errnoOf(error);
+    if (errno === "ENOENT") {
+      const parent = doing.show(path.dirname(absolute));
+      throw new Fault("unavailable", `Cannot ${doing.what}: ${parent} takes no new directories (ENOENT)`, error);
+    }
+    // Somebody else may have been faster.
+    if (errno !== "EEXIST" || !(await isDirectory(absolute, doing))) throw error;
+  }
+}
+
+/** @throws Fault exists when something else is there */
+async function isDirectory(absolute: string, doing: Doing): Promise<boolean> {
+  try {
+    if ((await fsp.stat(absolute)).isDirectory()) return true;
+  } catch (error) {
+    // ENOTDIR: something above is no directory, which shows on the way up.
+    if (["ENOENT", "ENOTDIR"].includes(errnoOf(error) ?? "")) return false;
+    throw error;
+  }
+  throw new Fault("exists", `Cannot ${doing.what}: ${doing.show(absolute)} is there and is no directory`);
 }
 
 async function wrap<T>(what: string, act: () => Promise<T>): Promise<T> {
@@ -234,21 +337,13 @@ async function openReadable(absolute: string, name: string): Promise<ReadableFil
   };
 }
 
-/** Reads a text file outside the data directory: configuration, certificates. @throws Fault absent, unavailable */
+/** Reads a text file outside the data directory: configuration, certificates. @throws Fault absent, unavailable, invalid */
 export function readOutsideText(file: string): string {
   try {
     return fs.readFileSync(file, "utf8");
   } catch (error) {
     if (errnoOf(error) === "EISDIR")
       throw new Fault("invalid", `Cannot read ${file}: it is a directory, expected a file`);
-    throw toFault(error, `read ${file}`);
-  }
-}
-
-export function readOutsideBytes(file: string): Buffer {
-  try {
-    return fs.readFileSync(file);
-  } catch (error) {
     throw toFault(error, `read ${file}`);
   }
 }

@@ -31,6 +31,11 @@ export function newAlphanumeric(characters: number): string {
   return text;
 }
 
+/** Bytes that nothing shortens. */
+export function newNoise(bytes: number): Uint8Array {
+  return randomBytes(bytes);
+}
+
 export function newSalt(): string {
   return randomBytes(16).toString("hex");
 }

@@ -1,5 +1,6 @@
 /** The one place where an errno of the operating system becomes a fault. */
 
+import { constants } from "node:os";
 import { Fault, type FaultCode } from "../model/fault.ts";
 
 const codeOfErrno: Readonly<Record<string, FaultCode>> = {
@@ -14,6 +15,9 @@ const codeOfErrno: Readonly<Record<string, FaultCode>> = {
   EIO: "unavailable",
   ENOENT: "absent",
   EADDRINUSE: "unavailable",
+  EEXIST: "exists",
+  ENAMETOOLONG: "invalid",
+  ELOOP: "invalid",
 };
 
 export function errnoOf(error: unknown): string | undefined {
@@ -21,17 +25,31 @@ export function errnoOf(error: unknown): string | undefined {
   return typeof error.code === "string" ? error.code : undefined;
 }
 
-/** Says what could not be done, where, and why the system refused. */
+/** Says what could not be done, where, and why the system refused. Clients read it too: no path but those in `what`. */
 export function toFault(error: unknown, what: string): Fault {
   if (error instanceof Fault) return error;
   const errno = errnoOf(error);
   const code = (errno === undefined ? undefined : codeOfErrno[errno]) ?? "internal";
-  const reason = error instanceof Error ? error.message : String(error);
-  return new Fault(code, `Cannot ${what}: ${reason}`, error);
+  return new Fault(code, `Cannot ${what}: ${reasonOf(error)}`, error);
 }
+
+/** Node's words for an errno without the call and the absolute paths that it puts behind them. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const at = "syscall" in error ? error.message.indexOf(`, ${error.syscall}`) : -1;
+  return at < 0 ? error.message : error.message.slice(0, at);
+}
+
+/** By name as Node has them, by number as LMDB does. */
+const fullDiskCodes: ReadonlySet<unknown> = new Set([
+  "ENOSPC",
+  "EDQUOT",
+  constants.errno.ENOSPC,
+  constants.errno.EDQUOT,
+]);
 
 /** A full disk or quota refuses one write; anything else that a write meets makes the store doubtful. */
 export function isDiskFull(error: unknown): boolean {
-  const errno = errnoOf(error instanceof Fault ? error.cause : error);
-  return errno === "ENOSPC" || errno === "EDQUOT";
+  for (let at = error; at instanceof Error; at = at.cause) if ("code" in at && fullDiskCodes.has(at.code)) return true;
+  return false;
 }

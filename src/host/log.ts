@@ -1,6 +1,7 @@
 /** One JSON line per outcome on stderr: event, time, fields with units. Secrets and UUIDs of authority never come here. */
 
 import fs from "node:fs";
+import { hideTokens } from "../model/secret.ts";
 
 export type LogLevel = "debug" | "info" | "warning" | "error";
 export type LogFields = Readonly<Record<string, unknown>>;
@@ -19,7 +20,7 @@ export function openLog(least: LogLevel): Log {
     if (logLevels.indexOf(level) < logLevels.indexOf(least)) return;
     const line = JSON.stringify({ time: new Date().toISOString(), level, event, ...fields }, writable);
     try {
-      fs.writeSync(2, `${line}\n`);
+      fs.writeSync(2, `${hideTokens(line)}\n`);
     } catch {
       // A closed or full stderr must not stop a recording.
     }

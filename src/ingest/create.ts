@@ -1,7 +1,15 @@
 /** Creates sequences, sessions and topics. A name is taken when the transaction that resolved says so; files come later. */
 
 import type { Catalog } from "../catalog/catalog.ts";
-import { findSequence, findSession, findTopic, putSequence, putSession, putTopic } from "../catalog/resources.ts";
+import {
+  findSequence,
+  findSession,
+  findTopic,
+  findTopicByUuid,
+  putSequence,
+  putSession,
+  putTopic,
+} from "../catalog/resources.ts";
 import type { Clock } from "../host/clock.ts";
 import { newUlid, newUuid } from "../host/entropy.ts";
 import { Fault } from "../model/fault.ts";
@@ -43,10 +51,13 @@ export async function createSequence(
   });
 }
 
-/** @throws Fault absent, unavailable */
+/**
+ * @param request with a UUID that the client chose, repeating it answers the same
+ * @throws Fault absent, exists (the UUID, elsewhere), wrong_state (that session is finalized), unavailable
+ */
 export async function createSession(
   { catalog, clock, poison }: CreateParts,
-  request: { sequence: SequenceName; creator: string | undefined },
+  request: { sequence: SequenceName; creator: string | undefined; uuid?: Uuid | undefined },
 ): Promise<Session> {
   poison.check();
   const createdAtNs = clock.wallNs();
@@ -54,9 +65,11 @@ export async function createSession(
   return await catalog.transaction(() => {
     const sequence = findSequence(catalog, request.sequence);
     if (sequence === undefined) throw new Fault("absent", `Not found: sequence \`${request.sequence}\`.`);
+    const known = request.uuid === undefined ? undefined : findSession(catalog, request.uuid);
+    if (known !== undefined) return repeatedSession(known, request);
     const session: Session = {
       ulid,
-      uuid: newUuid(),
+      uuid: request.uuid ?? newUuid(),
       alias: newUuid(),
       locator: `${sequence.name}:${ulid}` as SessionLocator,
       sequence: sequence.name,
@@ -70,6 +83,17 @@ export async function createSession(
   });
 }
 
+function repeatedSession(known: Session, request: { sequence: SequenceName; uuid?: Uuid | undefined }): Session {
+  if (known.uuid !== request.uuid || known.sequence !== request.sequence) throw takenUuid();
+  if (isFinalized(known)) throw new Fault("wrong_state", `Session \`${known.locator}\` is locked.`);
+  return known;
+}
+
+/** Does not say what has it: a UUID is a token of authority. */
+function takenUuid(): Fault {
+  return new Fault("exists", "Already exists: the UUID belongs to something else; choose another one.");
+}
+
 export interface TopicRequest {
   readonly locator: TopicLocator;
   /** The session's UUID: whoever knows it may add topics. */
@@ -77,6 +101,8 @@ export interface TopicRequest {
   readonly ontologyTag: string;
   readonly serializationFormat: SerializationFormat;
   readonly userMetadata: JsonText;
+  /** Chosen by the client: repeating the request answers the same. */
+  readonly uuid?: Uuid | undefined;
 }
 
 /** @throws Fault absent, exists, wrong_state (finalized session), denied (other sequence), overloaded, unavailable */
@@ -86,7 +112,10 @@ export async function createTopic({ catalog, clock, poison }: CreateParts, reque
   return await catalog.transaction(() => {
     const session = findSession(catalog, request.session);
     if (session?.uuid !== request.session) throw new Fault("absent", "Not found: there is no session with this UUID.");
-    if (findTopic(catalog, request.locator) !== undefined) {
+    const known = findTopic(catalog, request.locator);
+    if (known !== undefined && known.uuid === request.uuid && known.session === session.ulid) return known;
+    if (request.uuid !== undefined && findTopicByUuid(catalog, request.uuid) !== undefined) throw takenUuid();
+    if (known !== undefined) {
       throw new Fault("exists", `Already exists: topic \`${request.locator}\`.`);
     }
     if (isFinalized(session)) throw new Fault("wrong_state", `Session \`${session.locator}\` is locked.`);
@@ -103,7 +132,7 @@ export async function createTopic({ catalog, clock, poison }: CreateParts, reque
       );
     }
     const topic: Topic = {
-      uuid: newUuid(),
+      uuid: request.uuid ?? newUuid(),
       locator: request.locator,
       session: session.ulid,
       number: session.topicNumberNext,

@@ -113,6 +113,7 @@ async function checkTopic({ disk, catalog }: FinalizeParts, session: Session, to
   for (const chunk of chunks) {
     rows += chunk.rows;
     const path = chunkFile(session.ulid, topic.number, chunk.number);
+    if (!(await disk.exists(path))) throw new Fault("corrupt", `Topic \`${topic.locator}\`: ${path} is missing.`);
     const file = await disk.openReadable(path);
     const bytes = await file.size().finally(() => file.close());
     if (bytes !== chunk.bytes || !chunk.sealed) {

@@ -5,6 +5,7 @@
  */
 
 import type { Catalog } from "../catalog/catalog.ts";
+import type { Clock } from "../host/clock.ts";
 import type { Disk, WritableFile } from "../host/disk.ts";
 import { Fault } from "../model/fault.ts";
 import type { Poison } from "../store/poison.ts";
@@ -27,6 +28,19 @@ export interface Participant {
   part(): CommitPart | undefined;
 }
 
+export interface CommitUse {
+  readonly commits: number;
+  /** Of the last one, and the longest: syncs and transaction. */
+  readonly lastMs: number;
+  readonly longestMs: number;
+  readonly lastSyncMs: number;
+  readonly filesSynced: number;
+  /** Durable lag: how long the oldest batch waits that is not durable yet, and the longest that one has waited. */
+  readonly lagMs: number;
+  readonly longestLagMs: number;
+  readonly uncommittedBytes: number;
+}
+
 export interface GroupCommitOptions {
   readonly intervalMs: number;
   readonly bytes: number;
@@ -37,6 +51,7 @@ export interface GroupCommitParts {
   readonly catalog: Catalog;
   readonly poison: Poison;
   readonly tail: TailLog;
+  readonly clock: Clock;
 }
 
 export class GroupCommit {
@@ -44,25 +59,38 @@ export class GroupCommit {
   readonly #catalog: Catalog;
   readonly #poison: Poison;
   readonly #tail: TailLog;
+  readonly #clock: Clock;
   readonly #options: GroupCommitOptions;
   readonly #dirty = new Set<Participant>();
   #dirtyBytes = 0;
+  /** Time of the first note that no commit has begun for, and of the one that runs. */
+  #notedAtMs: number | undefined;
+  #committingSinceMs: number | undefined;
+  #use = { commits: 0, lastMs: 0, longestMs: 0, lastSyncMs: 0, filesSynced: 0, longestLagMs: 0 };
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
 
-  constructor({ disk, catalog, poison, tail }: GroupCommitParts, options: GroupCommitOptions) {
+  constructor({ disk, catalog, poison, tail, clock }: GroupCommitParts, options: GroupCommitOptions) {
     this.#disk = disk;
     this.#catalog = catalog;
     this.#poison = poison;
     this.#tail = tail;
+    this.#clock = clock;
     this.#options = options;
+  }
+
+  use(): CommitUse {
+    const sinceMs = this.#committingSinceMs ?? this.#notedAtMs;
+    const lagMs = sinceMs === undefined ? 0 : this.#clock.monotonicMs() - sinceMs;
+    return { ...this.#use, lagMs, uncommittedBytes: this.#dirtyBytes };
   }
 
   /** Says that a participant has `bytes` more to commit; they will be, within the interval. */
   note(participant: Participant, bytes: number): void {
     this.#dirty.add(participant);
     this.#dirtyBytes += bytes;
+    this.#notedAtMs ??= this.#clock.monotonicMs();
     if (this.#dirtyBytes >= this.#options.bytes) void this.commit().catch(() => undefined);
     else this.#timer ??= setTimeout(() => void this.commit().catch(() => undefined), this.#options.intervalMs);
   }
@@ -92,12 +120,18 @@ export class GroupCommit {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#poison.check();
+    const startedMs = this.#clock.monotonicMs();
+    this.#committingSinceMs = this.#notedAtMs;
+    this.#notedAtMs = undefined;
     await this.#tail.flush();
     const participants = [...this.#dirty];
     this.#dirty.clear();
     this.#dirtyBytes = 0;
     const parts = participants.flatMap((participant) => participant.part() ?? []);
-    if (parts.length === 0) return;
+    if (parts.length === 0) {
+      this.#committingSinceMs = undefined;
+      return;
+    }
     await this.#sync(parts);
     try {
       await this.#catalog.transaction(() => {
@@ -112,7 +146,19 @@ export class GroupCommit {
       this.#poison.poison(error);
       throw error;
     }
+    this.#measure(startedMs);
     for (const part of parts) await part.committed();
+  }
+
+  #measure(startedMs: number): void {
+    const nowMs = this.#clock.monotonicMs();
+    const use = this.#use;
+    use.commits += 1;
+    use.lastMs = nowMs - startedMs;
+    use.longestMs = Math.max(use.longestMs, use.lastMs);
+    if (this.#committingSinceMs !== undefined)
+      use.longestLagMs = Math.max(use.longestLagMs, nowMs - this.#committingSinceMs);
+    this.#committingSinceMs = undefined;
   }
 
   /** Content first, then the directories that gained a name: a name without content would be worse than none. */
@@ -131,10 +177,15 @@ export class GroupCommit {
     const files = new Set([...parts.flatMap((part) => part.files), ...tail.files]);
     const documents = new Set(parts.flatMap((part) => part.documents));
     const directories = new Set([...parts.flatMap((part) => part.directories), ...tail.directories]);
+    const startedMs = this.#clock.monotonicMs();
     await Promise.all([
       ...[...files].map((file) => file.sync()),
       ...[...documents].map((path) => this.#disk.syncFile(path)),
     ]);
+    const synced = files.size + documents.size;
+    this.#use.lastSyncMs = this.#clock.monotonicMs() - startedMs;
+    this.#use.filesSynced += synced;
+    if (synced > 0) this.#tail.noteSyncMs(this.#use.lastSyncMs / synced);
     await Promise.all([...directories].map((path) => this.#disk.syncDirectory(path)));
   }
 }

@@ -19,7 +19,7 @@ import { newUlid } from "../host/entropy.ts";
 import type { Log } from "../host/log.ts";
 import { Fault } from "../model/fault.ts";
 import type { SequenceName, SessionLocator, TopicLocator } from "../model/locator.ts";
-import { isFinalized, type Session, type Topic, type Uuid } from "../model/resource.ts";
+import { isFinalized, type Session, type Topic, type Ulid, type Uuid } from "../model/resource.ts";
 import { sequenceFile, sessionDirectory, topicDirectory } from "../store/layout.ts";
 import type { Poison } from "../store/poison.ts";
 import type { TailLog, TailPlace } from "../store/tail-log.ts";
@@ -66,7 +66,7 @@ export async function deleteSequence(
 }
 
 /** Deletes a session with its topics, open or finalized; the sequence stays. @throws Fault absent, unavailable */
-export async function deleteSession(parts: RemoveParts, id: Uuid | SessionLocator): Promise<void> {
+export async function deleteSession(parts: RemoveParts, id: Uuid | SessionLocator | Ulid): Promise<Deleted> {
   const { catalog } = parts;
   const find = (): Session => {
     const session = findSession(catalog, id);
@@ -74,7 +74,7 @@ export async function deleteSession(parts: RemoveParts, id: Uuid | SessionLocato
     return session;
   };
   using _closed = await closeUploads(parts, listTopicsOfSession(catalog, find()));
-  await remove(parts, () => {
+  return await remove(parts, () => {
     const session = find();
     const tail = removeTopics(catalog, listTopicsOfSession(catalog, session));
     removeSession(catalog, session);
@@ -121,6 +121,11 @@ function removeTopics(catalog: Catalog, topics: readonly Topic[]): TailPlace[] {
   return places;
 }
 
+/** What is deleted is out of sight; its space comes back a little later. */
+export interface Deleted {
+  readonly emptied: Promise<void>;
+}
+
 interface Removed {
   /** Paths that have lost their rows. */
   readonly paths: readonly string[];
@@ -128,7 +133,7 @@ interface Removed {
 }
 
 /** @param removeRows runs inside the transaction */
-async function remove(parts: RemoveParts, removeRows: () => Removed): Promise<void> {
+async function remove(parts: RemoveParts, removeRows: () => Removed): Promise<Deleted> {
   const { disk, catalog, clock, poison, log, tail } = parts;
   poison.check();
   const removed = await catalog.transaction(() => {
@@ -140,7 +145,11 @@ async function remove(parts: RemoveParts, removeRows: () => Removed): Promise<vo
   tail.release(removed.places);
   const { items } = removed;
   await moveToTrash(disk, items);
-  emptyTrash(parts, items).catch((error: unknown) => log.warning("trash_not_emptied", { reason: String(error) }));
+  return {
+    emptied: emptyTrash(parts, items).catch((error: unknown) =>
+      log.warning("trash_not_emptied", { reason: String(error) }),
+    ),
+  };
 }
 
 /** Removes what lies in the trash, then its rows. What fails is done again at the next start. */

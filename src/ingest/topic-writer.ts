@@ -48,10 +48,18 @@ export interface TopicWriterOptions {
   readonly chunkBytesMax: number;
 }
 
+/** What of a topic survives a power cut now. */
+export interface Durable {
+  readonly rows: number;
+  readonly batches: number;
+}
+
 interface OpenChunk {
   readonly writer: ChunkWriter;
   /** The chunk as it is committed; undefined until it is for the first time. */
   committed: ChunkSummary | undefined;
+  /** Record batches among the committed entries. */
+  committedBatches: number;
 }
 
 export class TopicWriter implements Participant {
@@ -66,6 +74,7 @@ export class TopicWriter implements Participant {
   readonly #chunks: OpenChunk[] = [];
   /** What the sealed and committed chunks hold. */
   #sealedExtent: Extent = emptyExtent;
+  #sealedBatches = 0;
   #nextNumber = 0;
   /** Batches in tail logs, in their order. While there are any, all of the chunk files is whole. */
   #tail: TailPlace[] = [];
@@ -80,6 +89,11 @@ export class TopicWriter implements Participant {
   #completionCommitted = false;
   #lost: Fault | undefined;
   #closed = false;
+  #durable: Durable = { rows: 0, batches: 0 };
+  /** Rows that the transaction has just named. */
+  #appliedRows = 0;
+  /** Called after each commit that made more of the topic durable. */
+  onDurable: (durable: Durable) => void = () => undefined;
 
   private constructor(options: TopicWriterOptions) {
     this.#disk = options.disk;
@@ -99,14 +113,26 @@ export class TopicWriter implements Participant {
     for (const summary of listChunks(catalog, place.topic.uuid)) {
       writer.#nextNumber = summary.number + 1;
       writer.#tailFirst += summary.entries;
-      if (summary.sealed) writer.#sealedExtent = addChunk(writer.#sealedExtent, summary);
-      else await writer.#resumeChunk(summary.number);
+      if (!summary.sealed) await writer.#resumeChunk(summary.number);
+      else {
+        writer.#sealedExtent = addChunk(writer.#sealedExtent, summary);
+        writer.#sealedBatches += countBatches(readChunk(catalog, place.topic.uuid, summary.number)?.batches ?? []);
+      }
     }
     for (const { log, batches } of listTailRuns(catalog, place.topic.uuid)) {
       for (const entry of batches) writer.#admitTail({ log, entry });
     }
     writer.#tailCommitted = writer.#tailFirst + writer.#tail.length;
+    const inOpen = writer.#chunks.reduce((sum, { committedBatches }) => sum + committedBatches, 0);
+    writer.#durable = {
+      rows: place.topic.extent.rows,
+      batches: writer.#sealedBatches + inOpen + writer.#tail.length,
+    };
     return writer;
+  }
+
+  get durable(): Durable {
+    return this.#durable;
   }
 
   #admitTail(place: TailPlace): void {
@@ -141,7 +167,7 @@ export class TopicWriter implements Participant {
     assert(chunk !== undefined, "a chunk that is listed can be read");
     const path = chunkFile(session.ulid, topic.number, number);
     const writer = await ChunkWriter.resume(this.#disk, path, chunk, this.#schemaHeader);
-    this.#chunks.push({ writer, committed: chunk });
+    this.#chunks.push({ writer, committed: chunk, committedBatches: countBatches(chunk.batches) });
   }
 
   /** The growing chunk's entries, for the dictionaries among them. */
@@ -162,16 +188,21 @@ export class TopicWriter implements Participant {
     return current.entries.length >= chunkBatchesMax || current.bytes + messageBytes > this.#chunkBytesMax;
   }
 
+  /** Seals the growing chunk, if there is one; the next append begins another. */
+  async seal(): Promise<void> {
+    await this.current?.seal();
+  }
+
   /** Seals the growing chunk, if there is one, and begins the next. */
   async rotate(): Promise<void> {
-    await this.current?.seal();
+    await this.seal();
     const { session, topic } = this.#place;
     const number = this.#nextNumber;
     const path = chunkFile(session.ulid, topic.number, number);
     const writer = await ChunkWriter.create(this.#disk, path, number, this.#schemaHeader);
     this.#nextNumber = number + 1;
     this.#unsynced.directories.push(topicDirectory(session.ulid, topic.number));
-    this.#chunks.push({ writer, committed: undefined });
+    this.#chunks.push({ writer, committed: undefined, committedBatches: 0 });
   }
 
   /** Appends to the growing chunk; ends when the bytes are in the file. The tail must have moved before. */
@@ -187,6 +218,11 @@ export class TopicWriter implements Participant {
   get isChunkDirty(): boolean {
     const last = this.#chunks.at(-1);
     return last?.writer.sealed === false && last.writer.entries.length > (last.committed?.entries ?? 0);
+  }
+
+  /** Bytes below which a batch may go to a tail log now. */
+  get tailBatchBytesMax(): number {
+    return this.#tailLog.batchBytesMax;
   }
 
   /** Bytes of batches in tail logs. */
@@ -289,7 +325,9 @@ export class TopicWriter implements Participant {
       if (writer.wholeCount === committed && !writer.sealed) continue;
       const summary = writer.summary();
       const first = summary.sealed ? 0 : committed;
-      commits.push({ chunk, commit: { summary, first, batches: writer.entries.slice(first, summary.entries) } });
+      const added = countBatches(writer.entries.slice(committed, summary.entries));
+      const commit = { summary, first, batches: writer.entries.slice(first, summary.entries) };
+      commits.push({ chunk, batches: added, commit });
     }
     const tail = this.#tailPart();
     const completedAtNs = this.#completionCommitted ? undefined : this.#completedAtNs;
@@ -315,6 +353,7 @@ export class TopicWriter implements Participant {
     return {
       changed: moved > 0 || named < places.length,
       moved,
+      batches: places.length,
       end: this.#tailFirst + places.length,
       runs: runsOf(this.#tailFirst + named, places.slice(named)),
       extent: places.reduce((extent, { entry }) => addBatch(extent, entry), emptyExtent),
@@ -338,6 +377,7 @@ export class TopicWriter implements Participant {
     if (tail.moved > 0) removeTailRuns(this.#catalog, topic.uuid);
     for (const run of tail.runs) putTailRun(this.#catalog, topic.uuid, run);
     extent = addExtent(extent, tail.extent);
+    this.#appliedRows = extent.rows;
     if (this.#catalog.schemas.get(topic.uuid) === undefined) this.#catalog.schemas.put(topic.uuid, this.#schemaHeader);
     putTopic(this.#catalog, { ...row, extent, completedAtNs: completedAtNs ?? row.completedAtNs });
   }
@@ -346,10 +386,15 @@ export class TopicWriter implements Participant {
     if (completedAtNs !== undefined) this.#completionCommitted = true;
     this.#tailCommitted = Math.max(this.#tailCommitted, tail.end);
     this.#tailLog.release(this.#moved.splice(0, tail.moved));
+    for (const { chunk, batches } of commits) chunk.committedBatches += batches;
+    const inOpen = this.#chunks.reduce((sum, { committedBatches }) => sum + committedBatches, 0);
+    this.#durable = { rows: this.#appliedRows, batches: this.#sealedBatches + inOpen + tail.batches };
+    if (this.#lost === undefined) this.onDurable(this.#durable);
     for (const { chunk, commit } of commits) {
       chunk.committed = commit.summary;
       if (!commit.summary.sealed) continue;
       this.#sealedExtent = addChunk(this.#sealedExtent, commit.summary);
+      this.#sealedBatches += chunk.committedBatches;
       this.#chunks.splice(this.#chunks.indexOf(chunk), 1);
       await chunk.writer.close();
     }
@@ -366,6 +411,8 @@ export class TopicWriter implements Participant {
 
 interface ChunkPart {
   readonly chunk: OpenChunk;
+  /** Record batches among the entries that are new in this commit. */
+  readonly batches: number;
   readonly commit: ChunkCommit;
 }
 
@@ -375,7 +422,8 @@ interface TailPart {
   readonly changed: boolean;
   /** How many batches have moved to the chunk file: the rows of all that are left are put anew when there are any. */
   readonly moved: number;
-  /** Number of the first batch behind those that rows will name. */
+  /** Batches that rows will name, and the number of the first behind them. */
+  readonly batches: number;
   readonly end: number;
   readonly runs: readonly TailRun[];
   /** Of all batches that rows will name. */
@@ -391,6 +439,10 @@ function runsOf(first: number, places: readonly TailPlace[]): TailRun[] {
     else runs.push({ first: first + index, log, batches: [entry] });
   }
   return runs;
+}
+
+function countBatches(entries: readonly BatchEntry[]): number {
+  return entries.filter(({ kind }) => kind === "batch").length;
 }
 
 function messageBytesOf(entry: BatchEntry): number {

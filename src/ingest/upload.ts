@@ -16,14 +16,15 @@ import type { Clock } from "../host/clock.ts";
 import { isDiskFull } from "../host/errno.ts";
 import { assert } from "../model/assert.ts";
 import { Fault } from "../model/fault.ts";
-import { appendsInFlightMax, tailBatchBytesMax, tailTopicBytesMax } from "../model/limits.ts";
+import { appendsInFlightMax, tailBatchBytes, tailTopicBytesMax } from "../model/limits.ts";
+import type { TopicLocator } from "../model/locator.ts";
 import type { Topic } from "../model/resource.ts";
 import type { TimeRange } from "../model/time.ts";
 import { ChunkWriter, type MessageFacts } from "../store/chunk-writer.ts";
 import type { Poison } from "../store/poison.ts";
 import type { DictionaryMessage, DictionaryState, PlacedChunk } from "./dictionary-state.ts";
 import type { GroupCommit } from "./group-commit.ts";
-import type { TopicWriter } from "./topic-writer.ts";
+import type { Durable, TopicWriter } from "./topic-writer.ts";
 
 /** One IPC message of the stream; `release` gives its memory back once the bytes are in a file. */
 export interface IncomingMessage {
@@ -32,7 +33,14 @@ export interface IncomingMessage {
   release(): void;
 }
 
+/** Says whether bytes may be written; what it returns is disposed when they are in a file. */
+export interface SpaceGate {
+  /** @throws Fault overloaded when the disk is too full */
+  admit(bytes: number): Disposable;
+}
+
 export interface UploadParts {
+  readonly space: SpaceGate;
   readonly topic: Topic;
   readonly schema: Schema;
   readonly writer: TopicWriter;
@@ -48,10 +56,33 @@ function raise(error: unknown): never {
   throw error;
 }
 
+interface Taken {
+  readonly rows: number;
+  readonly bytes: number;
+  readonly batches: number;
+}
+
+/** One stream, for `status`. */
+export interface UploadUse extends Taken {
+  readonly topic: TopicLocator;
+  /** Bytes in tail logs. */
+  readonly tailBytes: number;
+  /** Time that it has stood because the disk was slower than its client. */
+  readonly diskWaitMs: number;
+  /** Time since its last message. */
+  readonly restMs: number;
+}
+
 export class Upload {
   readonly #parts: UploadParts;
   #batches = 0;
+  readonly #taken = { rows: 0, bytes: 0, batches: 0 };
   readonly #inFlight = new Set<Promise<void>>();
+  #diskWaitMs = 0;
+  /** Monotonic time of the last message. */
+  #lastAtMs: number;
+  /** Monotonic time of the first batch that is in no sealed chunk. */
+  #unsealedSinceMs: number | undefined;
   /** Ends when whoever writes now is done: the client's messages and the care of the store take turns. */
   #turn: Promise<unknown> = Promise.resolve();
   #failed: unknown;
@@ -62,9 +93,25 @@ export class Upload {
 
   constructor(parts: UploadParts) {
     this.#parts = parts;
+    this.#lastAtMs = parts.clock.monotonicMs();
     this.#ended = new Promise((resolve) => {
       this.#end = resolve;
     });
+  }
+
+  /** What has been written of this stream: rows, batches with rows, and bytes of their bodies. */
+  /** What is durable of the topic, with what earlier uploads left. */
+  get durable(): Durable {
+    return this.#parts.writer.durable;
+  }
+
+  /** Calls `listener` after each commit that made more of the topic durable. */
+  onDurable(listener: (durable: Durable) => void): void {
+    this.#parts.writer.onDurable = listener;
+  }
+
+  get taken(): Taken {
+    return this.#taken;
   }
 
   get stopped(): AbortSignal {
@@ -99,14 +146,27 @@ export class Upload {
         throw error;
       }
     });
+    this.#lastAtMs = this.#parts.clock.monotonicMs();
     while (this.#inFlight.size >= appendsInFlightMax) await Promise.race(this.#inFlight);
+    this.#diskWaitMs += this.#parts.clock.monotonicMs() - this.#lastAtMs;
     this.#check();
+  }
+
+  use(): UploadUse {
+    const { topic, writer, clock } = this.#parts;
+    return {
+      topic: topic.locator,
+      ...this.#taken,
+      tailBytes: writer.tailBytes,
+      diskWaitMs: Math.round(this.#diskWaitMs),
+      restMs: Math.round(clock.monotonicMs() - this.#lastAtMs),
+    };
   }
 
   async #appendChecked(message: IncomingMessage): Promise<void> {
     const { schema, topic } = this.#parts;
     const { header, body } = message;
-    const read = readMessage(header, body.byteLength);
+    const read = this.#named(() => readMessage(header, body.byteLength));
     if (read.kind === "schema") {
       throw new Fault(
         "invalid",
@@ -128,6 +188,7 @@ export class Upload {
     const range = { startNs: times.minNs, endNs: times.maxNs };
     const facts = { rows: batch.rows, sorted: times.sorted, range };
     const bytes = ChunkWriter.messageBytes(stored.header, stored.body);
+    this.#unsealedSinceMs ??= this.#parts.clock.monotonicMs();
     if (this.#goesToTail(bytes)) return await this.#appendSmall(stored, facts, bytes);
     await this.#onDisk(() => this.#parts.writer.moveTail());
     await this.#makeRoom(bytes);
@@ -136,7 +197,7 @@ export class Upload {
 
   #goesToTail(bytes: number): boolean {
     const { dictionaries, writer } = this.#parts;
-    return bytes < tailBatchBytesMax && !dictionaries.needed && !writer.isChunkDirty;
+    return !dictionaries.needed && !writer.isChunkDirty && bytes < writer.tailBatchBytesMax;
   }
 
   async #appendSmall(
@@ -145,10 +206,18 @@ export class Upload {
     bytes: number,
   ): Promise<void> {
     const { writer, commit } = this.#parts;
+    using _admitted = this.#parts.space.admit(bytes);
     await this.#onDisk(() => writer.appendSmall(message.header, message.body, facts));
+    this.#took(facts.rows, message.body.byteLength);
     message.release();
-    if (writer.tailBytes >= tailTopicBytesMax - tailBatchBytesMax) await this.#onDisk(() => writer.moveTail());
+    if (writer.tailBytes >= tailTopicBytesMax - tailBatchBytes.most) await this.#onDisk(() => writer.moveTail());
     commit.note(writer, bytes);
+  }
+
+  #took(rows: number, bytes: number): void {
+    this.#taken.rows += rows;
+    this.#taken.bytes += bytes;
+    this.#taken.batches += 1;
   }
 
   /** Moves what the topic has in a tail log, if it has, to its chunk file: the log is to go. */
@@ -157,6 +226,21 @@ export class Upload {
     await this.#exclusively(async () => {
       if (this.#stop.signal.aborted || !writer.usesTailLog(log)) return;
       await this.#onDisk(() => writer.moveTail());
+      commit.note(writer, 0);
+    });
+  }
+
+  /** Seals the chunk when it has been open since before `beforeMs`, so that what a slow topic has sent lies in a complete file. */
+  async sealOlder(beforeMs: number): Promise<void> {
+    const { writer, commit, dictionaries } = this.#parts;
+    await this.#exclusively(async () => {
+      if (this.#stop.signal.aborted || this.#unsealedSinceMs === undefined || this.#unsealedSinceMs >= beforeMs) return;
+      await this.#settle();
+      await this.#onDisk(() => writer.moveTail());
+      // Dictionaries in force have to be carried over while the chunk is there to read them from.
+      if (dictionaries.needed) await this.#rotate();
+      else await this.#onDisk(() => writer.seal());
+      this.#unsealedSinceMs = undefined;
       commit.note(writer, 0);
     });
   }
@@ -254,6 +338,7 @@ export class Upload {
     await this.#settle();
     const carried = writer.current === undefined ? [] : await dictionaries.carryOver(this.#placedChunk());
     await this.#onDisk(() => writer.rotate());
+    this.#unsealedSinceMs = undefined;
     for (const dictionary of carried) {
       dictionaries.appended(dictionary, writer.current?.entries.length ?? 0);
       await this.#onDisk(() =>
@@ -274,15 +359,20 @@ export class Upload {
   #write(message: IncomingMessage, facts: MessageFacts): void {
     const { writer, commit } = this.#parts;
     const bytes = message.body.byteLength;
+    const admitted = this.#parts.space.admit(bytes);
     const append = writer
       .append(message.header, message.body, facts)
       .then(
-        () => commit.note(writer, bytes),
+        () => {
+          commit.note(writer, bytes);
+          if (facts.kind === "batch") this.#took(facts.rows, bytes);
+        },
         (error: unknown) => {
           this.#failed ??= error;
         },
       )
       .finally(() => {
+        admitted[Symbol.dispose]();
         message.release();
         this.#inFlight.delete(append);
       });

@@ -18,7 +18,7 @@ import type { TailLog } from "../store/tail-log.ts";
 import { DictionaryState } from "./dictionary-state.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import { type TopicPlace, TopicWriter } from "./topic-writer.ts";
-import { Upload } from "./upload.ts";
+import { type SpaceGate, Upload, type UploadUse } from "./upload.ts";
 
 export interface UploadsParts {
   readonly disk: Disk;
@@ -26,6 +26,7 @@ export interface UploadsParts {
   readonly clock: Clock;
   readonly commit: GroupCommit;
   readonly tail: TailLog;
+  readonly space: SpaceGate;
   readonly poison: Poison;
   readonly unfoldBudget: Budget;
   /** 0 means unlimited. */
@@ -38,6 +39,8 @@ export interface UploadRequest {
   readonly uuid: Uuid;
   /** The first message of the stream, a schema; it is kept. */
   readonly schemaHeader: Uint8Array;
+  /** Rows that the client takes for durable; who says so may take over from a stream that is still open. */
+  readonly resumeRows?: number | undefined;
 }
 
 export class Uploads {
@@ -66,9 +69,18 @@ export class Uploads {
     timestampField(schema);
     // Readers get the schema with keys merged in: what cannot be merged must not be stored.
     withMetadata(request.schemaHeader, new Map(), "all");
+    // Before files are made for it.
+    this.#parts.space.admit(0)[Symbol.dispose]();
+    if (request.resumeRows !== undefined) await this.#takeOver(request);
     await this.#moving.get(request.uuid);
     const place = this.#admit(request);
     const { topic } = place;
+    if (request.resumeRows !== undefined && request.resumeRows !== topic.extent.rows) {
+      throw new Fault(
+        "wrong_state",
+        `Topic \`${topic.locator}\` has ${topic.extent.rows} durable rows, the upload wants to go on after ${request.resumeRows}.`,
+      );
+    }
     const stored = catalog.schemas.get(topic.uuid);
     if (stored !== undefined && !equalSchema(readSchema(stored), schema)) {
       throw new Fault(
@@ -91,17 +103,31 @@ export class Uploads {
   }
 
   async #openUpload(place: TopicPlace, schema: Schema, schemaHeader: Uint8Array): Promise<Upload> {
-    const { disk, clock, commit, poison, unfoldBudget } = this.#parts;
+    const { disk, clock, commit, poison, space, unfoldBudget } = this.#parts;
     const writer = await this.#openWriter(place, schemaHeader);
     const dictionaries = new DictionaryState(disk, schema);
     // The new stream sends its dictionaries anew, and they may differ from those of the chunk that is open.
     if (dictionaries.needed && writer.current !== undefined) await writer.rotate();
-    return new Upload({ topic: place.topic, schema, writer, commit, poison, clock, dictionaries, unfoldBudget });
+    const { topic } = place;
+    return new Upload({ topic, schema, writer, commit, space, poison, clock, dictionaries, unfoldBudget });
   }
 
   #openWriter(place: TopicPlace, schemaHeader: Uint8Array): Promise<TopicWriter> {
     const { disk, catalog, tail, chunkBytesMax } = this.#parts;
     return TopicWriter.open({ disk, catalog, documents: this.#documents, tail, place, schemaHeader, chunkBytesMax });
+  }
+
+  /** Ends the stream before, so that what it has sent is counted. @throws Fault as `begin` for who may not write the topic */
+  async #takeOver({ topic: locator, uuid }: UploadRequest): Promise<void> {
+    if (findTopic(this.#parts.catalog, locator)?.uuid !== uuid) return;
+    await this.endIntake(uuid, new Fault("cancelled", `Topic \`${locator}\` is continued by another stream.`));
+  }
+
+  /** Ends the stream of a topic, if there is one, and waits until all that has arrived whole is committed. */
+  async endIntake(topic: Uuid, reason: Fault): Promise<void> {
+    const upload = await this.#open.get(topic);
+    await upload?.stop(reason);
+    await this.#moving.get(topic);
   }
 
   #admit({ topic: locator, uuid }: UploadRequest): TopicPlace {
@@ -145,9 +171,7 @@ export class Uploads {
     for (const { uuid } of topics) this.#closed.add(uuid);
     await Promise.all(
       topics.map(async (topic) => {
-        await this.#moving.get(topic.uuid);
-        const upload = await this.#open.get(topic.uuid);
-        await upload?.stop(reason(topic));
+        await this.endIntake(topic.uuid, reason(topic));
       }),
     );
     return {
@@ -168,29 +192,65 @@ export class Uploads {
     for (const topic of topics) await this.#moveClosed(topic);
   }
 
-  /** Moves the tail of a topic that nobody uploads. */
-  async #moveClosed(uuid: Uuid): Promise<void> {
-    const { catalog } = this.#parts;
-    const topic = findTopicByUuid(catalog, uuid);
-    const schemaHeader = catalog.schemas.get(uuid);
-    if (topic === undefined || schemaHeader === undefined || this.#open.has(uuid) || this.#closed.has(uuid)) return;
-    const moving = this.#moveTail(this.#placeOf(topic), schemaHeader);
-    this.#moving.set(
-      uuid,
-      moving.catch(() => undefined),
-    );
-    await moving.finally(() => this.#moving.delete(uuid));
+  /** The streams that are open, those that have waited longest for the disk first. */
+  async use(most: number): Promise<{ open: number; streams: UploadUse[] }> {
+    const uploads = await Promise.all(this.#open.values());
+    const streams = uploads.flatMap((upload) => upload?.use() ?? []);
+    streams.sort((a, b) => b.diskWaitMs - a.diskWaitMs);
+    return { open: streams.length, streams: streams.slice(0, most) };
   }
 
-  async #moveTail(place: TopicPlace, schemaHeader: Uint8Array): Promise<void> {
-    const { commit } = this.#parts;
-    const writer = await this.#openWriter(place, schemaHeader);
-    try {
-      await writer.moveTail();
-      commit.note(writer, 0);
-      await commit.commit();
-    } finally {
-      await writer.close();
+  /** Seals chunks that have been open for so long. */
+  async sealOlder(ageMs: number): Promise<void> {
+    const beforeMs = this.#parts.clock.monotonicMs() - ageMs;
+    for (const opening of [...this.#open.values()]) {
+      const upload = await opening;
+      // Its stream is told by itself when the disk refuses.
+      await upload?.sealOlder(beforeMs).catch(() => undefined);
     }
+  }
+
+  isUploading({ uuid }: Topic): boolean {
+    return this.#open.has(uuid) || this.#moving.has(uuid);
+  }
+
+  /** Ends a topic that nobody uploads any more, with what is committed of it. @throws Fault wrong_state when somebody does */
+  async completeTopic({ uuid, locator }: Topic): Promise<void> {
+    if (this.#open.has(uuid)) throw new Fault("wrong_state", `Topic \`${locator}\` is being uploaded.`);
+    await this.#withWriter(uuid, async (writer) => {
+      await writer.moveTail();
+      await writer.complete(this.#parts.clock.wallNs());
+    });
+  }
+
+  /** Moves the tail of a topic that nobody uploads. */
+  async #moveClosed(uuid: Uuid): Promise<void> {
+    if (this.#open.has(uuid)) return;
+    await this.#withWriter(uuid, (writer) => writer.moveTail());
+  }
+
+  /** Opens a topic without an upload, writes, and commits. Uploads that begin meanwhile wait. */
+  async #withWriter(uuid: Uuid, act: (writer: TopicWriter) => Promise<void>): Promise<void> {
+    const { catalog, commit, poison } = this.#parts;
+    poison.check();
+    const topic = findTopicByUuid(catalog, uuid);
+    const schemaHeader = catalog.schemas.get(uuid);
+    if (topic === undefined || schemaHeader === undefined || this.#moving.has(uuid) || this.#closed.has(uuid)) return;
+    const run = async (): Promise<void> => {
+      const writer = await this.#openWriter(this.#placeOf(topic), schemaHeader);
+      try {
+        await act(writer);
+        commit.note(writer, 0);
+        await commit.commit();
+      } finally {
+        await writer.close();
+      }
+    };
+    const running = run();
+    this.#moving.set(
+      uuid,
+      running.catch(() => undefined),
+    );
+    await running.finally(() => this.#moving.delete(uuid));
   }
 }

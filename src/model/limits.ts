@@ -25,8 +25,14 @@ export const commitIntervalMs = { least: 1, most: 60_000, normal: 200 } as const
 /** Bytes appended since the last commit that start one before the interval has passed. */
 export const commitBytesNormal = 64 * MiB;
 
-/** Batches below this many bytes go to the tail log, unless their chunk file has to be synced anyway: a sync costs more than a copy. */
-export const tailBatchBytesMax = 256 * KiB;
+/**
+ * Batches below this many bytes go to the tail log, unless their chunk file has to be synced anyway. What goes there is written
+ * twice, which pays for tiny batches everywhere, and for larger ones where syncs are slow: an SD card does 50 to 200 a second.
+ */
+export const tailBatchBytes = { least: 16 * KiB, most: 256 * KiB } as const;
+
+/** Time of one sync, in milliseconds, from which on they are slow: a hundred of them take a commit interval. */
+export const slowSyncMs = 2;
 
 /** Bytes of one topic in tail logs at which they move to its chunk file. */
 export const tailTopicBytesMax = MiB;
@@ -37,7 +43,7 @@ export const tailLogsMax = 4;
 
 /** Bytes of each of the two buffers that frames are collected in. */
 export const tailBufferBytes = MiB;
-assert(2 * tailBatchBytesMax <= tailBufferBytes, "a small batch with its frame fits into the buffer");
+assert(2 * tailBatchBytes.most <= tailBufferBytes, "a small batch with its frame fits into the buffer");
 
 /** Appends of one stream that may be on their way to the disk: one is written while the next is received. */
 export const appendsInFlightMax = 2;
@@ -64,7 +70,7 @@ assert(Math.max(...Object.values(locatorCharactersMax)) < catalogKeyBytesMax, "e
 /** Bytes of an action body and of a descriptor command; user metadata with whole message definitions is tens of kB. */
 export const actionBytesMax = 4 * MiB;
 
-/** Bytes of a notification's text: SDKs send tracebacks. */
+/** Bytes of a notification's text in UTF-8: SDKs send tracebacks. */
 export const notificationBytesMax = 64 * KiB;
 
 /** Notifications kept per resource; the oldest goes first. An SDK reports every record that it drops. */
@@ -177,6 +183,12 @@ export const querySteps = { untilPause: 2 ** 20, atOnceMax: 2 ** 26, totalMax: 2
 /** Rows and characters of the catalog that a query reads at once, before it looks at them: what it may hold of it in memory. */
 export const queryPage = { rows: 256, characters: MiB } as const;
 
+/** Time in which equal refusals are one line of the log: SDKs poll up to 40 times a second with a key that is wrong. */
+export const refusalIntervalMs = 10_000;
+
+/** Kinds of refusals that the log counts at once, half a KB each; beyond, the oldest is written before its time. */
+export const refusalKindsMax = 1_000;
+
 /** Levels of nested JSON: queries walk metadata, and a stack must hold it wherever it is read. */
 export const jsonDepthMax = 128;
 
@@ -185,3 +197,43 @@ export const gatherGrowth = { factor: 8, bytes: 64 * KiB } as const;
 
 /** Characters of an integer that is compared exactly; what is longer (a decimal of 256 bits has 78 digits) is compared as a float. */
 export const integerCharactersMax = 80;
+
+/** Bounds and default of `free_space_floor`: what is left for the rest of the machine. */
+export const freeSpaceFloorBytes = { least: 16 * MiB, most: 2 ** 50, normal: 256 * MiB } as const;
+
+/**
+ * Bytes that the catalog has in its own file for commits on a full disk, and once more beside it for file systems that never
+ * write in place: many times what one commit writes.
+ */
+export const reserveBytes = 16 * MiB;
+
+/** Bytes of that room that are written at once, while nobody else can commit. */
+export const roomStepBytes = 4 * MiB;
+
+/** What we write besides what is let in, above the floor too: buffers of the tail log, footers, documents, pages of the catalog. */
+export const overheadBytes = 16 * MiB;
+
+/** Eviction begins so far above the point of refusal: what one second of a fast recording takes. */
+export const evictionMarginBytes = 512 * MiB;
+
+/** Age of a look at the free space that small writes rely on, and bytes of a write before which it is looked at anew. */
+export const freeSpaceLookMs = 100;
+export const freshLookBytes = 256 * KiB;
+
+/** Time between two looks at retention and at the free space, in milliseconds. */
+export const retentionTickMs = 1_000;
+
+/** Evictions that `status` shows, the last ones. */
+export const evictionsShownMax = 100;
+
+/** Sequences that retention reads at once, before other work gets its turn. */
+export const retentionPageSequences = 100;
+
+/** Time until ages are looked at again, and until another plan is made after one that could not make enough room. */
+export const retentionRestMs = 10_000;
+
+/** Topics that a sentence names before it says how many more there are. */
+export const topicsNamedMax = 20;
+
+/** Streams that `status` shows one by one. */
+export const streamsShownMax = 100;

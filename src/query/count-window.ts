@@ -1,11 +1,10 @@
 /** Counts the rows of a topic in a window: from the catalog where a batch lies wholly inside, else from its time column. */
 
-import { readBatch } from "../arrow/batch.ts";
-import { readMessage } from "../arrow/message.ts";
-import { timeColumn, unfoldedTimeBytes } from "../arrow/timestamps.ts";
+import { unfoldedTimeBytes } from "../arrow/timestamps.ts";
 import type { Budget } from "../flow/budget.ts";
 import type { Topic } from "../model/resource.ts";
 import { includesTime, type TimeRange, type TimeWindow, unionRange, windowCovers } from "../model/time.ts";
+import { readStoredBatch, storedTimes } from "./stored-batch.ts";
 import { type PlacedBatch, type ReadParts, TopicReader } from "./topic-reader.ts";
 
 export async function countWindow(
@@ -47,12 +46,12 @@ async function loadTimes(
   signal: AbortSignal,
 ): Promise<BigInt64Array> {
   const { limitBytes } = budget;
+  const place = reader.placeOf(placed);
   for (let bytes = placed.entry.bodyBytes; ; ) {
     using held = await budget.take(Math.min(bytes, limitBytes), signal);
-    const { header, body } = await reader.load(placed);
-    const batch = readBatch(reader.schema, readMessage(header), body);
+    const batch = readStoredBatch(place, reader.schema, await reader.load(placed));
     const unfolded = unfoldedTimeBytes(reader.schema, batch, limitBytes);
-    bytes = body.byteLength + unfolded;
-    if (unfolded === 0 || Math.min(bytes, limitBytes) <= held.bytes) return timeColumn(reader.schema, batch);
+    bytes = batch.body.byteLength + unfolded;
+    if (unfolded === 0 || Math.min(bytes, limitBytes) <= held.bytes) return storedTimes(place, reader.schema, batch);
   }
 }

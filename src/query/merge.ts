@@ -3,8 +3,8 @@
  * memory: a batch is loaded for each slice that it reaches into, so an upload in random order costs reads, never memory.
  */
 
-import { type Batch, checkBatch, readBatch } from "../arrow/batch.ts";
-import { unfoldBatch, unfoldedBytes } from "../arrow/compression.ts";
+import { type Batch, readBatch } from "../arrow/batch.ts";
+import { unfoldedBytes } from "../arrow/compression.ts";
 import { type Gathered, gather } from "../arrow/gather.ts";
 import type { RowRun } from "../arrow/gather-job.ts";
 import { readMessage } from "../arrow/message.ts";
@@ -18,6 +18,7 @@ import { mergeBytes, mergedBatchBytes, mergedBatchRows } from "../model/limits.t
 import { includesTime, type TimeNs, type TimeWindow, timeNsMax, windowOverlaps } from "../model/time.ts";
 import { sharedDictionaries } from "./dictionaries.ts";
 import { mergeOrder } from "./merge-order.ts";
+import { readStoredBatch, storedTimes, unfoldStoredBatch } from "./stored-batch.ts";
 import type { OutgoingMessage, PlacedBatch, TopicReader } from "./topic-reader.ts";
 
 export interface MergeMemory {
@@ -225,9 +226,9 @@ async function loadPiece(merge: Merge, placed: PlacedBatch, slice: TimeWindow): 
   const { reader, dictionaries } = merge;
   const { schema } = reader;
   const chunk = dictionaries.get(placed.chunk.number) ?? placed.chunk;
-  const { header, body } = await reader.load(placed);
-  const batch = await readPlain(merge, placed, readBatch(schema, readMessage(header), body));
-  const times = timeColumn(schema, batch);
+  const place = reader.placeOf(placed);
+  const batch = await loadPlain(merge, placed, place);
+  const times = storedTimes(place, schema, batch);
   const cut = (runs: readonly RowRun[]): Piece | undefined => {
     if (runs.length === 0) return undefined;
     const gathered = gather(schema, [batch], runs);
@@ -242,31 +243,32 @@ async function loadPiece(merge: Merge, placed: PlacedBatch, slice: TimeWindow): 
   return cut([{ source: 0, start, length: end - start }]);
 }
 
-/** A stored batch without compression. How long compressed buffers are shows only now. */
-async function readPlain(merge: Merge, placed: PlacedBatch, batch: Batch): Promise<Batch> {
+/** A stored batch without compression. How long compressed buffers are shows only now. @throws BatchTooLarge */
+async function loadPlain(merge: Merge, placed: PlacedBatch, place: string): Promise<Batch> {
+  const { reader, unfolded, batchBytesMax } = merge;
+  const batch = readStoredBatch(place, reader.schema, await reader.load(placed));
   if (batch.compression === "none") return batch;
-  const { unfolded, batchBytesMax } = merge;
+  const bytes = unfolded.get(placed) ?? cutBytes(batch, place, batchBytesMax);
+  unfolded.set(placed, bytes);
+  if (Math.min(batchBytesMax, batch.body.byteLength + bytes) > merge.batchBytes) {
+    // Others of the group may be a little larger again.
+    merge.batchBytes = Math.min(batchBytesMax, 2 * (batch.body.byteLength + bytes));
+    throw new BatchTooLarge();
+  }
+  return await unfoldStoredBatch(place, reader.schema, batch, bytes);
+}
+
+/** @throws Fault overloaded when merges may never hold what the batch unfolds to */
+function cutBytes(batch: Batch, place: string, batchBytesMax: number): number {
   try {
-    const bytes = unfolded.get(placed) ?? unfoldedBytes(batch, batchBytesMax);
-    unfolded.set(placed, bytes);
-    if (Math.min(batchBytesMax, batch.body.byteLength + bytes) > merge.batchBytes) {
-      // Others of the group may be a little larger again.
-      merge.batchBytes = Math.min(batchBytesMax, 2 * (batch.body.byteLength + bytes));
-      throw new BatchTooLarge();
-    }
-    const plain = await unfoldBatch(batch, bytes);
-    return checkBatch(merge.reader.schema.fields, plain, plain.body);
+    return unfoldedBytes(batch, batchBytesMax);
   } catch (error) {
-    if (error instanceof Fault && error.code === "invalid")
-      throw new Fault("corrupt", `Cannot cut a stored batch: ${error.message}`, error);
-    if (error instanceof Fault && error.code === "overloaded") {
-      throw new Fault(
-        "overloaded",
-        `Cannot cut a stored batch in the ${batchBytesMax} bytes that there are for merges (memory_budget gives more): ${error.message}`,
-        error,
-      );
-    }
-    throw error;
+    if (!(error instanceof Fault)) throw error;
+    throw new Fault(
+      error.code,
+      `Cannot cut ${place} in the ${batchBytesMax} bytes that there are for merges (memory_budget gives more): ${error.message}`,
+      error,
+    );
   }
 }
 

@@ -3,7 +3,6 @@
  * sorted, disjoint and wholly inside the window pass as the bytes that lie on disk; the rest is cut, sorted or merged.
  */
 
-import { readMessage } from "../arrow/message.ts";
 import { readSchema, type Schema } from "../arrow/schema.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import { listChunks, readChunk } from "../catalog/chunk-rows.ts";
@@ -28,6 +27,7 @@ import { chunkFile, tailFile } from "../store/layout.ts";
 import { SentDictionaries } from "./dictionaries.ts";
 import { type MergeMemory, mergeBatches } from "./merge.ts";
 import { groupByOverlap } from "./overlap.ts";
+import { readStoredMessage } from "./stored-batch.ts";
 
 /** One IPC message of the answer. The body is read piece by piece, so that nobody has to hold it whole. */
 export interface OutgoingMessage {
@@ -103,8 +103,7 @@ export class TopicReader implements AsyncDisposable {
       for (const { number, entries } of chunkGroup) {
         const chunk = tail.get(number) ?? readChunk(catalog, this.#topic.uuid, number);
         // Deleted or evicted since the list was made.
-        if (chunk === undefined)
-          throw new Fault("absent", `Topic \`${this.#topic.locator}\` was deleted while it was read.`);
+        if (chunk === undefined) throw this.#deleted();
         // What the chunk got since then lay in the tail, or came later.
         for (const entry of chunk.batches.slice(0, entries)) {
           if (entry.range !== undefined && windowOverlaps(window, entry.range))
@@ -138,12 +137,12 @@ export class TopicReader implements AsyncDisposable {
   async #passThrough(chunk: Chunk, entry: BatchEntry): Promise<OutgoingMessage> {
     const reader = await this.#reader(chunk.number);
     const metadata = await reader.readMetadata(entry);
-    const { bodyBytes } = readMessage(metadata.header);
+    const { bodyBytes } = readStoredMessage(this.placeOf({ chunk, entry }), metadata.header);
     const tail = entry.bodyBytes - bodyBytes;
     if (tail < 0 || tail > 7) {
       throw new Fault(
         "corrupt",
-        `Cannot read chunk ${chunk.number} of \`${this.#topic.locator}\` at ${entry.offset}: the header says ${bodyBytes} bytes of body, the catalog ${entry.bodyBytes}`,
+        `Cannot read ${this.placeOf({ chunk, entry })}: the header says ${bodyBytes} bytes of body, the catalog ${entry.bodyBytes}`,
       );
     }
     let at = 0;
@@ -174,6 +173,11 @@ export class TopicReader implements AsyncDisposable {
     return await reader.readMessage(entry);
   }
 
+  /** Where a batch lies, for errors. */
+  placeOf({ chunk, entry }: Pick<PlacedBatch, "chunk" | "entry">): string {
+    return `chunk ${chunk.number} of \`${this.#topic.locator}\` at ${entry.offset}`;
+  }
+
   async #reader(number: number): Promise<ChunkReader> {
     const known = this.#open.get(number);
     if (known !== undefined) return known;
@@ -183,11 +187,29 @@ export class TopicReader implements AsyncDisposable {
       this.#open.delete(oldest);
       await reader[Symbol.asyncDispose]();
     }
-    const { session, number: topicNumber } = this.#topic;
-    const path = number < 0 ? tailFile(-number) : chunkFile(session, topicNumber, number);
-    const reader = await ChunkReader.open(this.#parts.disk, path);
+    const reader = await this.#openChunk(number);
     this.#open.set(number, reader);
     return reader;
+  }
+
+  async #openChunk(number: number): Promise<ChunkReader> {
+    const { disk, catalog } = this.#parts;
+    const { session, number: topicNumber, uuid, locator } = this.#topic;
+    // One that is gone by now has moved: `#snapshot` looks again.
+    if (number < 0) return await ChunkReader.open(disk, tailFile(-number));
+    try {
+      return await ChunkReader.open(disk, chunkFile(session, topicNumber, number));
+    } catch (error) {
+      if (!(error instanceof Fault && error.code === "absent")) throw error;
+      // Who deletes takes the rows first, so a file that is gone while its row is there was not deleted by us.
+      catalog.refresh();
+      if (readChunk(catalog, uuid, number) === undefined) throw this.#deleted();
+      throw new Fault("corrupt", `Cannot read chunk ${number} of \`${locator}\`: its file is missing`, error);
+    }
+  }
+
+  #deleted(): Fault {
+    return new Fault("absent", `Topic \`${this.#topic.locator}\` was deleted while it was read.`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

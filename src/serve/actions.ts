@@ -4,14 +4,22 @@ import { createApiKey } from "../care/keys.ts";
 import { type ApiKey, findApiKey, removeApiKey } from "../catalog/api-keys.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import { listNotifications, putNotification, removeNotifications } from "../catalog/notifications.ts";
-import { findSequence, findSession, findTopic, listSessions } from "../catalog/resources.ts";
+import {
+  findSequence,
+  findSession,
+  findTopic,
+  findTopicByUuid,
+  listSessions,
+  listTopicsOfSession,
+} from "../catalog/resources.ts";
+import { countBatches } from "../catalog/topic-batches.ts";
 import type { Clock } from "../host/clock.ts";
 import { type CreateParts, createSequence, createSession, createTopic } from "../ingest/create.ts";
 import { type FinalizeParts, finalizeSession } from "../ingest/finalize.ts";
 import { deleteSequence, deleteSession, deleteTopic, type RemoveParts } from "../ingest/remove.ts";
 import { Fault } from "../model/fault.ts";
 import type { SequenceName, TopicLocator } from "../model/locator.ts";
-import { isFinalized, type Session, type Uuid } from "../model/resource.ts";
+import { isCompleted, isFinalized, type Session, type Uuid } from "../model/resource.ts";
 import { findTopics } from "../query/find-topics.ts";
 import type { ActionRequest, NotificationTarget } from "../wire/action.ts";
 import {
@@ -21,8 +29,10 @@ import {
   queryAnswer,
   sessionCreateAnswer,
   topicCreateAnswer,
+  topicStatusAnswer,
   versionAnswer,
 } from "../wire/answer.ts";
+import { parseApiToken } from "../wire/token.ts";
 import type { Dialects } from "./dialects.ts";
 import type { Identity } from "./identify.ts";
 
@@ -48,7 +58,8 @@ export async function runAction(
   request: ActionRequest,
   signal: AbortSignal,
 ): Promise<ActionResponse> {
-  const { catalog } = parts;
+  const { catalog, log } = parts;
+  const who = { peer: identity.connection.peer, key: identity.caller.key?.fingerprint };
   switch (request.kind) {
     case "version":
       return versionAnswer();
@@ -64,33 +75,47 @@ export async function runAction(
       await giveBackAbandoned(parts, identity, request.name);
       const sequence = await createSequence(parts, { name: request.name, userMetadata: request.userMetadata });
       parts.dialects.created(identity.connection, sequence.ulid);
+      log.info("sequence_created", { sequence: request.name, ...who });
       return null;
     }
     case "sequence_delete":
       await deleteSequence(parts, request.name);
+      log.info("sequence_deleted", { sequence: request.name, ...who });
       return null;
-    case "session_create":
-      return await openSession(parts, identity, request.sequence);
-    case "session_finalize":
+    case "session_create": {
+      const { session, answer } = await openSession(parts, identity, request);
+      log.info("session_created", { session: session.locator, ...who });
+      return answer;
+    }
+    case "session_finalize": {
       parts.dialects.mentioned(request.session);
-      await finalizeSession(parts, request.session);
+      const before = findSession(catalog, request.session);
+      const session = await finalizeSession(parts, request.session);
+      // Who was not sure of the answer asks again.
+      if (before === undefined || !isFinalized(before))
+        log.info("session_finalized", { session: session.locator, ...sizeOf(catalog, session), ...who });
       return null;
+    }
     case "session_delete": {
       const session = findSession(catalog, request.session);
       if (session !== undefined) parts.dialects.mentioned(session.uuid);
       await deleteSession(parts, request.session);
+      log.info("session_deleted", { session: session?.locator, ...who });
       return null;
     }
     case "topic_create": {
       parts.dialects.mentioned(request.session);
-      const { locator, session, ontologyTag, serializationFormat, userMetadata } = request;
-      return topicCreateAnswer(
-        await createTopic(parts, { locator, session, ontologyTag, serializationFormat, userMetadata }),
-      );
+      const { locator } = request;
+      const topic = await createTopic(parts, request);
+      log.debug("topic_created", { topic: locator, ...who });
+      return topicCreateAnswer(topic);
     }
     case "topic_delete":
       await deleteTopic(parts, request.locator);
+      log.info("topic_deleted", { topic: request.locator, ...who });
       return "empty";
+    case "edge_topic_status":
+      return await topicStatus(parts, request.topic);
     case "notification_create":
       return await notify(parts, request.target, request);
     case "notification_list":
@@ -113,7 +138,9 @@ export async function runAction(
     }
     case "api_key_create": {
       const { permissions, description, expiresAtNs } = request;
-      return { api_key_token: await createApiKey(parts, { permissions, description, expiresAtNs }) };
+      const token = await createApiKey(parts, { permissions, description, expiresAtNs });
+      log.info("api_key_created", { fingerprint: parseApiToken(token).fingerprint, ...who });
+      return { api_key_token: token };
     }
     case "api_key_status":
       return apiKeyAnswer(keyOf(catalog, request.fingerprint));
@@ -122,6 +149,7 @@ export async function runAction(
         keyOf(catalog, request.fingerprint);
         removeApiKey(catalog, request.fingerprint);
       });
+      log.info("api_key_revoked", { fingerprint: request.fingerprint, ...who });
       return null;
   }
 }
@@ -129,12 +157,19 @@ export async function runAction(
 async function openSession(
   parts: ActionParts,
   { connection, caller }: Identity,
-  sequence: SequenceName,
-): Promise<object> {
-  const session = await createSession(parts, { sequence, creator: caller.key?.fingerprint });
+  { sequence, uuid }: { sequence: SequenceName; uuid: Uuid | undefined },
+): Promise<{ session: Session; answer: object }> {
+  const session = await createSession(parts, { sequence, uuid, creator: caller.key?.fingerprint });
   const generation = parts.dialects.decide(connection, caller);
   parts.dialects.watch(session, connection, caller, generation);
-  return sessionCreateAnswer(session, generation);
+  return { session, answer: sessionCreateAnswer(session, generation) };
+}
+
+/** What a session holds, for the log. */
+function sizeOf(catalog: Catalog, session: Session): { topics: number; rows: number; bytes: number } {
+  const topics = listTopicsOfSession(catalog, session);
+  const sum = (of: "rows" | "bytes") => topics.reduce((total, { extent }) => total + extent[of], 0);
+  return { topics: topics.length, rows: sum("rows"), bytes: sum("bytes") };
 }
 
 /**
@@ -167,6 +202,27 @@ function abandonedSessions(
   const isUnused = (session: Session) => !isFinalized(session) && session.topicNumberNext === 0;
   const isAbandoned = (session: Session) => isUnused(session) && dialects.isAbandoned(session, asking);
   return sessions.length > 0 && sessions.every(isAbandoned) ? sessions : undefined;
+}
+
+/** Whoever holds the UUID may ask, and ends the stream by that: what is told does not change until somebody continues. */
+async function topicStatus({ catalog, uploads }: ActionParts, uuid: Uuid): Promise<object> {
+  const find = () => {
+    const topic = findTopicByUuid(catalog, uuid);
+    if (topic === undefined) throw new Fault("absent", "Not found: there is no topic with this UUID.");
+    return topic;
+  };
+  const { locator } = find();
+  await uploads.endIntake(
+    uuid,
+    new Fault("cancelled", `The status of topic \`${locator}\` was asked for; continue it.`),
+  );
+  const topic = find();
+  const session = findSession(catalog, topic.session);
+  const ended = session !== undefined && isFinalized(session) ? "finalized" : "completed";
+  return topicStatusAnswer(topic, {
+    batches: countBatches(catalog, uuid),
+    state: isCompleted(topic) ? ended : "open",
+  });
 }
 
 async function notify(

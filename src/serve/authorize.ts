@@ -3,6 +3,7 @@
 import type { LatestTime } from "../care/latest-time.ts";
 import { type ApiKey, findApiKey } from "../catalog/api-keys.ts";
 import type { Catalog } from "../catalog/catalog.ts";
+import type { Clock } from "../host/clock.ts";
 import { equalHashes, saltedHash } from "../host/entropy.ts";
 import { Fault } from "../model/fault.ts";
 import { allows, allPermissions, type Permission, type PermissionBits, permissionWords } from "../model/permission.ts";
@@ -18,6 +19,7 @@ export interface Caller {
 
 export interface Authorizer {
   readonly catalog: Catalog;
+  readonly clock: Clock;
   /** What keys expire by. */
   readonly latestTime: LatestTime;
   /** Whether keys are asked for at all. */

@@ -9,7 +9,6 @@ import type {
   sendUnaryData,
   UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import type { Log } from "../host/log.ts";
 import { Fault } from "../model/fault.ts";
 import { allows, type Permission } from "../model/permission.ts";
 import { type DialectProof, listActions, type ParsedAction, parseAction } from "../wire/action.ts";
@@ -26,12 +25,13 @@ import {
 import { readMessage } from "../wire/flight-data.ts";
 import { type ActionParts, runAction } from "./actions.ts";
 import { demand, tokenHeader } from "./authorize.ts";
+import type { FailureLog } from "./failure-log.ts";
 import { type FlightInfoParts, flightInfo, listFlightInfos, topicSchema } from "./flight-info.ts";
 import { type CallOrigin, type CallSign, type IdentifyParts, type Identity, identify, plainSign } from "./identify.ts";
-import { logFailure, statusDetailsMax } from "./status.ts";
+import { statusDetailsMax } from "./status.ts";
 
 export interface FlightParts extends IdentifyParts, FlightInfoParts {
-  readonly log: Log;
+  readonly failures: FailureLog;
   readonly actions: ActionParts;
   /** Fires when the server stops, with what callers are told. */
   readonly stopping: AbortSignal;
@@ -88,7 +88,7 @@ export function flightHandlers(parts: FlightParts): UntypedServiceImplementation
       };
       run().then(
         (bytes) => done(null, toBuffer(bytes)),
-        (error: unknown) => done(grpcError(parts.log, name, call, error)),
+        (error: unknown) => done(grpcError(parts, name, call, error)),
       );
     };
   const streaming =
@@ -97,7 +97,7 @@ export function flightHandlers(parts: FlightParts): UntypedServiceImplementation
       const send = sender(call);
       act(call, send).then(
         () => call.end(),
-        (error: unknown) => call.emit("error", grpcError(parts.log, name, call, error)),
+        (error: unknown) => call.emit("error", grpcError(parts, name, call, error)),
       );
     };
   const unimplemented = (name: string) => async (): Promise<never> => {
@@ -211,11 +211,12 @@ function toBuffer(bytes: Uint8Array): Buffer {
 }
 
 function grpcError(
-  log: Log,
+  { failures, authorizer }: FlightParts,
   name: string,
   call: { getPeer(): string },
   error: unknown,
 ): { code: number; details: string } {
-  const { code, details } = logFailure(log, { call: name, peer: call.getPeer() }, error);
+  const where = { call: name, peer: call.getPeer() };
+  const { code, details } = failures.failed(where, error, authorizer.clock.monotonicMs());
   return { code, details: details.slice(0, statusDetailsMax) };
 }

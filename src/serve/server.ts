@@ -3,24 +3,23 @@
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { Budget } from "../flow/budget.ts";
 import type { BufferPool } from "../flow/buffer-pool.ts";
+import type { Certificate } from "../host/certificate.ts";
+import type { Log } from "../host/log.ts";
 import type { Uploads } from "../ingest/uploads.ts";
 import { Fault } from "../model/fault.ts";
 import { actionBytesMax, headerBytesMax, keepalive, stopGraceMs, ticketBytesMax } from "../model/limits.ts";
 import { openDoor, peerOf, type TakenCall } from "./call-door.ts";
+import { FailureLog } from "./failure-log.ts";
 import { type FlightParts, flightHandlers, flightService, getPath, putPath } from "./flight.ts";
 import { getTopic } from "./get-topic.ts";
+import { routeGrpcLog } from "./grpc-log.ts";
 import type { Health } from "./health.ts";
 import { healthService } from "./health.ts";
 import { openSeam, raiseWindow, type Take } from "./http2-seam.ts";
 import { putTopic } from "./put-topic.ts";
-import { logFailure } from "./status.ts";
 
-interface Tls {
-  readonly certificate: Buffer;
-  readonly key: Buffer;
-}
-
-export interface ServerParts extends Omit<FlightParts, "stopping"> {
+export interface ServerParts extends Omit<FlightParts, "failures" | "stopping"> {
+  readonly log: Log;
   readonly uploads: Uploads;
   readonly health: Health;
   /** What uploads may hold together. */
@@ -30,7 +29,7 @@ export interface ServerParts extends Omit<FlightParts, "stopping"> {
   readonly host: string;
   /** 0 for any free one. */
   readonly port: number;
-  readonly tls: Tls | undefined;
+  readonly tls: Certificate | undefined;
 }
 
 export interface RunningServer {
@@ -42,9 +41,11 @@ export interface RunningServer {
 /** Messages of the calls that grpc-js serves: the largest is an action's body. */
 const unaryBytesMax = actionBytesMax + 64 * 1024;
 
-/** @throws Fault unavailable when the address cannot be listened on, invalid for unusable certificates */
+/** @throws Fault unavailable when the address cannot be listened on */
 export async function startServer(parts: ServerParts): Promise<RunningServer> {
-  const { log, health, dialects } = parts;
+  const { log, health, dialects, authorizer } = parts;
+  const failures = new FailureLog(log);
+  routeGrpcLog(log);
   const server = new Server({
     "grpc.max_receive_message_length": unaryBytesMax,
     "grpc.max_send_message_length": -1,
@@ -55,7 +56,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   });
   raiseWindow(server);
   const stopping = new AbortController();
-  server.addService(flightService, flightHandlers({ ...parts, stopping: stopping.signal }));
+  server.addService(flightService, flightHandlers({ ...parts, failures, stopping: stopping.signal }));
   server.addService(healthService, health.handlers());
   const port = await bind(server, parts);
 
@@ -77,7 +78,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
           stopping.signal.throwIfAborted();
           await serve(taken);
         },
-        failed: ({ peer }, error) => logFailure(log, { call, peer }, error),
+        failed: ({ peer }, error) => failures.failed({ call, peer }, error, authorizer.clock.monotonicMs()),
       });
       calls.add(ended);
       void ended.finally(() => calls.delete(ended));
@@ -133,6 +134,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
         new Promise<void>((resolve) => grace.addEventListener("abort", () => resolve(), { once: true })),
       ]);
       server.forceShutdown();
+      failures.close();
     },
   };
 }
@@ -141,7 +143,7 @@ function bind(server: Server, { host, port, tls }: ServerParts): Promise<number>
   const credentials =
     tls === undefined
       ? ServerCredentials.createInsecure()
-      : ServerCredentials.createSsl(null, [{ cert_chain: tls.certificate, private_key: tls.key }]);
+      : ServerCredentials.createSsl(null, [{ cert_chain: tls.chain, private_key: tls.key }]);
   const address = host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;
   return new Promise((resolve, reject) => {
     server.bindAsync(address, credentials, (error, bound) => {

@@ -1,6 +1,5 @@
 /** The only place that knows gRPC status numbers. */
 
-import type { Log } from "../host/log.ts";
 import { Fault, type FaultCode } from "../model/fault.ts";
 
 const grpcStatus = {
@@ -31,16 +30,6 @@ export function toStatus(error: unknown): Status {
   return error instanceof Fault
     ? { code: grpcStatus[error.code], details: error.message }
     : { code: grpcStatus.internal, details: "Internal error." };
-}
-
-/** One line in the log per failed call; a client that went away is no failure. Returns the status for the client. */
-export function logFailure(log: Log, where: { call: string; peer: string }, error: unknown): Status {
-  const status = toStatus(error);
-  const fields = { ...where, status: status.code, details: status.details };
-  if (error instanceof Fault && error.code !== "internal") {
-    if (error.code !== "cancelled") log.info("call_refused", fields);
-  } else log.error("call_failed", { ...fields, cause: error });
-  return status;
 }
 
 /** `grpc-message` as the gRPC over HTTP/2 specification wants it: UTF-8, percent-encoded but for printable ASCII. */

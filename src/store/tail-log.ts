@@ -11,7 +11,14 @@ import { isDiskFull } from "../host/errno.ts";
 import { assert } from "../model/assert.ts";
 import { type BatchEntry, endOfEntry } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
-import { tailBufferBytes, tailLogBytesMax, tailLogsMax, tailTopicBytesMax } from "../model/limits.ts";
+import {
+  slowSyncMs,
+  tailBatchBytes,
+  tailBufferBytes,
+  tailLogBytesMax,
+  tailLogsMax,
+  tailTopicBytesMax,
+} from "../model/limits.ts";
 import type { Ulid } from "../model/resource.ts";
 import type { TimeRange } from "../model/time.ts";
 import { tailDirectory, tailFile } from "./layout.ts";
@@ -43,6 +50,15 @@ export interface FoundLog {
   readonly bytes: number;
   /** Frames that rows name. */
   readonly frames: number;
+}
+
+export interface TailUse {
+  readonly logs: number;
+  readonly bytes: number;
+  /** Batches that lie nowhere else. */
+  readonly frames: number;
+  /** Batches below this many bytes go to a log now. */
+  readonly batchBytesMax: number;
 }
 
 interface Log {
@@ -86,6 +102,7 @@ export class TailLog implements AsyncDisposable {
   #copying: Promise<void> = Promise.resolve();
   #opening: Promise<void> | undefined;
   #directoryUnsynced = false;
+  #syncMs = 0;
 
   constructor(disk: Disk, options: TailLogOptions) {
     this.#disk = disk;
@@ -95,6 +112,27 @@ export class TailLog implements AsyncDisposable {
       this.#logs.set(number, log);
       this.#nextNumber = Math.max(this.#nextNumber, number + 1);
     }
+  }
+
+  use(): TailUse {
+    const logs = [...this.#logs.values()];
+    return {
+      logs: logs.length,
+      bytes: logs.reduce((sum, { bytes }) => sum + bytes, 0),
+      frames: logs.reduce((sum, { live }) => sum + live, 0),
+      batchBytesMax: this.batchBytesMax,
+    };
+  }
+
+  /** Bytes below which a batch is better off here than in its chunk file, as syncs are now. */
+  get batchBytesMax(): number {
+    return this.#syncMs < slowSyncMs ? tailBatchBytes.least : tailBatchBytes.most;
+  }
+
+  /** Tells what syncs of chunk files cost: milliseconds of each, on average. */
+  noteSyncMs(syncMs: number): void {
+    // One slow sync among fast ones says little.
+    this.#syncMs += (syncMs - this.#syncMs) / 8;
   }
 
   /** Bytes that a message takes in a chunk file, which it takes here too. */

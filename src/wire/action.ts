@@ -27,11 +27,12 @@ export type ActionRequest =
   | { readonly kind: "info" }
   | { readonly kind: "sequence_create"; readonly name: SequenceName; readonly userMetadata: JsonText }
   | { readonly kind: "sequence_delete"; readonly name: SequenceName }
-  | { readonly kind: "session_create"; readonly sequence: SequenceName }
+  | { readonly kind: "session_create"; readonly sequence: SequenceName; readonly uuid: Uuid | undefined }
   | { readonly kind: "session_finalize"; readonly session: Uuid }
   | { readonly kind: "session_delete"; readonly session: Uuid | SessionLocator }
   | {
       readonly kind: "topic_create";
+      readonly uuid: Uuid | undefined;
       readonly locator: TopicLocator;
       readonly session: Uuid;
       readonly ontologyTag: string;
@@ -39,6 +40,7 @@ export type ActionRequest =
       readonly userMetadata: JsonText;
     }
   | { readonly kind: "topic_delete"; readonly locator: TopicLocator }
+  | { readonly kind: "edge_topic_status"; readonly topic: Uuid }
   | {
       readonly kind: "notification_create";
       readonly target: NotificationTarget;
@@ -78,10 +80,31 @@ const locator = z.object({ locator: z.string() });
 const sessionUuid = z.object({ session_uuid: z.string() });
 const userMetadata = { user_metadata: anyJson };
 
+/** An addition of ours: a client that chooses the UUID may repeat a call whose answer was lost. */
+const chosenUuid = { uuid: z.string().optional() };
+
+const uuidV4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+/** Only random ones: whoever guesses a UUID may write what it names. */
+function parseChosen(text: string | undefined): Uuid | undefined {
+  if (text === undefined) return undefined;
+  const uuid = parseUuid(text);
+  if (!uuidV4.test(uuid)) throw new Fault("invalid", "Bad request: uuid: expected a random UUID (version 4).");
+  return uuid;
+}
+
 const targetOf = {
   sequence: (text: string): NotificationTarget => ({ kind: "sequence", name: parseSequenceName(text) }),
   topic: (text: string): NotificationTarget => ({ kind: "topic", locator: parseTopicLocator(text) }),
 };
+
+/** A text beyond the limit is cut between two characters, not refused: it reports an error that somebody has to see. */
+function cutText(text: string, bytesMax: number): string {
+  if (Buffer.byteLength(text) <= bytesMax) return text;
+  const mark = "…";
+  const { read } = new TextEncoder().encodeInto(text, new Uint8Array(bytesMax - Buffer.byteLength(mark)));
+  return `${text.slice(0, read)}${mark}`;
+}
 
 function notificationKinds(resource: "sequence" | "topic"): Record<string, ActionKind> {
   const created = z.object({ locator: z.string(), notification_type: z.string(), msg: z.string() });
@@ -92,9 +115,7 @@ function notificationKinds(resource: "sequence" | "topic"): Record<string, Actio
       description: `Leave a notification on a ${resource}: {locator, notification_type, msg}`,
       read(body, name) {
         const fields = parseWith(created, body, `the body of ${name}`);
-        // A text beyond the limit is cut, not refused: it reports an error that somebody has to see.
-        const message =
-          fields.msg.length > notificationBytesMax ? `${fields.msg.slice(0, notificationBytesMax)}…` : fields.msg;
+        const message = cutText(fields.msg, notificationBytesMax);
         return { kind: "notification_create", target: target(fields.locator), type: fields.notification_type, message };
       },
     },
@@ -175,10 +196,10 @@ const actionKinds: Readonly<Record<string, ActionKind>> = {
   session_create: {
     permission: "write",
     description: "Open a session of a sequence: {locator}",
-    read: (body, name) => ({
-      kind: "session_create",
-      sequence: parseSequenceName(parseWith(locator, body, `the body of ${name}`).locator),
-    }),
+    read(body, name) {
+      const fields = parseWith(locator.extend(chosenUuid), body, `the body of ${name}`);
+      return { kind: "session_create", sequence: parseSequenceName(fields.locator), uuid: parseChosen(fields.uuid) };
+    },
   },
   session_finalize: {
     permission: "write",
@@ -206,7 +227,7 @@ const actionKinds: Readonly<Record<string, ActionKind>> = {
     read(body, name, text) {
       const shape = locator
         .extend({ session_uuid: z.string(), serialization_format: serializationFormat, ontology_tag: z.string() })
-        .extend(userMetadata);
+        .extend({ ...userMetadata, ...chosenUuid });
       const fields = parseWith(shape, body, `the body of ${name}`);
       const tagCharacters = fields.ontology_tag.length;
       if (tagCharacters > ontologyTagCharactersMax) {
@@ -217,6 +238,7 @@ const actionKinds: Readonly<Record<string, ActionKind>> = {
       }
       return {
         kind: "topic_create",
+        uuid: parseChosen(fields.uuid),
         session: parseUuid(fields.session_uuid),
         locator: parseTopicLocator(fields.locator),
         ontologyTag: fields.ontology_tag,
@@ -231,6 +253,14 @@ const actionKinds: Readonly<Record<string, ActionKind>> = {
     read: (body, name) => ({
       kind: "topic_delete",
       locator: parseTopicLocator(parseWith(locator, body, `the body of ${name}`).locator),
+    }),
+  },
+  edge_topic_status: {
+    permission: "write",
+    description: "Ends the upload of a topic, if there is one, and tells what is durable: {topic_uuid}",
+    read: (body, name) => ({
+      kind: "edge_topic_status",
+      topic: parseUuid(parseWith(z.object({ topic_uuid: z.string() }), body, `the body of ${name}`).topic_uuid),
     }),
   },
   ...notificationKinds("sequence"),

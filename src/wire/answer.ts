@@ -35,6 +35,9 @@ export function versionAnswer(): object {
   return { version: `${major}.${minor}.${patch}`, semver: { major, minor, patch, pre: "" } };
 }
 
+/** What a client may rely on beyond the protocol of the central daemon. */
+const edgeCapabilities = ["acks", "resume", "topic_status", "client_uuid"];
+
 export function infoAnswer(
   limits: { decodeBytes: number; encodeBytes: number; targetBytes: number },
   edgeVersion: string,
@@ -46,7 +49,7 @@ export function infoAnswer(
       grpc_max_encode_message_size: limits.encodeBytes,
       grpc_target_encode_message_size: limits.targetBytes,
     },
-    edge: { version: edgeVersion, capabilities: [] },
+    edge: { version: edgeVersion, capabilities: edgeCapabilities },
   };
 }
 
@@ -58,6 +61,13 @@ export function sessionCreateAnswer(session: Session, generation: Generation): o
 /** Exactly one key: with a second one clients silently get no writer. */
 export function topicCreateAnswer(topic: Topic): object {
   return { uuid: topic.uuid };
+}
+
+export type TopicState = "open" | "completed" | "finalized";
+
+/** For clients that know us: what of a topic survives a power cut now. */
+export function topicStatusAnswer(topic: Topic, { batches, state }: { batches: number; state: TopicState }): object {
+  return { locator: topic.locator, rows: topic.extent.rows, batches, state };
 }
 
 export interface NotificationView {

@@ -26,6 +26,21 @@ interface Row {
 }
 
 const { values, positionals } = parseArgs({ options: { disk: { type: "string" } }, allowPositionals: true });
+const loads = [
+  single(4, 2048),
+  single(1, 1024),
+  single(10, 1024),
+  images(1, 1024),
+  images(10, 1024),
+  small(40),
+  tiny(1000),
+];
+const known = [...loads.map(({ name }) => name), "idle"];
+const unknown = positionals.filter((start) => !known.some((name) => name.startsWith(start)));
+if (unknown.length > 0) {
+  console.error(`bench: unknown load ${unknown.join(", ")}, expected the start of ${known.join(", ")}`);
+  process.exit(64);
+}
 const wanted = (name: string): boolean =>
   positionals.length === 0 || positionals.some((start) => name.startsWith(start));
 
@@ -35,15 +50,7 @@ console.log(
 await touchPages(where(), 5e9);
 console.log(line("load", "MB/s", "batches/s", "CPU s/GB", "CPU ms/batch", "peak RssAnon"));
 
-for (const load of [
-  single(4, 2048),
-  single(1, 1024),
-  single(10, 1024),
-  images(1, 1024),
-  images(10, 1024),
-  small(40),
-  tiny(1000),
-]) {
+for (const load of loads) {
   if (!wanted(load.name)) continue;
   await withServer(async (server) => {
     const put = await measure(`${load.name} put`, load, server, () => putAll(server, load));

@@ -1,6 +1,6 @@
 // The bundle that Node runs also runs under Deno, with no more permissions than these: put, get, restart, get.
 
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { test } from "vitest";
@@ -11,7 +11,9 @@ const root = path.resolve(import.meta.dirname, "../..");
 const file = path.join(root, "node_modules/@deno/linux-x64-glibc/deno");
 const bundle = path.join(root, "dist/mosaico-edge.cjs");
 
-async function startUnderDeno(dataDir: string): Promise<RunningServer> {
+async function startUnderDeno(folder: string): Promise<RunningServer> {
+  const dataDir = path.join(folder, "data");
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
   const permissions = [
     `--allow-read=${dataDir}`,
     `--allow-write=${dataDir}`,
@@ -19,25 +21,25 @@ async function startUnderDeno(dataDir: string): Promise<RunningServer> {
     `--allow-ffi=${path.join(root, "dist/lmdb-linux-x64.node")}`,
     // Without a list: the control socket has a random name, and Deno knows no permission for all sockets of a folder.
     "--allow-net",
-    // Deno's fs.access compares owners by itself.
+    // Deno's fs.access compares owners by itself, as we do.
     "--allow-sys=uid,gid",
   ];
   const args = ["run", "--no-prompt", ...permissions, bundle];
   // Deno keeps compiled code: not in the caches of whoever runs the tests.
-  return await startServer({ dataDir, alone: { file, args }, env: { DENO_DIR: path.join(dataDir, ".deno") } });
+  return await startServer({ dataDir, alone: { file, args }, env: { DENO_DIR: path.join(folder, "deno") } });
 }
 
 test("under Deno a recording is put, read, and read again after a restart; SIGTERM ends it with 0", async () => {
-  const dataDir = await mkdtemp(path.join(tmpdir(), "mosaico-edge-deno-"));
+  const folder = await mkdtemp(path.join(tmpdir(), "mosaico-edge-deno-"));
   try {
-    await using first = await startUnderDeno(dataDir);
+    await using first = await startUnderDeno(folder);
     const topics = await record(first.port, "deno");
     await expectRecorded(first.port, "deno", topics);
     await first.stop();
-    await using second = await startUnderDeno(dataDir);
+    await using second = await startUnderDeno(folder);
     await expectRecorded(second.port, "deno", topics);
     await second.stop();
   } finally {
-    await rm(dataDir, { recursive: true, force: true });
+    await rm(folder, { recursive: true, force: true });
   }
 });

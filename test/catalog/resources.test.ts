@@ -217,9 +217,23 @@ describe("memory of dialects", () => {
       putDialect(catalog, "peer", "10.0.0.1", "0.5", 2n);
     });
     const again = await scratch.reopen();
-    expect(findDialect(again, "peer", "10.0.0.1")).toBe("0.5");
-    expect(findDialect(again, "key", "10.0.0.1")).toBe("0.6");
+    expect(findDialect(again, "peer", "10.0.0.1")?.generation).toBe("0.5");
+    expect(findDialect(again, "key", "10.0.0.1")?.generation).toBe("0.6");
     expect(findDialect(again, "peer", "10.0.0.2")).toBeUndefined();
+  });
+
+  test("keeps what the last of 0.4 and 0.5 was beside a 0.6 that shares the name", async () => {
+    await using scratch = await openScratch();
+    const { catalog } = scratch;
+    const legacyAfter = async (generation: "0.4" | "0.5" | "0.6") => {
+      await catalog.transaction(() => putDialect(catalog, "key", "shared", generation, 1n));
+      return findDialect(catalog, "key", "shared")?.legacy;
+    };
+    expect(await legacyAfter("0.6")).toBeUndefined();
+    expect(await legacyAfter("0.5")).toBe("0.5");
+    expect(await legacyAfter("0.6")).toBe("0.5");
+    expect(await legacyAfter("0.4")).toBe("0.4");
+    expect(findDialect(catalog, "key", "shared")?.generation).toBe("0.4");
   });
 
   test("forgets the oldest when it is full", async () => {
@@ -233,8 +247,8 @@ describe("memory of dialects", () => {
     });
     await catalog.transaction(() => putDialect(catalog, "key", "new", "0.6", 10n ** 9n));
     expect(findDialect(catalog, "peer", "p77")).toBeUndefined();
-    expect(findDialect(catalog, "peer", "p0")).toBe("0.4");
-    expect(findDialect(catalog, "key", "new")).toBe("0.6");
+    expect(findDialect(catalog, "peer", "p0")?.generation).toBe("0.4");
+    expect(findDialect(catalog, "key", "new")?.generation).toBe("0.6");
     expect(catalog.dialects.count()).toBe(dialectMemoriesMax);
   });
 });

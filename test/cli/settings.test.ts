@@ -35,8 +35,16 @@ const normal: Config = {
   max_message_bytes: 32 * 2 ** 20,
   memory_budget: 256 * 2 ** 20,
   max_chunk_size_in_bytes: 64 * 2 ** 20,
+  chunk_age: 600_000,
   commit_interval_ms: 200,
   commit_bytes: 64 * 2 ** 20,
+  free_space_floor: 256 * 2 ** 20,
+  max_bytes: 0,
+  max_age: 0,
+  evict_unsynced: false,
+  retention_class: [],
+  open_sessions: "keep",
+  open_session_grace: 24 * 3_600_000,
   log_level: "info",
 };
 
@@ -55,8 +63,25 @@ const three: Readonly<Record<SettingName, readonly [string | boolean, string, st
   max_message_bytes: ["17MiB", "20 MB", "33554432", [17 * 2 ** 20, 20_000_000, 33_554_432]],
   memory_budget: ["1GiB", "512MiB", "100000000", [2 ** 30, 2 ** 29, 100_000_000]],
   max_chunk_size_in_bytes: ["0", "1kB", "4096", [0, 1_000, 4_096]],
+  chunk_age: ["10s", "2h", '"1d"', [10_000, 7_200_000, 86_400_000]],
   commit_interval_ms: ["1", "60000", "50", [1, 60_000, 50]],
   commit_bytes: ["1", "1KiB", "7", [1, 1_024, 7]],
+  free_space_floor: ["16MiB", "1GB", "33554432", [16 * 2 ** 20, 1e9, 2 ** 25]],
+  max_bytes: ["0", "10GiB", "5", [0, 10 * 2 ** 30, 5]],
+  max_age: ["0", "30d", '"12h"', [0, 30 * 86_400_000, 12 * 3_600_000]],
+  evict_unsynced: [true, "no", "true", [true, false, true]],
+  retention_class: [
+    '[{"name":"a"}]',
+    '[{"name":"b","keep":true,"min_age":"1d"}]',
+    '[{ name = "c", sequence = "drive-*", priority = 2, require_synced = false }]',
+    [
+      [{ name: "a", priority: 0, keep: false }],
+      [{ name: "b", priority: 0, keep: true, min_age: 86_400_000 }],
+      [{ name: "c", sequence: "drive-*", priority: 2, keep: false, require_synced: false }],
+    ],
+  ],
+  open_sessions: ["finalize", "delete", '"keep"', ["finalize", "delete", "keep"]],
+  open_session_grace: ["1s", "15m", '"2d"', [1_000, 900_000, 172_800_000]],
   log_level: ["debug", "error", '"warning"', ["debug", "error", "warning"]],
 };
 
@@ -70,10 +95,10 @@ test("every setting: a flag goes before a variable, a variable before the file",
     const [key = ""] = variablesOf(name);
     const environment = { [key]: variable, ...(other === undefined ? {} : { [variablesOf(other)[0] ?? ""]: "x" }) };
     const text = `${name} = ${toml}\n${other === undefined ? "" : `${other} = "x"\n`}`;
-    expect(read({ flags, environment, toml: text })[name], flagOf(name)).toBe(fromFlag);
-    expect(read({ environment, toml: text })[name], key).toBe(fromVariable);
-    expect(read({ toml: text })[name], `${name} in TOML`).toBe(fromFile);
-    expect(read({ toml: "" })[name]).toBe(normal[name]);
+    expect(read({ flags, environment, toml: text })[name], flagOf(name)).toEqual(fromFlag);
+    expect(read({ environment, toml: text })[name], key).toEqual(fromVariable);
+    expect(read({ toml: text })[name], `${name} in TOML`).toEqual(fromFile);
+    expect(read({ toml: "" })[name]).toEqual(normal[name]);
     coverage.hit(name);
   }
   coverage.check();
@@ -106,8 +131,9 @@ test("the file may be named by a variable, and by a flag before it", () => {
   expect(readConfig({ flags: {}, environment, file }).port).toBe(6);
 });
 
-test("other variables are nobody's business", () => {
-  expect(read({ environment: { MOSAICO_EDGE_BOGUS: "1", PORT: "1", MOSAICOD_PORT: "2" } })).toEqual(normal);
+test("variables that do not begin as ours are nobody's business, nor is the one of the add-on's loader", () => {
+  const environment = { MOSAICO_EDGE: "1", MOSAICO_EDGE_ADDON_DIR: "/x", PORT: "1", MOSAICOD_PORT: "2" };
+  expect(read({ environment })).toEqual(normal);
 });
 
 describe("sizes", () => {

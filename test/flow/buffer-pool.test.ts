@@ -73,6 +73,15 @@ test("when it is full, the largest buffer goes first", () => {
   expect(new Set(again)).toEqual(new Set(small.map(({ bytes }) => bytes)));
 });
 
+test("a buffer that is larger than all that may be kept drives nothing out", () => {
+  const pool = new BufferPool(24 * KiB);
+  const small = pool.lease(16 * KiB);
+  const large = pool.lease(32 * KiB);
+  small[Symbol.dispose]();
+  large[Symbol.dispose]();
+  expect(pool.lease(16 * KiB).bytes).toBe(small.bytes);
+});
+
 test("a random schedule never hands a buffer to two, and never keeps more than it may", () => {
   const random = new Random("pool: random schedule");
   const coverage = new Coverage("pool: leases", ["new", "given out again", "kept no longer"]);

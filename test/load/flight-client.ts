@@ -152,8 +152,11 @@ export class FlightClient implements Disposable {
   }
 
   /** A put whose messages the caller sends. Its first one gets the descriptor. */
-  openPut({ locator, uuid }: { locator: string; uuid: string }): PutCall {
-    return new PutCall(this.call("DoPut"), JSON.stringify({ resource_locator: locator, topic_uuid: uuid }));
+  openPut({ locator, uuid }: { locator: string; uuid: string }, answers: "dropped" | "kept" = "dropped"): PutCall {
+    const put = new PutCall(this.call("DoPut"), JSON.stringify({ resource_locator: locator, topic_uuid: uuid }));
+    // Node ends no stream that is not read.
+    if (answers === "dropped") put.call.stream.resume();
+    return put;
   }
 }
 
@@ -171,6 +174,7 @@ export class Call {
   readonly stream: ClientHttp2Stream;
   readonly #closed: Promise<void>;
   #status: { code: number; details: string } | undefined;
+  #sending: Promise<void> = Promise.resolve();
 
   constructor(method: string, stream: ClientHttp2Stream) {
     this.method = method;
@@ -187,14 +191,20 @@ export class Call {
     this.#closed = new Promise((resolve) => stream.once("close", resolve));
   }
 
-  /** Sends one message, given in pieces; ends when the socket has taken it. */
+  /** Ends when the socket has taken everything. */
+  async sent(): Promise<void> {
+    await this.#sending;
+  }
+
+  /** Sends one message, given in pieces, behind those before; ends when the socket has taken it. */
   async send(pieces: readonly Uint8Array[]): Promise<void> {
     const prefix = Buffer.alloc(prefixBytes);
     prefix.writeUInt32BE(
       pieces.reduce((sum, { byteLength }) => sum + byteLength, 0),
       1,
     );
-    await this.write([prefix, ...pieces]);
+    this.#sending = this.#sending.then(() => this.write([prefix, ...pieces]));
+    await this.#sending;
   }
 
   /**
@@ -276,18 +286,18 @@ export class PutCall {
 
   constructor(call: Call, command: string) {
     this.call = call;
-    // It answers nothing but its status, and Node ends no stream that is not read.
-    call.stream.resume();
     this.#command = command;
   }
 
   async sendData({ header, body }: Outgoing): Promise<void> {
-    await this.call.send([flightDataHead(header, body.byteLength, this.#command), body]);
+    const head = flightDataHead(header, body.byteLength, this.#command);
     this.#command = undefined;
+    await this.call.send([head, body]);
   }
 
   /** @throws CallError unless everything is durable */
   async finish(): Promise<void> {
+    await this.call.sent();
     this.call.end();
     const { code, details } = await this.call.status();
     if (code !== 0) throw new CallError(this.call.method, code, details);

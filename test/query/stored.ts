@@ -18,7 +18,7 @@ import { parseTopicLocator } from "../../src/model/locator.ts";
 import { type Extent, emptyExtent, type JsonText, type Topic, type Ulid, type Uuid } from "../../src/model/resource.ts";
 import { type TimeRange, unionRange } from "../../src/model/time.ts";
 import type { OutgoingMessage, ReadParts } from "../../src/query/topic-reader.ts";
-import { ChunkWriter } from "../../src/store/chunk-writer.ts";
+import { ChunkWriter, type MessageFacts } from "../../src/store/chunk-writer.ts";
 import { chunkFile, topicDirectory } from "../../src/store/layout.ts";
 import { encodeZstdHeader, partsOf } from "../arrow/made.ts";
 import { splitStream } from "../load/messages.ts";
@@ -103,11 +103,43 @@ export interface Stored extends AsyncDisposable {
   readonly schemaHeader: Uint8Array;
 }
 
+interface Memory {
+  readonly mergeBytes: number;
+  readonly sendBytes: number;
+}
+
+/** A message as it is to lie on disk, and what the catalog says of it. */
+export interface StoredBatch {
+  readonly header: Uint8Array;
+  readonly body: Uint8Array;
+  readonly facts: MessageFacts;
+}
+
 /** Stores chunks of batches of rows. */
-export async function store(
+export function store(
   chunks: readonly (readonly (readonly Row[])[])[],
-  memory: { mergeBytes: number; sendBytes: number },
+  memory: Memory,
   encoding: "plain" | "zstd" = "plain",
+): Promise<Stored> {
+  const encode = encoding === "plain" ? encodeRows : encodeCompressed;
+  const toBatch = (rows: readonly Row[]): StoredBatch => {
+    let range: TimeRange | undefined;
+    for (const { timeNs } of rows) range = unionRange(range, { startNs: timeNs, endNs: timeNs });
+    const sorted = rows.every(({ timeNs }, row) => row === 0 || timeNs >= (rows[row - 1]?.timeNs ?? 0n));
+    return { ...encode(rows), facts: { kind: "batch", rows: rows.length, sorted, range } };
+  };
+  return storeBatches(
+    schemaHeader,
+    chunks.map((batches) => batches.map(toBatch)),
+    memory,
+  );
+}
+
+/** Stores chunks of messages, whatever is in them. */
+export async function storeBatches(
+  schemaHeader: Uint8Array,
+  chunks: readonly (readonly StoredBatch[])[],
+  memory: Memory,
 ): Promise<Stored> {
   const directory = mkdtempSync(path.join(tmpdir(), "mosaico-edge-stored-"));
   const disk = await openDisk(directory);
@@ -118,13 +150,7 @@ export async function store(
   let extent: Extent = emptyExtent;
   for (const [number, batches] of chunks.entries()) {
     const writer = await ChunkWriter.create(disk, chunkFile(session, 0, number), number, schemaHeader);
-    for (const rows of batches) {
-      const { header, body } = encoding === "plain" ? encodeRows(rows) : encodeCompressed(rows);
-      let range: TimeRange | undefined;
-      for (const { timeNs } of rows) range = unionRange(range, { startNs: timeNs, endNs: timeNs });
-      const sorted = rows.every(({ timeNs }, row) => row === 0 || timeNs >= (rows[row - 1]?.timeNs ?? 0n));
-      await writer.append(header, body, { kind: "batch", rows: rows.length, sorted, range });
-    }
+    for (const { header, body, facts } of batches) await writer.append(header, body, facts);
     await writer.seal();
     const summary = writer.summary();
     await catalog.transaction(() => putChunk(catalog, uuid, { summary, first: 0, batches: writer.entries }));

@@ -2,13 +2,16 @@
 // upload, the window, the memory, and the client's pace.
 
 import { describe, expect, test } from "vitest";
+import { readMessage } from "../../src/arrow/message.ts";
+import { listChunks, readChunk, removeChunks } from "../../src/catalog/chunk-rows.ts";
 import { Fault } from "../../src/model/fault.ts";
 import { includesTime, type TimeWindow, timeNsMax, timeNsMin, unionRange } from "../../src/model/time.ts";
 import { countWindow } from "../../src/query/count-window.ts";
 import { type OutgoingMessage, TopicReader } from "../../src/query/topic-reader.ts";
 import { Coverage } from "../model/coverage.ts";
 import { Random } from "../model/random.ts";
-import { decodeRows, type Row, type Stored, store } from "./stored.ts";
+import { encodeBatch, encodeSchema, timestamps } from "../serve/malformed/columns.ts";
+import { decodeRows, type Row, type Stored, store, storeBatches } from "./stored.ts";
 
 const never = new AbortController().signal;
 const everything: TimeWindow = { startNs: timeNsMin, endNs: timeNsMax };
@@ -69,6 +72,58 @@ describe("what passes as it lies on disk", () => {
     await file.write([Uint8Array.of(255)], 824);
     await file.close();
     await expect(readAll(stored, everything)).rejects.toMatchObject({ code: "corrupt" });
+  });
+});
+
+describe("what does not lie on disk as it was written is corrupt, and never the reader's fault", () => {
+  const windows: readonly TimeWindow[] = [everything, { startNs: 2n, endNs: 3n }];
+  const chunkPath = "sessions/01A/0/00000.arrow";
+  const oneBatch = [[rowsAt(1, 2, 3)]];
+
+  test.each(windows)("a chunk file that is missing, unless its topic was deleted: %o", async (window) => {
+    await using stored = await store(oneBatch, memory);
+    await stored.parts.disk.remove(chunkPath);
+    const expected = { code: "corrupt", message: "Cannot read chunk 0 of `s/t`: its file is missing" };
+    await expect(readAll(stored, window)).rejects.toMatchObject(expected);
+    // The rows go first, then the files; a reader may have met the rows just before.
+    const { catalog } = stored.parts;
+    await using reader = new TopicReader(stored.parts, stored.topic, stored.schemaHeader);
+    const groups = await Array.fromAsync(reader.groups(window));
+    await catalog.transaction(() => removeChunks(catalog, stored.topic.uuid));
+    const [[placed] = []] = groups;
+    if (placed === undefined) throw new Error("the window has a batch");
+    await expect(reader.load(placed)).rejects.toMatchObject({ code: "absent" });
+  });
+
+  test("a header that is none", async () => {
+    await using stored = await store(oneBatch, memory);
+    const file = await stored.parts.disk.openWritable(chunkPath);
+    const [chunk] = [...listChunks(stored.parts.catalog, stored.topic.uuid)];
+    const entry = readChunk(stored.parts.catalog, stored.topic.uuid, chunk?.number ?? 0)?.batches[0];
+    // Behind the prefix of the frame, which stays as it is.
+    await file.write([new Uint8Array((entry?.metadataBytes ?? 8) - 8).fill(255)], (entry?.offset ?? 0) + 8);
+    await file.close();
+    for (const window of windows) await expect(readAll(stored, window)).rejects.toMatchObject({ code: "corrupt" });
+  });
+
+  test.each(["content", "length"] as const)("a compressed time column whose %s is garbage", async (what) => {
+    const { header, body } = encodeBatch([timestamps], 3, { compression: "zstd", random: () => 0.5 });
+    const message = readMessage(header);
+    if (message.kind !== "batch") throw new Error("a batch was encoded");
+    const [at = 0, length = 0] = [message.lists.bufferOffsets.at(-1), message.lists.bufferLengths.at(-1)];
+    if (what === "content") body.fill(255, at + 8, at + length);
+    else body.fill(127, at, at + 7);
+    const facts = { kind: "batch", rows: 3, sorted: false, range: { startNs: 1n, endNs: 3n } } as const;
+    await using stored = await storeBatches(encodeSchema([timestamps]), [[{ header, body, facts }]], memory);
+    const [, window = everything] = windows;
+    await expect(countWindow(stored.parts, stored.topic, window, never)).rejects.toMatchObject({
+      code: "corrupt",
+      message: expect.stringMatching(/^Cannot read chunk 0 of `s\/t` at \d+: A (compressed )?buffer /),
+    });
+    // A whole batch may be too large to be cut, so what an absurd length means there nobody knows.
+    await expect(readAll(stored, window)).rejects.toMatchObject({
+      code: what === "content" ? "corrupt" : "overloaded",
+    });
   });
 });
 

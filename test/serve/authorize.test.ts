@@ -19,7 +19,7 @@ function live(catalog: Catalog, wallNs: bigint) {
   const latestTime = new LatestTime({ catalog, clock, log: openLog("error") });
   const takes = (token: string): boolean => {
     try {
-      authenticate({ catalog, latestTime, keysRequired: true }, token, "denied");
+      authenticate({ catalog, clock, latestTime, keysRequired: true }, token, "denied");
       return true;
     } catch (error) {
       expect(error).toMatchObject({ code: "unauthenticated", message: expect.stringContaining("has expired") });

@@ -1,9 +1,8 @@
-// Faults as gRPC statuses: the numbers of the specification, words for the caller, causes for the log only.
+// Faults as gRPC statuses: the numbers of the specification, words for the caller.
 
 import { describe, expect, test } from "vitest";
-import type { Log, LogFields, LogLevel } from "../../src/host/log.ts";
 import { Fault, type FaultCode, faultCodes } from "../../src/model/fault.ts";
-import { encodeStatusMessage, logFailure, okStatus, toStatus } from "../../src/serve/status.ts";
+import { encodeStatusMessage, okStatus, toStatus } from "../../src/serve/status.ts";
 
 // https://grpc.github.io/grpc/core/md_doc_statuscodes.html
 const numbers: Readonly<Record<FaultCode, number>> = {
@@ -35,47 +34,6 @@ test.each([new Error("/secret/path"), new TypeError("x is undefined"), "text", u
 );
 
 test("OK has no words", () => expect(okStatus).toEqual({ code: 0, details: "" }));
-
-describe("the log", () => {
-  /** Keeps what is logged. */
-  function openKept(): { log: Log; lines: [LogLevel, string, LogFields][] } {
-    const lines: [LogLevel, string, LogFields][] = [];
-    const keep =
-      (level: LogLevel) =>
-      (event: string, fields: LogFields = {}): void => {
-        lines.push([level, event, fields]);
-      };
-    return {
-      log: { debug: keep("debug"), info: keep("info"), warning: keep("warning"), error: keep("error") },
-      lines,
-    };
-  }
-  const where = { call: "DoGet", peer: "127.0.0.1:5" };
-
-  test("a refusal is one line of information", () => {
-    const { log, lines } = openKept();
-    expect(logFailure(log, where, new Fault("absent", "There is none."))).toEqual({
-      code: 5,
-      details: "There is none.",
-    });
-    expect(lines).toEqual([["info", "call_refused", { ...where, status: 5, details: "There is none." }]]);
-  });
-
-  test("a client that went away is no failure", () => {
-    const { log, lines } = openKept();
-    expect(logFailure(log, where, new Fault("cancelled", "Gone.")).code).toBe(1);
-    expect(lines).toEqual([]);
-  });
-
-  test.each([new Error("cause"), new Fault("internal", "A bug.")])(
-    "%s is one line of error with its cause",
-    (error) => {
-      const { log, lines } = openKept();
-      expect(logFailure(log, where, error).code).toBe(13);
-      expect(lines).toMatchObject([["error", "call_failed", { ...where, status: 13, cause: error }]]);
-    },
-  );
-});
 
 describe("grpc-message", () => {
   test.each([

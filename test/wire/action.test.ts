@@ -72,6 +72,20 @@ const good: readonly Good[] = [
     permission: "write",
   },
   {
+    from: "clients that know us",
+    name: "session_create",
+    body: `{"locator":"drive-07","uuid":"${uuid}"}`,
+    request: { kind: "session_create", sequence: "drive-07", uuid },
+    permission: "write",
+  },
+  {
+    from: "clients that know us",
+    name: "edge_topic_status",
+    body: `{"topic_uuid":"${uuid}"}`,
+    request: { kind: "edge_topic_status", topic: uuid },
+    permission: "write",
+  },
+  {
     from: "all",
     name: "session_finalize",
     body: `{"session_uuid":"${uuid}"}`,
@@ -242,6 +256,8 @@ test("every key of every action with every wrong type is refused, naming key, ex
     for (const [key] of whole) {
       for (const [type, value] of Object.entries(values)) {
         if (typesFor(key).includes(type)) continue;
+        // A UUID of the client's own need not be there.
+        if (key === "uuid" && type === "missing") continue;
         coverage.hit(type);
         const members = whole
           .filter(([other]) => other !== key)
@@ -374,11 +390,19 @@ test("an ontology tag has a limit", () => {
   );
 });
 
-test("a notification too long is cut, not refused: it reports an error", () => {
-  const message = "e".repeat(notificationBytesMax + 1);
-  const body = encoded(`{"locator":"drive-07","notification_type":"error","msg":"${message}"}`);
-  const { request } = parseAction("sequence_notification_create", body);
-  expect(request).toMatchObject({ kind: "notification_create", message: `${"e".repeat(notificationBytesMax)}…` });
+describe("a notification too long is cut, not refused: it reports an error", () => {
+  /** Of `…` in UTF-8. */
+  const markBytes = 3;
+  test.each([
+    ["e", notificationBytesMax, "e".repeat(notificationBytesMax)],
+    ["e", notificationBytesMax + 1, `${"e".repeat(notificationBytesMax - markBytes)}…`],
+    ["東", notificationBytesMax / 2, `${"東".repeat(Math.floor((notificationBytesMax - markBytes) / 3))}…`],
+    ["🚗", notificationBytesMax / 2, `${"🚗".repeat(Math.floor((notificationBytesMax - markBytes) / 4))}…`],
+  ])("%s, %i times", (character, times, message) => {
+    const body = encoded(`{"locator":"drive-07","notification_type":"error","msg":"${character.repeat(times)}"}`);
+    expect(parseAction("sequence_notification_create", body).request).toMatchObject({ message });
+    expect(Buffer.byteLength(message)).toBeLessThanOrEqual(notificationBytesMax);
+  });
 });
 
 describe("commands of descriptors", () => {

@@ -1,0 +1,79 @@
+/** The command `status`: what the running server says of itself, over its control socket. */
+
+import type { Retention } from "../care/retention.ts";
+import type { Space } from "../care/space.ts";
+import { openCatalog } from "../catalog/catalog.ts";
+import { readOwner } from "../catalog/store-facts.ts";
+import type { Budget } from "../flow/budget.ts";
+import { askControlSocket } from "../host/control-socket.ts";
+import { findDisk } from "../host/disk.ts";
+import { printOut } from "../host/log.ts";
+import type { GroupCommit } from "../ingest/group-commit.ts";
+import type { Uploads } from "../ingest/uploads.ts";
+import { Fault } from "../model/fault.ts";
+import { streamsShownMax } from "../model/limits.ts";
+import { catalogDirectory } from "../store/layout.ts";
+import type { Poison } from "../store/poison.ts";
+import type { TailLog } from "../store/tail-log.ts";
+
+export interface StatusParts {
+  readonly version: string;
+  readonly port: number;
+  readonly startedAtMs: number;
+  readonly nowMs: () => number;
+  readonly poison: Poison;
+  readonly space: Space;
+  readonly retention: Retention;
+  readonly commit: GroupCommit;
+  readonly tail: TailLog;
+  readonly uploads: Uploads;
+  readonly budgets: Readonly<Record<"upload" | "merge" | "send", Budget>>;
+}
+
+/** One JSON with everything that is counted. */
+export async function statusText(parts: StatusParts): Promise<string> {
+  const { budgets, retention } = parts;
+  const { last, ...retained } = retention.use();
+  return JSON.stringify({
+    pid: process.pid,
+    version: parts.version,
+    port: parts.port,
+    uptimeMs: Math.round(parts.nowMs() - parts.startedAtMs),
+    poisoned: parts.poison.poisoned,
+    memory: { upload: budgets.upload.use(), merge: budgets.merge.use(), send: budgets.send.use() },
+    commit: rounded(parts.commit.use()),
+    tail: parts.tail.use(),
+    space: parts.space.use(),
+    retention: { ...retained, last: last.map((one) => ({ ...one, atNs: String(one.atNs) })) },
+    uploads: await parts.uploads.use(streamsShownMax),
+  });
+}
+
+function rounded<Counters extends object>(counters: Counters): object {
+  return Object.fromEntries(
+    Object.entries(counters).map(([name, value]) => [
+      name,
+      typeof value === "number" ? Math.round(value * 1000) / 1000 : value,
+    ]),
+  );
+}
+
+/** Prints it: as it is for programs, line by line for people. @throws Fault absent, unavailable when no server runs there */
+export async function showStatus(dataDirectory: string, format: "json" | "text"): Promise<void> {
+  const disk = await findDisk(dataDirectory);
+  await using catalog = await openCatalog({ disk, directory: catalogDirectory, onFailure: () => undefined });
+  const owner = readOwner(catalog);
+  const answer = owner === undefined ? undefined : await askControlSocket(disk.root, owner.socket);
+  if (answer === undefined) throw new Fault("unavailable", `No server runs on ${disk.root}`);
+  if (answer === "") throw new Fault("unavailable", `The server on ${disk.root} is too busy to answer, or is starting`);
+  printOut(format === "json" ? `${answer}\n` : lines(JSON.parse(answer) as object, ""));
+}
+
+function lines(value: object, prefix: string): string {
+  return Object.entries(value)
+    .map(([name, item]: [string, unknown]) => {
+      const path = `${prefix}${name}`;
+      return typeof item === "object" && item !== null ? lines(item, `${path}.`) : `${path}: ${item}\n`;
+    })
+    .join("");
+}

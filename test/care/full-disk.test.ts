@@ -1,0 +1,171 @@
+// A disk that fills up, on a small file system of its own: another process fills it, we never go below the floor, the catalog goes
+// on committing, reads go on, nothing is poisoned, and uploads are taken in again by themselves when there is room.
+
+import { spawnSync } from "node:child_process";
+import { closeSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, rmSync, statfsSync, writeSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Int64, makeData, makeVector } from "apache-arrow";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { CallError, FlightClient, type Outgoing } from "../load/flight-client.ts";
+import { toMessages } from "../load/messages.ts";
+import { randomBytes, randomFrom } from "../load/random.ts";
+import { blobs } from "../load/robot.ts";
+import { createTopic, expectSame, openSession, readTopic } from "../round-trip.ts";
+import { seed } from "../seed.ts";
+import { type RunningServer, startServer } from "../server.ts";
+
+const MiB = 2 ** 20;
+const diskBytes = 192 * MiB;
+const floorBytes = 32 * MiB;
+
+const mounted = mountSmallDisk();
+if (typeof mounted === "string") console.warn(`full-disk.test.ts is skipped: ${mounted}`);
+
+/** A file system in memory, or why there is none. */
+function mountSmallDisk(): { root: string } | string {
+  const root = mkdtempSync(path.join(tmpdir(), "mosaico-edge-small-"));
+  const { status, stderr } = spawnSync("mount", ["-t", "tmpfs", "-o", `size=${diskBytes}`, "tmpfs", root], {
+    encoding: "utf8",
+  });
+  return status === 0 ? { root } : `a small file system cannot be mounted here: ${stderr ?? "no mount"}`;
+}
+
+/** The other process: takes all space but so many bytes, and gives it back. */
+class Filler {
+  readonly #root: string;
+  readonly #file: number;
+  #bytes = 0;
+
+  constructor(root: string) {
+    this.#root = root;
+    this.#file = openSync(path.join(root, "foreign"), "w");
+  }
+
+  leave(bytes: number): void {
+    const piece = Buffer.alloc(65_536, 1);
+    for (;;) {
+      const take = Math.min(piece.byteLength, free(this.#root) - bytes);
+      if (take <= 0) return;
+      try {
+        this.#bytes += writeSync(this.#file, piece, 0, take, this.#bytes);
+      } catch {
+        return;
+      }
+    }
+  }
+
+  giveBack(): void {
+    ftruncateSync(this.#file, 0);
+    this.#bytes = 0;
+  }
+
+  close(): void {
+    closeSync(this.#file);
+  }
+}
+
+function free(root: string): number {
+  const { bavail, bsize } = statfsSync(root);
+  return bavail * bsize;
+}
+
+const random = randomFrom(seed);
+
+/** Batches of about one MiB, the schema first. */
+function batches(count: number, first: number): Outgoing[] {
+  return toMessages(
+    Array.from({ length: count }, (_none, index) => ({
+      timestamp_ns: makeVector(makeData({ type: new Int64(), data: BigInt64Array.of(BigInt(first + index)) })),
+      data: blobs([randomBytes(random, MiB)]),
+    })),
+  );
+}
+
+async function failure(act: Promise<unknown>): Promise<CallError> {
+  const error = await act.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  );
+  if (!(error instanceof CallError)) throw new Error(`expected a refusal, found ${error}`);
+  return error;
+}
+
+describe.skipIf(typeof mounted === "string")("a disk that another process fills", () => {
+  const root = typeof mounted === "string" ? "" : mounted.root;
+  const dataDir = path.join(root, "data");
+  let server: RunningServer;
+  let filler: Filler;
+
+  beforeAll(async () => {
+    mkdirSync(dataDir, { mode: 0o700 });
+    server = await startServer({ dataDir, args: ["--free-space-floor", String(floorBytes)] });
+    filler = new Filler(root);
+  });
+
+  afterAll(async () => {
+    await server?.[Symbol.asyncDispose]();
+    filler?.close();
+    spawnSync("umount", [root]);
+    rmSync(root, { recursive: true, force: true });
+  });
+
+  test("is never filled by us, refuses clearly, keeps its catalog, and goes on by itself", {
+    timeout: 60_000,
+  }, async () => {
+    using client = new FlightClient(server.port);
+    const session = await openSession(client, "drive");
+    const topic = await createTopic(client, session, "drive/camera");
+    const sent = batches(20, 0);
+
+    // Uploads stop before the floor.
+    filler.leave(floorBytes + 40 * MiB);
+    let least = Number.POSITIVE_INFINITY;
+    const sampler = setInterval(() => {
+      least = Math.min(least, free(root));
+    }, 2);
+    const refused = await failure(client.put(topic, [...sent, ...batches(60, 20).slice(1)]));
+    clearInterval(sampler);
+    expect(refused.code).toBe(8);
+    expect(refused.message).toMatch(/The disk is full: \d+ bytes are free, \d+ are kept free \(free_space_floor\)/);
+    expect(refused.message).toContain("there is no finalized session");
+    expect(Math.min(least, free(root)), "bytes that were left free").toBeGreaterThanOrEqual(floorBytes);
+
+    // Another process takes all of it: the catalog commits, reads go on, uploads are refused, nothing is poisoned.
+    filler.leave(0);
+    expect(free(root)).toBeLessThan(MiB);
+    const kept = await readTopic(client, topic.locator);
+    expect(kept.length).toBeGreaterThan(10);
+    for (let round = 0; round < 40; round += 1) {
+      filler.leave(0);
+      const msg = `${round} ${"x".repeat(60_000)}`;
+      await client.action("sequence_notification_create", { locator: "drive", notification_type: "error", msg });
+    }
+    expect((await failure(client.put(topic, batches(1, 100)))).code).toBe(8);
+    expect(server.stderr()).not.toContain("store_poisoned");
+
+    // Room again: within five seconds, without a restart.
+    filler.giveBack();
+    const startedMs = performance.now();
+    const rest = batches(5, 100);
+    for (;;) {
+      const error = await client.put(topic, rest).then(
+        () => undefined,
+        (reason: unknown) => reason,
+      );
+      if (error === undefined) break;
+      expect(performance.now() - startedMs, String(error)).toBeLessThan(5_000);
+      await sleep(50);
+    }
+    await client.action("session_finalize", { session_uuid: session });
+    const all = await readTopic(client, topic.locator);
+    expectSame(all.slice(kept.length), rest, "what came after");
+    expectSame(all.slice(0, kept.length), [...sent.slice(0, 1), ...all.slice(0, kept.length)], "what was there");
+    expect(server.stderr()).toMatch(/"event":"space_open"/);
+    await server.stop();
+    await using again = await startServer({ dataDir, args: ["--free-space-floor", String(floorBytes)] });
+    using reader = new FlightClient(again.port);
+    expect((await readTopic(reader, topic.locator)).length).toBe(all.length);
+  });
+});
