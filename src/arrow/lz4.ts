@@ -13,6 +13,16 @@ const leastMatch = 4;
 
 /** @throws Error when the frame is broken or does not unfold to exactly `bytes` */
 export function decompressFrame(frame: Uint8Array, bytes: number): Uint8Array {
+  const target = new Uint8Array(bytes);
+  for (const _block of unfoldFrame(frame, target));
+  return target;
+}
+
+/**
+ * Fills `target`, a block of the frame at a time.
+ * @throws Error when the frame is broken or does not unfold to exactly as many bytes
+ */
+export function* unfoldFrame(frame: Uint8Array, target: Uint8Array): Generator<void, void> {
   const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
   if (view.getUint32(0, true) !== magic) throw new Error("it does not start with the magic number");
   const flags = view.getUint8(4);
@@ -20,7 +30,7 @@ export function decompressFrame(frame: Uint8Array, bytes: number): Uint8Array {
   if ((flags & flag.dictionaryId) !== 0) throw new Error("it needs a dictionary");
   const blockBytesMax = blockBytesOf[(view.getUint8(5) >>> 4) & 7];
   if (blockBytesMax === undefined) throw new Error("its block size is none");
-  const target = new Uint8Array(bytes);
+  const bytes = target.byteLength;
   let filled = 0;
   let at = 7 + ((flags & flag.contentSize) === 0 ? 0 : 8);
   for (;;) {
@@ -31,22 +41,31 @@ export function decompressFrame(frame: Uint8Array, bytes: number): Uint8Array {
     if (size > blockBytesMax) throw new Error(`a block has ${size} bytes, at most ${blockBytesMax} are allowed`);
     if (size > frame.byteLength - at) throw new Error(`it ends inside a block of ${size} bytes`);
     const block = frame.subarray(at, at + size);
-    if ((word & storedBlock) === 0) filled = unfoldBlock(block, target, filled);
+    if ((word & storedBlock) === 0) filled = unfoldBlock(block, target, { start: filled, blockBytesMax });
     else {
       if (size > bytes - filled) throw tooLong(bytes);
       target.set(block, filled);
       filled += size;
     }
     at += size + ((flags & flag.blockChecksum) === 0 ? 0 : 4);
+    yield;
   }
   if (filled < bytes) throw new Error(`it unfolds to ${filled} bytes, its prefix says ${bytes}`);
-  return target;
 }
 
 /** Sequences of literals and matches, which may reach back into the blocks before. Returns the new end of the target. */
-function unfoldBlock(block: Uint8Array, target: Uint8Array, start: number): number {
+function unfoldBlock(
+  block: Uint8Array,
+  target: Uint8Array,
+  { start, blockBytesMax }: { start: number; blockBytesMax: number },
+): number {
   let from = 0;
   let to = start;
+  const end = Math.min(target.byteLength, start + blockBytesMax);
+  const beyond = (): Error =>
+    end === target.byteLength
+      ? tooLong(end)
+      : new Error(`a block unfolds to more than the ${blockBytesMax} bytes that are allowed`);
   /** A length that did not fit into its half of the token goes on in bytes of 255 and a last one. */
   const lengthOf = (nibble: number): number => {
     let length = nibble;
@@ -61,7 +80,7 @@ function unfoldBlock(block: Uint8Array, target: Uint8Array, start: number): numb
     from += 1;
     const literals = lengthOf(token >>> 4);
     if (literals > block.byteLength - from) throw new Error("a block ends inside its literals");
-    if (literals > target.byteLength - to) throw tooLong(target.byteLength);
+    if (literals > end - to) throw beyond();
     target.set(block.subarray(from, from + literals), to);
     from += literals;
     to += literals;
@@ -71,7 +90,7 @@ function unfoldBlock(block: Uint8Array, target: Uint8Array, start: number): numb
     from += 2;
     const length = leastMatch + lengthOf(token & 15);
     if (distance === 0 || distance > to) throw new Error("a match lies before the first byte");
-    if (length > target.byteLength - to) throw tooLong(target.byteLength);
+    if (length > end - to) throw beyond();
     // A match may overlap what it makes: then bytes repeat.
     if (distance >= length) target.copyWithin(to, to - distance, to - distance + length);
     else for (let index = to; index < to + length; index += 1) target[index] = target[index - distance] ?? 0;

@@ -3,7 +3,7 @@
 import { Fault } from "../model/fault.ts";
 import type { TimeNs } from "../model/time.ts";
 import type { Batch } from "./batch.ts";
-import { readBuffer } from "./compression.ts";
+import { bufferBytes, readBuffer } from "./compression.ts";
 import { type Schema, timestampField } from "./schema.ts";
 
 export interface Times {
@@ -56,6 +56,14 @@ export function timeColumn(schema: Schema, batch: Batch): BigInt64Array {
   return new BigInt64Array(Uint8Array.from(bytes.subarray(0, 8 * batch.rows)).buffer);
 }
 
+/** The most that `timesOf` and `timeColumn` unfold of a compressed batch. @throws Fault overloaded when that is above `bytesMax` */
+export function unfoldedTimeBytes(schema: Schema, batch: Batch, bytesMax: number): number {
+  if (batch.compression === "none") return 0;
+  // What announces more than its rows take is refused before it is unfolded.
+  const most = timeBytesMax(batch);
+  return most <= bytesMax ? most : bufferBytes(batch, timeBuffer(schema, batch) + 1, bytesMax);
+}
+
 /** Rows in the order of their times; rows of equal time keep theirs. */
 export function sortOrder(times: BigInt64Array): Uint32Array {
   const order = Uint32Array.from({ length: times.length }, (_none, row) => row);
@@ -69,17 +77,25 @@ export function sortOrder(times: BigInt64Array): Uint32Array {
 /** Buffers may be padded, compressed ones too; writers pad to 8 or 64. */
 const alignmentMax = 64;
 
+/** Index of the first buffer of the column, its validity; the times follow. */
+function timeBuffer(schema: Schema, batch: Batch): number {
+  return batch.columns[timestampField(schema)]?.buffer ?? 0;
+}
+
+function timeBytesMax({ rows }: Batch): number {
+  return 8 * rows + alignmentMax;
+}
+
 function timeBytes(schema: Schema, batch: Batch): Uint8Array {
-  const column = batch.columns[timestampField(schema)];
-  const buffer = column?.buffer ?? 0;
-  const nulls = batch.nodeNulls[column?.node ?? 0] ?? 0;
+  const buffer = timeBuffer(schema, batch);
+  const nulls = batch.nodeNulls[batch.columns[timestampField(schema)]?.node ?? 0] ?? 0;
   if (nulls > 0) {
     throw new Fault(
       "invalid",
       `timestamp_ns is null in ${nulls} of ${batch.rows} rows (the first is row ${firstNull(batch, buffer)}), expected a time in each.`,
     );
   }
-  const bytes = readBuffer(batch, buffer + 1, 8 * batch.rows + alignmentMax);
+  const bytes = readBuffer(batch, buffer + 1, timeBytesMax(batch));
   if (bytes.byteLength < 8 * batch.rows) {
     throw new Fault(
       "invalid",

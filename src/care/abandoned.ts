@@ -3,12 +3,13 @@
  * deleted. Whatever is done is noted on the sequence, with what was kept and what may be missing.
  */
 
+import { setImmediate as turn } from "node:timers/promises";
 import type { Catalog } from "../catalog/catalog.ts";
 import { listNotifications, putNotification } from "../catalog/notifications.ts";
-import { findSequence, listSequencesFrom, listSessions, listTopics } from "../catalog/resources.ts";
+import { findSequence, listSessions, listTopics, pageSequences } from "../catalog/resources.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Log } from "../host/log.ts";
-import { retentionPageSequences, topicsNamedMax } from "../model/limits.ts";
+import { topicsNamedMax } from "../model/limits.ts";
 import type { SequenceName } from "../model/locator.ts";
 import { isCompleted, isFinalized, type Session, type Topic, type Ulid } from "../model/resource.ts";
 
@@ -60,7 +61,7 @@ export class Abandoned {
     const nowMs = clock.monotonicMs();
     const watched = new Map<Ulid, Watched>();
     const due: OpenSession[] = [];
-    for (const open of this.#openSessions()) {
+    for await (const open of this.#openSessions()) {
       const before = this.#watched.get(open.session.ulid);
       const mark = markOf(open);
       const isIdle = before?.mark === mark && !open.topics.some((topic) => hands.isUploading(topic));
@@ -76,19 +77,18 @@ export class Abandoned {
     }
   }
 
-  *#openSessions(): Generator<OpenSession> {
+  /** Reads the catalog page by page, so that calls are served in between. */
+  async *#openSessions(): AsyncGenerator<OpenSession> {
     const { catalog } = this.#parts;
-    for (let behind: SequenceName | undefined; ; ) {
-      const page = listSequencesFrom(catalog, behind, retentionPageSequences);
+    let page = pageSequences(catalog, undefined);
+    for (let last = page.at(-1); last !== undefined; page = pageSequences(catalog, last.name), last = page.at(-1)) {
       for (const sequence of page) {
         const open = [...listSessions(catalog, sequence.ulid)].filter((session) => !isFinalized(session));
         if (open.length === 0) continue;
         const topics = Map.groupBy(listTopics(catalog, sequence.name), (topic) => topic.session);
         for (const session of open) yield { session, topics: topics.get(session.ulid) ?? [] };
       }
-      const last = page.at(-1);
-      if (last === undefined || page.length < retentionPageSequences) return;
-      behind = last.name;
+      await turn();
     }
   }
 

@@ -6,11 +6,11 @@
 import { setImmediate as turn } from "node:timers/promises";
 import type { Catalog } from "../catalog/catalog.ts";
 import { putNotification } from "../catalog/notifications.ts";
-import { findSequence, listSequencesFrom, listSessions, listTopics } from "../catalog/resources.ts";
+import { findSequence, listSessions, listTopics, pageSequences } from "../catalog/resources.ts";
 import { readStoredBytes } from "../catalog/store-facts.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Log } from "../host/log.ts";
-import { evictionsShownMax, retentionPageSequences, retentionRestMs } from "../model/limits.ts";
+import { evictionsShownMax, retentionRestMs } from "../model/limits.ts";
 import type { SequenceName, SessionLocator } from "../model/locator.ts";
 import type { Session, Topic, Ulid } from "../model/resource.ts";
 import {
@@ -132,8 +132,8 @@ export class Retention {
   async #candidates(): Promise<NamedCandidate[]> {
     const { catalog } = this.#parts;
     const candidates: NamedCandidate[] = [];
-    for (let from: SequenceName | undefined; ; ) {
-      const page = listSequencesFrom(catalog, from, retentionPageSequences);
+    let page = pageSequences(catalog, undefined);
+    for (let last = page.at(-1); last !== undefined; page = pageSequences(catalog, last.name), last = page.at(-1)) {
       for (const sequence of page) {
         const topics = Map.groupBy(listTopics(catalog, sequence.name), (topic) => topic.session);
         for (const session of listSessions(catalog, sequence.ulid)) {
@@ -142,11 +142,9 @@ export class Retention {
           if (candidate !== undefined) candidates.push(candidate);
         }
       }
-      const last = page.at(-1);
-      if (last === undefined || page.length < retentionPageSequences) return candidates;
-      from = last.name;
       await turn();
     }
+    return candidates;
   }
 
   #classes(): [readonly ClassRule[], RetentionClass] {

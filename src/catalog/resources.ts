@@ -1,5 +1,6 @@
 /** Sequences, sessions and topics in the catalog. Functions named put and remove are to be called inside a transaction. */
 
+import { queryPage } from "../model/limits.ts";
 import type { SequenceName, TopicLocator } from "../model/locator.ts";
 import type { Sequence, Session, Topic, Ulid, Uuid } from "../model/resource.ts";
 import type { Catalog, Key } from "./catalog.ts";
@@ -11,6 +12,8 @@ import { removeTailRuns } from "./tail-rows.ts";
 
 // Locators are ASCII, so this is behind every key that starts with a given text.
 const behindAscii = "\u007f";
+// Locators have no control characters, so with this a locator is before all others that follow it.
+const leastSuffix = "\u0001";
 
 export function findSequence(catalog: Catalog, name: SequenceName): Sequence | undefined {
   const row = catalog.sequences.get(name);
@@ -21,14 +24,10 @@ export function* listSequences(catalog: Catalog): Generator<Sequence> {
   for (const { value } of catalog.sequences.range("\u0001", behindAscii)) yield decodeRow<Sequence>(value);
 }
 
-/** Up to `most` sequences in the order of their names, behind the one named `behind`. Holds nothing open, so it may be paused between. */
-export function listSequencesFrom(catalog: Catalog, behind: SequenceName | undefined, most: number): Sequence[] {
-  const page: Sequence[] = [];
-  for (const { value } of catalog.sequences.range(behind === undefined ? "\u0001" : `${behind}\u0001`, behindAscii)) {
-    page.push(decodeRow<Sequence>(value));
-    if (page.length === most) break;
-  }
-  return page;
+/** The sequences that follow a name, or the first ones: some, as many as may be held at once; none behind the last. */
+export function pageSequences(catalog: Catalog, behind: SequenceName | undefined): Sequence[] {
+  const start = behind === undefined ? "\u0001" : `${behind}${leastSuffix}`;
+  return page(catalog.sequences.range(start, behindAscii)).map((row) => decodeRow<Sequence>(row));
 }
 
 export function putSequence(catalog: Catalog, sequence: Sequence): void {
@@ -87,6 +86,24 @@ export function findTopicByUuid(catalog: Catalog, uuid: Uuid): Topic | undefined
 export function* listTopics(catalog: Catalog, sequence: SequenceName): Generator<Topic> {
   for (const { value } of catalog.topics.range(`${sequence}/`, `${sequence}/${behindAscii}`))
     yield decodeRow<Topic>(value);
+}
+
+/** The topics of a sequence that follow a locator, or the first ones, as `pageSequences` does. */
+export function pageTopics(catalog: Catalog, sequence: SequenceName, behind: TopicLocator | undefined): Topic[] {
+  const start = behind === undefined ? `${sequence}/` : `${behind}${leastSuffix}`;
+  return page(catalog.topics.range(start, `${sequence}/${behindAscii}`)).map((row) => decodeRow<Topic>(row));
+}
+
+/** The first rows, one at least. The range is closed with that: it holds on to the state of the catalog that it saw. */
+function page(range: Iterable<{ value: string }>): string[] {
+  const rows: string[] = [];
+  let characters = 0;
+  for (const { value } of range) {
+    rows.push(value);
+    characters += value.length;
+    if (rows.length >= queryPage.rows || characters >= queryPage.characters) break;
+  }
+  return rows;
 }
 
 export function* listAllTopics(catalog: Catalog): Generator<Topic> {

@@ -20,6 +20,21 @@ export async function writeStoreFacts(catalog: Catalog, facts: StoreFacts): Prom
   await catalog.transaction(() => catalog.facts.put("store", encodeRow(facts)));
 }
 
+interface LatestTimeRow {
+  readonly atNs: TimeNs;
+}
+
+/** The latest wall time that was noted. */
+export function readLatestTime(catalog: Catalog): TimeNs | undefined {
+  const row = catalog.facts.get("latestTime");
+  return row === undefined ? undefined : decodeRow<LatestTimeRow>(row).atNs;
+}
+
+/** To be called inside a transaction. */
+export function putLatestTime(catalog: Catalog, atNs: TimeNs): void {
+  catalog.facts.put("latestTime", encodeRow({ atNs } satisfies LatestTimeRow));
+}
+
 /** The process that serves the store. Its control socket answers as long as it lives. */
 export interface Owner {
   readonly socket: string;

@@ -5,14 +5,14 @@ import { Retention } from "../care/retention.ts";
 import type { Space } from "../care/space.ts";
 import { findSequence, findSession, listSessions } from "../catalog/resources.ts";
 import { startPeriodic } from "../flow/periodic.ts";
-import { finalizeSession } from "../ingest/finalize.ts";
+import { type FinalizeParts, finalizeSession } from "../ingest/finalize.ts";
 import { deleteSequence, deleteSession, deleteTopic, type RemoveParts } from "../ingest/remove.ts";
 import { retentionTickMs } from "../model/limits.ts";
 import type { Ulid } from "../model/resource.ts";
 import { retentionPolicy } from "./policy.ts";
 import type { Config } from "./settings.ts";
 
-export interface CareParts extends RemoveParts {
+export interface CareParts extends FinalizeParts, RemoveParts {
   readonly space: Space;
   readonly config: Config;
 }

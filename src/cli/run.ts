@@ -1,5 +1,6 @@
 /** The command `run`: the whole life of the server. What opened last closes first. */
 
+import { LatestTime } from "../care/latest-time.ts";
 import { own } from "../care/ownership.ts";
 import { checkOurs, recover } from "../care/recovery.ts";
 import { Space } from "../care/space.ts";
@@ -11,6 +12,7 @@ import { machineClock } from "../host/clock.ts";
 import { openDisk } from "../host/disk.ts";
 import { openLog, printOut } from "../host/log.ts";
 import { Reserve } from "../host/reserve.ts";
+import type { FinalizeParts } from "../ingest/finalize.ts";
 import { GroupCommit } from "../ingest/group-commit.ts";
 import { Uploads } from "../ingest/uploads.ts";
 import { loanLeastMs, reserveBytes } from "../model/limits.ts";
@@ -75,11 +77,15 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
     { intervalMs: config.commit_interval_ms, bytes: config.commit_bytes },
   );
   const chunkBytesMax = config.max_chunk_size_in_bytes;
-  const uploads = new Uploads({ disk, catalog, clock, commit, tail, space, poison, chunkBytesMax });
-  const dialects = new Dialects({ catalog, clock, log, legacySdk: config.legacy_sdk });
-  const authorizer = { catalog, clock, keysRequired: config.api_key };
-  const messageBytesMax = config.max_message_bytes;
   const { uploadBudget, mergeBudget, sendBudget, pool } = divideMemory(config);
+  // Merges give their memory back when somebody waits, so an upload that holds a message may wait for theirs, not for its own.
+  const unfoldBudget = mergeBudget;
+  const uploads = new Uploads({ disk, catalog, clock, commit, tail, space, poison, unfoldBudget, chunkBytesMax });
+  const dialects = new Dialects({ catalog, clock, log, legacySdk: config.legacy_sdk });
+  const latestTime = new LatestTime({ catalog, clock, log });
+  const authorizer = { catalog, clock, latestTime, keysRequired: config.api_key };
+  const messageBytesMax = config.max_message_bytes;
+  const finalizing: FinalizeParts["finalizing"] = new Map();
   const server = await startServer({
     disk,
     catalog,
@@ -97,9 +103,23 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
     host: config.host,
     port: config.port,
     tls,
-    actions: { disk, catalog, clock, poison, log, uploads, tail, dialects, messageBytesMax, edgeVersion },
+    actions: {
+      disk,
+      catalog,
+      clock,
+      poison,
+      log,
+      uploads,
+      tail,
+      finalizing,
+      dialects,
+      messageBytesMax,
+      edgeVersion,
+    },
   });
-  const { retention } = stack.use(startCare({ disk, catalog, clock, poison, log, uploads, tail, space, config }));
+  const { retention } = stack.use(
+    startCare({ disk, catalog, clock, poison, log, uploads, tail, finalizing, space, config }),
+  );
   stack.defer(() => server.stop());
   status = () =>
     statusText({

@@ -5,8 +5,12 @@ import { ulid } from "ulid";
 import { v4 } from "uuid";
 import type { Ulid, Uuid } from "../model/resource.ts";
 
+/** ULIDs begin in 1970, as does the clock of a board without a battery, and the package takes 0 for no time at all. */
+const ulidMsMin = 1;
+
+/** @param wallMs of a clock that may be wrong: what was named before 1970 sorts first */
 export function newUlid(wallMs: number): Ulid {
-  return ulid(wallMs) as Ulid;
+  return ulid(Math.max(ulidMsMin, wallMs)) as Ulid;
 }
 
 export function newUuid(): Uuid {

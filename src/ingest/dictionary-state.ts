@@ -5,7 +5,7 @@
  */
 
 import type { Batch } from "../arrow/batch.ts";
-import { decompressBatch } from "../arrow/compression.ts";
+import { decompressBatch, unfoldedBytes } from "../arrow/compression.ts";
 import { readDictionary } from "../arrow/dictionary.ts";
 import type { Places } from "../arrow/indices.ts";
 import { readMessage } from "../arrow/message.ts";
@@ -14,7 +14,7 @@ import { crc32 } from "../host/checksum.ts";
 import type { Disk } from "../host/disk.ts";
 import { assert } from "../model/assert.ts";
 import { Fault } from "../model/fault.ts";
-import { decompressedBytesMax, dictionaryUnionMax } from "../model/limits.ts";
+import { dictionaryUnionMax } from "../model/limits.ts";
 import { ChunkReader, type StoredMessage } from "../store/chunk-reader.ts";
 import type { ChunkWriter } from "../store/chunk-writer.ts";
 import { DictionaryUnion } from "./dictionary-union.ts";
@@ -88,17 +88,29 @@ export class DictionaryState {
       const stored = await this.#stored(known.entries, chunk);
       if (repeats(message, known, stored)) return "nothing";
       const batches = stored.map(({ header, body }) => this.#read(header, body));
-      known.union = DictionaryUnion.of(this.#schema, message.id, batches);
+      const readable = batches.filter((batch) => batch !== undefined);
+      if (readable.length === batches.length) {
+        known.union = DictionaryUnion.of(this.#schema, message.id, readable);
+      }
     }
-    const added = known.union?.take(this.#read(message.header, message.body), message.isDelta);
+    const batch = known.union === undefined ? undefined : this.#read(message.header, message.body);
+    const added = batch === undefined ? undefined : known.union?.take(batch, message.isDelta);
     if (added === undefined) return message.isDelta ? wholeAgain(message.id) : "new chunk";
     return added === "nothing" ? added : { ...added, id: message.id, isDelta: true };
   }
 
-  #read(header: Uint8Array, body: Uint8Array): Batch {
+  /** Undefined for one that is too large to be united with another, which compressed bytes show before they are unfolded. */
+  #read(header: Uint8Array, body: Uint8Array): Batch | undefined {
     const message = readMessage(header, body.byteLength);
     assert(message.kind === "dictionary", "an entry of a dictionary is a dictionary");
-    return decompressBatch(readDictionary(this.#schema, message, body), decompressedBytesMax);
+    const batch = readDictionary(this.#schema, message, body);
+    try {
+      if (batch.compression !== "none") unfoldedBytes(batch, dictionaryUnionMax.bytes);
+    } catch (error) {
+      if (error instanceof Fault && error.code === "overloaded") return undefined;
+      throw error;
+    }
+    return decompressBatch(batch, dictionaryUnionMax.bytes);
   }
 
   /** Forgets a dictionary that is about to be replaced. */

@@ -3,12 +3,13 @@
 import type { Catalog } from "../catalog/catalog.ts";
 import { listChunks } from "../catalog/chunk-rows.ts";
 import { findSession, listTopicsOfSession, putSession } from "../catalog/resources.ts";
+import { encodeRow } from "../catalog/row.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Disk } from "../host/disk.ts";
 import { failPoint } from "../host/fail-point.ts";
 import { Fault } from "../model/fault.ts";
 import { isCompleted, isFinalized, type Session, type Topic, type Uuid } from "../model/resource.ts";
-import { type ManifestTopic, manifestDocument } from "../store/documents.ts";
+import { type ManifestTopic, manifestDocument, sessionDocument } from "../store/documents.ts";
 import { chunkFile, sessionFile } from "../store/layout.ts";
 import type { Poison } from "../store/poison.ts";
 
@@ -17,13 +18,24 @@ export interface FinalizeParts {
   readonly catalog: Catalog;
   readonly clock: Clock;
   readonly poison: Poison;
+  /** Sessions that are being finalized: two at once would write their manifests over one another. */
+  readonly finalizing: Map<Uuid, Promise<Session>>;
 }
 
 /**
- * Repeating it is harmless.
- * @throws Fault absent, wrong_state (empty, or topics that are still open), corrupt (files that are not as committed)
+ * Repeating it is harmless, also while the first one runs.
+ * @throws Fault absent, wrong_state (empty, topics that are still open, or changed meanwhile), corrupt (files that are not as
+ *   committed)
  */
 export async function finalizeSession(parts: FinalizeParts, uuid: Uuid): Promise<Session> {
+  const running = parts.finalizing.get(uuid);
+  if (running !== undefined) return await running;
+  const run = finalizeAlone(parts, uuid).finally(() => parts.finalizing.delete(uuid));
+  parts.finalizing.set(uuid, run);
+  return await run;
+}
+
+async function finalizeAlone(parts: FinalizeParts, uuid: Uuid): Promise<Session> {
   const { disk, catalog, clock, poison } = parts;
   poison.check();
   const session = sessionOf(catalog, uuid);
@@ -33,20 +45,47 @@ export async function finalizeSession(parts: FinalizeParts, uuid: Uuid): Promise
   for (const topic of topics) manifest.push(await checkTopic(parts, session, topic));
   const completedAtNs = clock.wallNs();
   await disk.replaceText(sessionFile(session.ulid), manifestDocument(session, completedAtNs, manifest));
-  return await catalog.transaction(() => {
-    const row = sessionOf(catalog, uuid);
-    if (isFinalized(row)) return row;
-    if (completedTopics(catalog, row).length !== topics.length) {
-      throw new Fault(
-        "wrong_state",
-        `Session \`${row.locator}\` got another topic while it was finalized; finalize it again.`,
-      );
-    }
-    const finalized: Session = { ...row, completedAtNs };
-    putSession(catalog, finalized);
-    failPoint("finalize: row");
-    return finalized;
-  });
+  try {
+    return await catalog.transaction(() => {
+      const row = sessionOf(catalog, uuid);
+      checkUnchanged({ session, topics }, { session: row, topics: completedTopics(catalog, row) });
+      const finalized: Session = { ...row, completedAtNs };
+      putSession(catalog, finalized);
+      failPoint("finalize: row");
+      return finalized;
+    });
+  } catch (error) {
+    await reopenDocument(parts, session);
+    throw error;
+  }
+}
+
+/**
+ * The session goes on, so its file must not say that it is finalized. Where that cannot be written, because the session was
+ * deleted or the disk is full, the next start does it: the row decides.
+ */
+async function reopenDocument({ disk, poison }: FinalizeParts, session: Session): Promise<void> {
+  if (poison.poisoned) return;
+  await disk.replaceText(sessionFile(session.ulid), sessionDocument(session)).catch(() => undefined);
+}
+
+interface Content {
+  readonly session: Session;
+  readonly topics: readonly Topic[];
+}
+
+/** Whether the manifest, which was written before the transaction, tells what the transaction sees. @throws Fault wrong_state */
+function checkUnchanged(manifest: Content, found: Content): void {
+  // A topic that came and went again has left its mark on the file of the session.
+  const sameNumber = manifest.session.topicNumberNext === found.session.topicNumberNext;
+  const sameTopics =
+    manifest.topics.length === found.topics.length &&
+    manifest.topics.every((topic, index) => encodeRow(topic) === encodeRow(found.topics[index] ?? {}));
+  if (sameNumber && sameTopics) return;
+  throw new Fault(
+    "wrong_state",
+    `Topics of session \`${found.session.locator}\` came or went while it was finalized; finalize it again.`,
+  );
 }
 
 function sessionOf(catalog: Catalog, uuid: Uuid): Session {

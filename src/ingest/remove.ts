@@ -37,8 +37,16 @@ export interface RemoveParts {
   readonly tail: TailLog;
 }
 
-/** Deletes a sequence with all its sessions, whatever their state. @throws Fault absent, unavailable */
-export async function deleteSequence(parts: RemoveParts, name: SequenceName): Promise<void> {
+/**
+ * Deletes a sequence with all its sessions, whatever their state.
+ * @param check runs inside the transaction, before anything is removed; when it throws, nothing is
+ * @throws Fault absent, unavailable
+ */
+export async function deleteSequence(
+  parts: RemoveParts,
+  name: SequenceName,
+  check: () => void = () => undefined,
+): Promise<void> {
   const { catalog } = parts;
   const find = () => {
     const sequence = findSequence(catalog, name);
@@ -49,6 +57,7 @@ export async function deleteSequence(parts: RemoveParts, name: SequenceName): Pr
   using _closed = await closeUploads(parts, [...listTopics(catalog, name)]);
   await remove(parts, () => {
     const sequence = find();
+    check();
     const sessions = [...listSessions(catalog, sequence.ulid)];
     const tail = removeTopics(catalog, [...listTopics(catalog, name)]);
     for (const session of sessions) removeSession(catalog, session);

@@ -3,19 +3,20 @@
  * whole batches that were appended stay, whatever happens to the rest of the stream.
  */
 
-import { type Batch, readBatch } from "../arrow/batch.ts";
-import { decompressBatch } from "../arrow/compression.ts";
+import { type Batch, checkBatch, readBatch } from "../arrow/batch.ts";
+import { unfoldBatch, unfoldedBytes } from "../arrow/compression.ts";
 import { readDictionary } from "../arrow/dictionary.ts";
 import { gather } from "../arrow/gather.ts";
 import type { Places } from "../arrow/indices.ts";
 import { readMessage } from "../arrow/message.ts";
 import type { Schema } from "../arrow/schema.ts";
-import { timesOf } from "../arrow/timestamps.ts";
+import { type Times, timesOf, unfoldedTimeBytes } from "../arrow/timestamps.ts";
+import type { Budget } from "../flow/budget.ts";
 import type { Clock } from "../host/clock.ts";
 import { isDiskFull } from "../host/errno.ts";
 import { assert } from "../model/assert.ts";
 import { Fault } from "../model/fault.ts";
-import { appendsInFlightMax, decompressedBytesMax, tailBatchBytes, tailTopicBytesMax } from "../model/limits.ts";
+import { appendsInFlightMax, tailBatchBytes, tailTopicBytesMax } from "../model/limits.ts";
 import type { TopicLocator } from "../model/locator.ts";
 import type { Topic } from "../model/resource.ts";
 import type { TimeRange } from "../model/time.ts";
@@ -47,6 +48,12 @@ export interface UploadParts {
   readonly poison: Poison;
   readonly clock: Clock;
   readonly dictionaries: DictionaryState;
+  /** What compressed bytes are unfolded in, where they have to be. */
+  readonly unfoldBudget: Budget;
+}
+
+function raise(error: unknown): never {
+  throw error;
 }
 
 interface Taken {
@@ -171,13 +178,13 @@ export class Upload {
       return await this.#appendDictionary(message, { id: read.id, isDelta: read.isDelta });
     }
     const batch = this.#named(() => readBatch(schema, read, body));
-    const times = this.#named(() => timesOf(schema, batch));
+    const times = await this.#timesOf(batch);
     this.#batches += 1;
     // A batch without rows says nothing, and answering with one would end the stream of every SDK.
     if (batch.rows === 0) return message.release();
     this.#parts.dictionaries.checkComplete();
     const { places } = this.#parts.dictionaries;
-    const stored = places === undefined ? message : this.#moved(message, batch, places);
+    const stored = places === undefined ? message : await this.#moved(message, batch, places);
     const range = { startNs: times.minNs, endNs: times.maxNs };
     const facts = { rows: batch.rows, sorted: times.sorted, range };
     const bytes = ChunkWriter.messageBytes(stored.header, stored.body);
@@ -247,12 +254,43 @@ export class Upload {
     }
   }
 
-  /** The batch with its dictionary indices where the union has the values. Its memory is charged as the message that it was. */
-  #moved(message: IncomingMessage, batch: Batch, places: Places): IncomingMessage {
-    const { schema } = this.#parts;
+  /** What a compressed column of times unfolds to is taken first. */
+  async #timesOf(batch: Batch): Promise<Times> {
+    const { schema, unfoldBudget } = this.#parts;
+    const bytes = this.#named(() => unfoldedTimeBytes(schema, batch, unfoldBudget.limitBytes));
+    using _held = bytes === 0 ? undefined : await unfoldBudget.take(bytes, this.#stop.signal);
+    return this.#named(() => timesOf(schema, batch));
+  }
+
+  /**
+   * The batch with its dictionary indices where the union has the values. Its memory is charged as the message that it was, and
+   * what it unfolds to besides.
+   */
+  async #moved(message: IncomingMessage, batch: Batch, places: Places): Promise<IncomingMessage> {
+    const { schema, unfoldBudget } = this.#parts;
     const whole = [{ source: 0, start: 0, length: batch.rows }];
-    const moved = this.#named(() => gather(schema, [decompressBatch(batch, decompressedBytesMax)], whole, { places }));
-    return { ...moved, release: () => message.release() };
+    if (batch.compression === "none") {
+      const moved = this.#named(() => gather(schema, [batch], whole, { places }));
+      return { ...moved, release: () => message.release() };
+    }
+    const { limitBytes } = unfoldBudget;
+    const bytes = this.#named(() => unfoldedBytes(batch, limitBytes));
+    // Once as it unfolds, once gathered; nobody who holds some of this waits for more, or for a client.
+    const held = await unfoldBudget.take(Math.min(2 * bytes, limitBytes), this.#stop.signal);
+    try {
+      const plain = await unfoldBatch(batch, bytes).catch((error: unknown) => this.#named(() => raise(error)));
+      const moved = this.#named(() =>
+        gather(schema, [checkBatch(schema.fields, plain, plain.body)], whole, { places }),
+      );
+      const release = (): void => {
+        held[Symbol.dispose]();
+        message.release();
+      };
+      return { ...moved, release };
+    } catch (error) {
+      held[Symbol.dispose]();
+      throw error;
+    }
   }
 
   async #appendDictionary(message: IncomingMessage, facts: { id: bigint; isDelta: boolean }): Promise<void> {

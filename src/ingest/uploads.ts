@@ -5,6 +5,7 @@ import { equalSchema, readSchema, type Schema, timestampField } from "../arrow/s
 import type { Catalog } from "../catalog/catalog.ts";
 import { findSequence, findSession, findTopic, findTopicByUuid } from "../catalog/resources.ts";
 import { listAllTailRuns } from "../catalog/tail-rows.ts";
+import type { Budget } from "../flow/budget.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Disk } from "../host/disk.ts";
 import { assert } from "../model/assert.ts";
@@ -27,6 +28,7 @@ export interface UploadsParts {
   readonly tail: TailLog;
   readonly space: SpaceGate;
   readonly poison: Poison;
+  readonly unfoldBudget: Budget;
   /** 0 means unlimited. */
   readonly chunkBytesMax: number;
 }
@@ -101,12 +103,13 @@ export class Uploads {
   }
 
   async #openUpload(place: TopicPlace, schema: Schema, schemaHeader: Uint8Array): Promise<Upload> {
-    const { disk, clock, commit, poison, space } = this.#parts;
+    const { disk, clock, commit, poison, space, unfoldBudget } = this.#parts;
     const writer = await this.#openWriter(place, schemaHeader);
     const dictionaries = new DictionaryState(disk, schema);
     // The new stream sends its dictionaries anew, and they may differ from those of the chunk that is open.
     if (dictionaries.needed && writer.current !== undefined) await writer.rotate();
-    return new Upload({ space, topic: place.topic, schema, writer, commit, poison, clock, dictionaries });
+    const { topic } = place;
+    return new Upload({ topic, schema, writer, commit, space, poison, clock, dictionaries, unfoldBudget });
   }
 
   #openWriter(place: TopicPlace, schemaHeader: Uint8Array): Promise<TopicWriter> {

@@ -48,8 +48,24 @@ assert(2 * tailBatchBytes.most <= tailBufferBytes, "a small batch with its frame
 /** Appends of one stream that may be on their way to the disk: one is written while the next is received. */
 export const appendsInFlightMax = 2;
 
-/** Characters of a locator: LMDB keys end at 1978 bytes and a locator is part of one. */
-export const locatorCharactersMax = 1_024;
+/** Bytes of a key in the catalog: LMDB takes no longer ones, and a locator is a key by itself, of one byte per character. */
+const catalogKeyBytesMax = 1_978;
+
+/** Characters of a ULID behind its colon: what a session's locator has more than the name of its sequence. */
+const sessionSuffixCharacters = 27;
+
+/** Characters of the locators of each kind: whatever sequence may be created, its sessions have one too, and topics have room. */
+export const locatorCharactersMax = {
+  sequence: 1_024,
+  session: 1_024 + sessionSuffixCharacters,
+  topic: 1_792,
+} as const;
+assert(
+  locatorCharactersMax.sequence + sessionSuffixCharacters <= locatorCharactersMax.session,
+  "every sequence may have sessions",
+);
+assert(locatorCharactersMax.sequence + 512 <= locatorCharactersMax.topic, "every sequence has room for topics");
+assert(Math.max(...Object.values(locatorCharactersMax)) < catalogKeyBytesMax, "every locator is a key");
 
 /** Bytes of an action body and of a descriptor command; user metadata with whole message definitions is tens of kB. */
 export const actionBytesMax = 4 * MiB;
@@ -96,6 +112,9 @@ export const mergedBatchRows = 32_767;
 /** Time after which a session that its creator could not read gives its names back when they are asked for again. */
 export const abandonedSessionMs = 2_000;
 
+/** Time in nanoseconds after which the latest wall time is noted again: each note costs a commit. */
+export const latestTimeNotedNs = 60_000_000_000n;
+
 /** API keys that may exist at once. */
 export const apiKeysMax = 10_000;
 
@@ -108,8 +127,11 @@ export const topicsPerSessionMax = 100_000;
 /** Sessions watched for whether their client could read the answer; a client that opens so many names the first ones soon. */
 export const sessionsWatchedMax = 10_000;
 
-/** Bytes to which a compressed batch may unfold when it has to be cut, sorted or merged. */
-export const decompressedBytesMax = 256 * MiB;
+/** Sequences of one connection whose maker is remembered: a client opens the session of the one that it has just created. */
+export const sequencesPerConnectionMax = 64;
+
+/** Bytes to which a compressed buffer is unfolded at once, in about a ms; larger ones in pieces, between which others go on. */
+export const unfoldAtOnceBytesMax = MiB;
 
 /** Bytes of rows that a merge of overlapping batches holds at once; less when others merge too. */
 export const mergeBytes = { least: MiB, most: 16 * MiB } as const;
@@ -134,6 +156,32 @@ export const dictionaryUnionMax = { values: 65_536, bytes: 4 * MiB } as const;
 
 /** Time without a byte in the middle of a message: it holds memory that others wait for. Dead connections are found sooner. */
 export const messageStallMs = 60_000;
+
+/** Characters of the ontology tag of a topic: the name of a model, or of a model in a module. */
+export const ontologyTagCharactersMax = 1_024;
+
+/** Characters of a pattern: more than the longest locator has. */
+export const patternCharactersMax = 2_048;
+assert(locatorCharactersMax.topic <= patternCharactersMax, "every locator can be asked for");
+
+/** Characters and steps of a path into user metadata, of which the deepest value has a step per level. */
+export const metadataPathMax = { characters: 8_192, steps: 128 } as const;
+
+/** Conditions on the user metadata of one kind of resource in a query. */
+export const metadataConditionsMax = 256;
+
+/** Operands of one `$in`: a list of names that a program has made. */
+export const operandsMax = 65_536;
+
+/**
+ * Steps of a query, a few ns each: after so many others go first, which is some ms; so many without a pause are half a second
+ * and more than any condition takes that is not made to be slow; so many in all are minutes, for a catalog of 100,000 topics
+ * with user metadata of 100 kB each.
+ */
+export const querySteps = { untilPause: 2 ** 20, atOnceMax: 2 ** 26, totalMax: 2 ** 37 } as const;
+
+/** Rows and characters of the catalog that a query reads at once, before it looks at them: what it may hold of it in memory. */
+export const queryPage = { rows: 256, characters: MiB } as const;
 
 /** Time in which equal refusals are one line of the log: SDKs poll up to 40 times a second with a key that is wrong. */
 export const refusalIntervalMs = 10_000;
@@ -177,9 +225,6 @@ export const retentionTickMs = 1_000;
 
 /** Evictions that `status` shows, the last ones. */
 export const evictionsShownMax = 100;
-
-/** Sequences that retention reads at once, before other work gets its turn. */
-export const retentionPageSequences = 100;
 
 /** Time until ages are looked at again, and until another plan is made after one that could not make enough room. */
 export const retentionRestMs = 10_000;

@@ -21,15 +21,16 @@ const forbidden = new Set(["!", '"', "'", "*", "$", "%", "&", ".", " "]);
  */
 export function parseLocator(given: string): Locator {
   const text = given.trim().replace(/^\/+/, "");
-  const problem = locatorProblem(text);
+  const colons = text.split(":").length - 1;
+  const slash = text.includes("/");
+  const kind = slash ? "topic" : colons === 0 ? "sequence" : "session";
+  const problem = locatorProblem(text, locatorCharactersMax[kind]);
   if (problem !== undefined) {
     throw new Fault(
       "invalid",
       `Locator contains unsupported characters: ${JSON.stringify(given.slice(0, 200))} ${problem}.`,
     );
   }
-  const colons = text.split(":").length - 1;
-  const slash = text.includes("/");
   if (colons === 0 && !slash) return { kind: "sequence", text: text as SequenceName };
   if (colons === 0) return { kind: "topic", text: text as TopicLocator };
   if (colons === 1 && !slash) return { kind: "session", text: text as SessionLocator };
@@ -39,10 +40,9 @@ export function parseLocator(given: string): Locator {
   );
 }
 
-function locatorProblem(text: string): string | undefined {
+function locatorProblem(text: string, charactersMax: number): string | undefined {
   if (text === "") return "is empty";
-  if (text.length > locatorCharactersMax)
-    return `has ${text.length} characters, at most ${locatorCharactersMax} are allowed`;
+  if (text.length > charactersMax) return `has ${text.length} characters, at most ${charactersMax} are allowed`;
   for (const character of text) {
     const code = character.codePointAt(0) ?? 0;
     if (code > 126) return `has the character U+${code.toString(16).padStart(4, "0")}, only ASCII is allowed`;

@@ -1,9 +1,11 @@
 /** Counts the rows of a topic in a window: from the catalog where a batch lies wholly inside, else from its time column. */
 
+import { unfoldedTimeBytes } from "../arrow/timestamps.ts";
+import type { Budget } from "../flow/budget.ts";
 import type { Topic } from "../model/resource.ts";
 import { includesTime, type TimeRange, type TimeWindow, unionRange, windowCovers } from "../model/time.ts";
 import { readStoredBatch, storedTimes } from "./stored-batch.ts";
-import { type ReadParts, TopicReader } from "./topic-reader.ts";
+import { type PlacedBatch, type ReadParts, TopicReader } from "./topic-reader.ts";
 
 export async function countWindow(
   parts: ReadParts,
@@ -26,10 +28,7 @@ export async function countWindow(
         range = unionRange(range, placed.range);
         continue;
       }
-      using _held = await mergeBudget.take(Math.min(placed.entry.bodyBytes, mergeBudget.limitBytes), signal);
-      const place = reader.placeOf(placed);
-      const batch = readStoredBatch(place, reader.schema, await reader.load(placed));
-      for (const timeNs of storedTimes(place, reader.schema, batch)) {
+      for (const timeNs of await loadTimes(reader, placed, mergeBudget, signal)) {
         if (!includesTime(window, timeNs)) continue;
         rows += 1;
         range = unionRange(range, { startNs: timeNs, endNs: timeNs });
@@ -37,4 +36,22 @@ export async function countWindow(
     }
   }
   return { rows, range };
+}
+
+/** The times of a batch. How long a compressed column is shows only when the batch is there; then it is loaded once more. */
+async function loadTimes(
+  reader: TopicReader,
+  placed: PlacedBatch,
+  budget: Budget,
+  signal: AbortSignal,
+): Promise<BigInt64Array> {
+  const { limitBytes } = budget;
+  const place = reader.placeOf(placed);
+  for (let bytes = placed.entry.bodyBytes; ; ) {
+    using held = await budget.take(Math.min(bytes, limitBytes), signal);
+    const batch = readStoredBatch(place, reader.schema, await reader.load(placed));
+    const unfolded = unfoldedTimeBytes(reader.schema, batch, limitBytes);
+    bytes = batch.body.byteLength + unfolded;
+    if (unfolded === 0 || Math.min(bytes, limitBytes) <= held.bytes) return storedTimes(place, reader.schema, batch);
+  }
 }

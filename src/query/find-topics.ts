@@ -1,29 +1,67 @@
-/** Answers the part of a query that the catalog alone can answer: sequence and topic filters. */
+/**
+ * Answers the part of a query that the catalog alone can answer: sequence and topic filters. Rows are read page by page and
+ * looked at between pauses, so that a query over a large catalog holds up nobody and keeps no read transaction open.
+ */
 
 import type { Catalog } from "../catalog/catalog.ts";
-import { listSequences, listTopics } from "../catalog/resources.ts";
-import { parseJson } from "../model/json.ts";
+import { pageSequences, pageTopics } from "../catalog/resources.ts";
+import { type JsonValue, parseJson } from "../model/json.ts";
 import { pathOfTopic, type SequenceName } from "../model/locator.ts";
 import type { CatalogQuery, SequenceFilter, TopicFilter } from "../model/predicate.ts";
 import type { JsonText, Sequence, Topic } from "../model/resource.ts";
+import { Effort } from "./effort.ts";
 import { matchesMetadata, matchesScalar } from "./match.ts";
+
+/** What answers tell of a topic; its user metadata may be large and is not kept. */
+export type FoundTopic = Pick<Topic, "locator" | "ontologyTag" | "extent">;
 
 export interface FoundSequence {
   readonly sequence: SequenceName;
-  readonly topics: readonly Topic[];
+  readonly topics: readonly FoundTopic[];
 }
 
 /**
  * Sequences with their matching topics, both in the order of their names. A query without any condition finds nothing, and a
- * sequence without topics never appears, as upstream has it.
+ * sequence without topics never appears, as upstream has it. What changes meanwhile may be seen or not.
+ * @throws Fault overloaded when it takes too many steps, the signal's reason when it has fired
  */
-export function findTopics(catalog: Catalog, query: CatalogQuery): FoundSequence[] {
+export async function findTopics(
+  catalog: Catalog,
+  query: CatalogQuery,
+  signal: AbortSignal,
+): Promise<readonly FoundSequence[]> {
   if (!hasConditions(query.sequence) && !hasConditions(query.topic)) return [];
+  const effort = new Effort(signal);
   const found: FoundSequence[] = [];
-  for (const sequence of listSequences(catalog)) {
-    if (!matchesSequence(query.sequence, sequence)) continue;
-    const topics = [...listTopics(catalog, sequence.name)].filter((topic) => matchesTopic(query.topic, topic));
-    if (topics.length > 0) found.push({ sequence: sequence.name, topics });
+  let page = pageSequences(catalog, undefined);
+  for (let last = page.at(-1); last !== undefined; page = pageSequences(catalog, last.name), last = page.at(-1)) {
+    for (const sequence of page) {
+      if (!(await matchesSequence(query.sequence, sequence, effort))) continue;
+      const topics = await findIn(catalog, sequence.name, query.topic, effort);
+      if (topics.length > 0) found.push({ sequence: sequence.name, topics });
+    }
+  }
+  return found;
+}
+
+async function findIn(
+  catalog: Catalog,
+  sequence: SequenceName,
+  filter: TopicFilter,
+  effort: Effort,
+): Promise<FoundTopic[]> {
+  const found: FoundTopic[] = [];
+  let page = pageTopics(catalog, sequence, undefined);
+  for (
+    let last = page.at(-1);
+    last !== undefined;
+    page = pageTopics(catalog, sequence, last.locator), last = page.at(-1)
+  ) {
+    for (const topic of page) {
+      if (!(await matchesTopic(filter, topic, effort))) continue;
+      const { locator, ontologyTag, extent } = topic;
+      found.push({ locator, ontologyTag, extent });
+    }
   }
   return found;
 }
@@ -32,25 +70,38 @@ function hasConditions(filter: SequenceFilter | TopicFilter): boolean {
   return Object.values(filter).some((field) => (Array.isArray(field) ? field.length > 0 : field !== undefined));
 }
 
-function matchesSequence(filter: SequenceFilter, sequence: Sequence): boolean {
-  return matchesCommon(filter, sequence.name, sequence);
+async function matchesSequence(filter: SequenceFilter, sequence: Sequence, effort: Effort): Promise<boolean> {
+  return await matchesCommon(filter, sequence.name, sequence, effort);
 }
 
-function matchesTopic(filter: TopicFilter, topic: Topic): boolean {
-  if (filter.ontologyTag !== undefined && !matchesScalar(filter.ontologyTag, topic.ontologyTag)) return false;
-  if (filter.serializationFormat !== undefined && !matchesScalar(filter.serializationFormat, topic.serializationFormat))
+async function matchesTopic(filter: TopicFilter, topic: Topic, effort: Effort): Promise<boolean> {
+  const { ontologyTag, serializationFormat } = filter;
+  if (ontologyTag !== undefined && !matchesScalar(ontologyTag, topic.ontologyTag, effort)) return false;
+  if (serializationFormat !== undefined && !matchesScalar(serializationFormat, topic.serializationFormat, effort))
     return false;
-  return matchesCommon(filter, pathOfTopic(topic.locator), topic);
+  return await matchesCommon(filter, pathOfTopic(topic.locator), topic, effort);
 }
 
-function matchesCommon(
+/** Steps of reading a row, and of each character of user metadata. */
+const rowSteps = { row: 2_048, metadataCharacter: 8 } as const;
+
+async function matchesCommon(
   filter: SequenceFilter,
   name: string,
   resource: { createdAtNs: bigint; userMetadata: JsonText },
-): boolean {
-  if (filter.name !== undefined && !matchesScalar(filter.name, name)) return false;
-  if (filter.createdAtNs !== undefined && !matchesScalar(filter.createdAtNs, resource.createdAtNs)) return false;
+  effort: Effort,
+): Promise<boolean> {
+  effort.spend(rowSteps.row);
+  await effort.pause();
+  if (filter.name !== undefined && !matchesScalar(filter.name, name, effort)) return false;
+  if (filter.createdAtNs !== undefined && !matchesScalar(filter.createdAtNs, resource.createdAtNs, effort))
+    return false;
   if (filter.userMetadata.length === 0) return true;
-  const metadata = parseJson(resource.userMetadata, "user metadata");
-  return filter.userMetadata.every((condition) => matchesMetadata(condition, metadata));
+  const metadata: JsonValue = parseJson(resource.userMetadata, "user metadata");
+  effort.spend(rowSteps.metadataCharacter * resource.userMetadata.length);
+  for (const condition of filter.userMetadata) {
+    await effort.pause();
+    if (!matchesMetadata(condition, metadata, effort)) return false;
+  }
+  return true;
 }

@@ -2,10 +2,13 @@
 
 import { integerOf, isJsonNumber, isJsonObject, type JsonValue, writeJson } from "../model/json.ts";
 import { integerCharactersMax } from "../model/limits.ts";
-import type { Condition, MetadataCondition, Pattern, PatternElement, Scalar } from "../model/predicate.ts";
+import { type Condition, isIn, type MetadataCondition, type Scalar, type ScalarSet } from "../model/predicate.ts";
+import type { Effort } from "./effort.ts";
+import { matchesPattern } from "./glob.ts";
 
-/** Tests a value that exists: a name, a tag, a time. */
-export function matchesScalar(condition: Condition, value: Scalar): boolean {
+/** Tests a value that exists: a name, a tag, a time. @throws Fault overloaded */
+export function matchesScalar(condition: Condition, value: Scalar, effort: Effort): boolean {
+  if (typeof value === "string") effort.spend(value.length);
   switch (condition.kind) {
     case "exists":
       return true;
@@ -28,9 +31,9 @@ export function matchesScalar(condition: Condition, value: Scalar): boolean {
     case "outside":
       return comparable(value, condition.least) && (value < condition.least || value > condition.most);
     case "in":
-      return condition.operands.some((operand) => isEqual(value, operand));
+      return isIn(condition.operands, value);
     case "match":
-      return typeof value === "string" && matchesPattern(condition.pattern, value);
+      return typeof value === "string" && matchesPattern(condition.pattern, value, effort);
   }
 }
 
@@ -47,60 +50,38 @@ function kindOf(value: Scalar): string {
   return typeof value === "bigint" ? "number" : typeof value;
 }
 
-/** Matches the whole text. Goes back only to the last run, so the time is at most pattern x text. */
-export function matchesPattern(pattern: Pattern, text: string): boolean {
-  const characters = [...text];
-  let at = 0;
-  let element = 0;
-  let runElement = -1;
-  let runAt = 0;
-  while (at < characters.length) {
-    const wanted = pattern[element];
-    if (wanted?.kind === "run") {
-      runElement = element;
-      runAt = at;
-      element += 1;
-    } else if (wanted !== undefined && matchesElement(wanted, characters[at] ?? "")) {
-      at += 1;
-      element += 1;
-    } else if (runElement >= 0) {
-      runAt += 1;
-      at = runAt;
-      element = runElement + 1;
-    } else return false;
-  }
-  return pattern.slice(element).every(({ kind }) => kind === "run");
-}
-
-function matchesElement(element: PatternElement, character: string): boolean {
-  switch (element.kind) {
-    case "run":
-    case "one":
-      return true;
-    case "literal":
-      return element.character === character;
-    case "set": {
-      const code = character.codePointAt(0) ?? 0;
-      return element.ranges.some(([first, last]) => code >= first && code <= last) !== element.negated;
-    }
-  }
-}
-
-/** Tests user metadata: one value at the path that satisfies the condition is enough; `missing` wants that there is none. */
-export function matchesMetadata({ path, condition }: MetadataCondition, metadata: JsonValue): boolean {
-  const found = valuesAt(metadata, path);
+/**
+ * Tests user metadata: one value at the path that satisfies the condition is enough; `missing` wants that there is none.
+ * @throws Fault overloaded
+ */
+export function matchesMetadata({ path, condition }: MetadataCondition, metadata: JsonValue, effort: Effort): boolean {
+  const found = valuesAt(metadata, path, effort);
   if (condition.kind === "missing") return found.length === 0;
   if (condition.kind === "exists") return found.length > 0;
-  return found.some((value) => matchesValue(condition, value));
+  return found.some((value) => matchesValue(condition, value, effort));
 }
 
-/** All values other than null that a path leads to. */
-function valuesAt(root: JsonValue, path: readonly string[]): JsonValue[] {
+/** All values other than null that a path leads to. Each step looks at each value once, however many ways lead there. */
+function valuesAt(root: JsonValue, path: readonly string[], effort: Effort): JsonValue[] {
   let values: readonly JsonValue[] = [root];
+  let before: string | undefined;
   for (const step of path) {
-    values = step === "**" ? descendantsOf(values) : [...new Set(values.flatMap((value) => stepInto(value, step)))];
+    // Any depth below any depth is any depth.
+    if (step === "**" && before !== "**") values = descendantsOf(values, effort);
+    else if (step !== "**") values = stepIntoAll(values, step, effort);
+    before = step;
   }
   return values.filter((value) => value !== null);
+}
+
+function stepIntoAll(values: readonly JsonValue[], step: string, effort: Effort): readonly JsonValue[] {
+  const found = new Set<JsonValue>();
+  for (const value of values) {
+    const next = stepInto(value, step);
+    effort.spend(1 + next.length);
+    for (const item of next) found.add(item);
+  }
+  return [...found];
 }
 
 function stepInto(value: JsonValue, step: string): readonly JsonValue[] {
@@ -114,12 +95,14 @@ function stepInto(value: JsonValue, step: string): readonly JsonValue[] {
 }
 
 /** The values and all below them, each once, however often it can be reached. */
-function descendantsOf(values: readonly JsonValue[]): JsonValue[] {
+function descendantsOf(values: readonly JsonValue[], effort: Effort): JsonValue[] {
   const found = new Set<JsonValue>();
   const add = (value: JsonValue): void => {
     if (found.has(value)) return;
     found.add(value);
-    for (const child of childrenOf(value)) add(child);
+    const children = childrenOf(value);
+    effort.spend(1 + children.length);
+    for (const child of children) add(child);
   };
   for (const value of values) add(value);
   return [...found];
@@ -134,40 +117,61 @@ function childrenOf(value: JsonValue): readonly JsonValue[] {
  * The operand's type says how the value is read, as upstream does it: a text operand compares with the value's text, a number
  * with the value as a number, a boolean with the value as a boolean. What cannot be read so does not match.
  */
-function matchesValue(condition: Condition, value: JsonValue): boolean {
+function matchesValue(condition: Condition, value: JsonValue, effort: Effort): boolean {
+  effort.spend(1);
   switch (condition.kind) {
     case "exists":
     case "missing":
       return true;
     case "match":
-      return matchesScalar(condition, textOf(value));
+      return matchesScalar(condition, textOf(value, effort), effort);
     case "in":
-      return condition.operands.some((operand) => matchesValue({ kind: "eq", operand }, value));
+      return isAmong(condition.operands, value, effort);
     case "between":
     case "outside":
-      return matchesAs(condition, condition.least, value);
+      return matchesAs(condition, condition.least, value, effort);
     default:
-      return matchesAs(condition, condition.operand, value);
+      return matchesAs(condition, condition.operand, value, effort);
   }
 }
 
-function matchesAs(condition: Condition, operand: Scalar, value: JsonValue): boolean {
-  const read = readAs(operand, value);
-  return read !== undefined && matchesScalar(condition, read);
+/** Whether a value, read as one of the kinds that the operands have, is one of them. */
+function isAmong(operands: ScalarSet, value: JsonValue, effort: Effort): boolean {
+  const isRead = (read: Scalar | undefined): boolean => read !== undefined && isIn(operands, read);
+  const { kinds } = operands;
+  return (
+    (kinds.number && isRead(readAs(0, value, effort))) ||
+    (kinds.text && isRead(readAs("", value, effort))) ||
+    (kinds.boolean && isRead(readAs(true, value, effort)))
+  );
 }
 
-function readAs(operand: Scalar, value: JsonValue): Scalar | undefined {
-  if (typeof operand === "string") return textOf(value);
+function matchesAs(condition: Condition, operand: Scalar, value: JsonValue, effort: Effort): boolean {
+  const read = readAs(operand, value, effort);
+  return read !== undefined && matchesScalar(condition, read, effort);
+}
+
+/** The value as the kind that `operand` is of. */
+function readAs(operand: Scalar, value: JsonValue, effort: Effort): Scalar | undefined {
+  if (typeof operand === "string") return textOf(value, effort);
   if (typeof operand === "boolean") {
-    const text = textOf(value);
-    return text === "true" ? true : text === "false" ? false : undefined;
+    if (value === true || value === "true") return true;
+    return value === false || value === "false" ? false : undefined;
   }
   if (isJsonNumber(value)) return integerOf(value) ?? Number(value.rawJSON);
-  if (typeof value !== "string" || !/^\s*-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?\s*$/.test(value)) return undefined;
+  if (typeof value !== "string") return undefined;
+  effort.spend(value.length);
+  if (!/^\s*-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?\s*$/.test(value)) return undefined;
   const isInteger = value.length <= integerCharactersMax && /^\s*-?[0-9]+\s*$/.test(value);
   return isInteger ? BigInt(value.trim()) : Number(value);
 }
 
-function textOf(value: JsonValue): string {
-  return typeof value === "string" ? value : writeJson(value);
+/** Steps that a character costs that is written as JSON. */
+const stepsPerWritten = 4;
+
+function textOf(value: JsonValue, effort: Effort): string {
+  if (typeof value === "string") return value;
+  const text = writeJson(value);
+  effort.spend(stepsPerWritten * text.length);
+  return text;
 }

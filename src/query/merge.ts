@@ -4,6 +4,7 @@
  */
 
 import { type Batch, readBatch } from "../arrow/batch.ts";
+import { unfoldedBytes } from "../arrow/compression.ts";
 import { type Gathered, gather } from "../arrow/gather.ts";
 import type { RowRun } from "../arrow/gather-job.ts";
 import { readMessage } from "../arrow/message.ts";
@@ -12,11 +13,12 @@ import type { Budget, Held } from "../flow/budget.ts";
 import { Loan } from "../flow/loan.ts";
 import { assert } from "../model/assert.ts";
 import type { Chunk } from "../model/chunk.ts";
+import { Fault } from "../model/fault.ts";
 import { mergeBytes, mergedBatchBytes, mergedBatchRows } from "../model/limits.ts";
 import { includesTime, type TimeNs, type TimeWindow, timeNsMax, windowOverlaps } from "../model/time.ts";
 import { sharedDictionaries } from "./dictionaries.ts";
 import { mergeOrder } from "./merge-order.ts";
-import { readPlainBatch, storedTimes } from "./stored-batch.ts";
+import { readStoredBatch, storedTimes, unfoldStoredBatch } from "./stored-batch.ts";
 import type { OutgoingMessage, PlacedBatch, TopicReader } from "./topic-reader.ts";
 
 export interface MergeMemory {
@@ -40,7 +42,16 @@ interface Merge {
   readonly group: readonly PlacedBatch[];
   /** By number of chunk: the one whose dictionaries serve its batches. */
   readonly dictionaries: ReadonlyMap<number, Chunk>;
+  /** Bytes to which compressed batches unfold, as far as they have been seen. */
+  readonly unfolded: Map<PlacedBatch, number>;
+  /** Memory to load one batch into; more must be taken before a larger one is unfolded. */
+  batchBytes: number;
+  /** The most that may be taken. */
+  readonly batchBytesMax: number;
 }
+
+/** Thrown to begin anew with more memory, which nobody waits for while holding some. */
+class BatchTooLarge extends Error {}
 
 /** Rows of one batch inside a slice, sorted by time. */
 interface Piece {
@@ -57,10 +68,16 @@ export async function* mergeBatches(
   { window, signal, memory }: { window: TimeWindow; signal: AbortSignal; memory: MergeMemory },
 ): AsyncGenerator<MergedMessage> {
   const chunks = new Map(group.map(({ chunk }) => [chunk.number, chunk]));
-  const merge = { reader, group, dictionaries: sharedDictionaries([...chunks.values()]) };
   const { mergeBudget, sendBudget, loanLeastMs } = memory;
+  const merge: Merge = {
+    reader,
+    group,
+    dictionaries: sharedDictionaries([...chunks.values()]),
+    unfolded: new Map(),
+    batchBytes: group.reduce((most, { entry }) => Math.max(most, entry.bodyBytes), 0),
+    batchBytesMax: mergeBudget.limitBytes,
+  };
   const targetBytes = Math.max(mergeBytes.least, Math.min(mergeBytes.most, Math.floor(mergeBudget.freeBytes / 4)));
-  const largestBytes = group.reduce((most, { entry }) => Math.max(most, entry.bodyBytes), 0);
 
   let outputs: Generator<Output> | undefined;
   using loan = new Loan(mergeBudget, {
@@ -74,12 +91,13 @@ export async function* mergeBatches(
     let slice: Slice | undefined;
     for (let sentRows = 0; ; ) {
       if (outputs === undefined) {
-        await loan.take(2 * targetBytes + largestBytes, signal);
         // The rows of a slice and their order are the same each time that it is loaded.
-        const loaded =
-          slice === undefined
-            ? await loadNext(merge, { startNs, endNs: window.endNs }, first, targetBytes)
-            : await loadAgain(merge, slice);
+        const known = slice;
+        const loaded = await loadWithin(merge, loan, { targetBytes, signal }, () =>
+          known === undefined
+            ? loadNext(merge, { startNs, endNs: window.endNs }, first, targetBytes)
+            : loadAgain(merge, known),
+        );
         slice = loaded.slice;
         outputs = outputsOf(reader, loaded.pieces, sentRows, sendBudget);
       }
@@ -113,14 +131,31 @@ interface Loaded {
   readonly pieces: readonly Piece[];
 }
 
+/** Loads with the memory that it takes, which is known only when compressed batches have been seen. */
+async function loadWithin(
+  merge: Merge,
+  loan: Loan,
+  { targetBytes, signal }: { targetBytes: number; signal: AbortSignal },
+  load: () => Promise<Loaded>,
+): Promise<Loaded> {
+  for (;;) {
+    await loan.take(2 * targetBytes + merge.batchBytes, signal);
+    try {
+      return await load();
+    } catch (error) {
+      if (!(error instanceof BatchTooLarge)) throw error;
+      loan[Symbol.dispose]();
+    }
+  }
+}
+
 /** @param first 0, or where the batches begin that are left of a time to which `rest` starts */
 async function loadNext(merge: Merge, rest: TimeWindow, first: number, targetBytes: number): Promise<Loaded> {
   // Nothing lies before the first row that is left.
   const left = merge.group.filter(({ range }) => range.endNs >= rest.startNs);
   const firstNs = left.reduce((least, { range }) => (range.startNs < least ? range.startNs : least), timeNsMax);
   const startNs = firstNs > rest.startNs && firstNs < rest.endNs ? firstNs : rest.startNs;
-  let endNs =
-    first > 0 && startNs < rest.endNs ? startNs + 1n : chooseEnd(merge.group, startNs, rest.endNs, targetBytes / 2);
+  let endNs = first > 0 && startNs < rest.endNs ? startNs + 1n : chooseEnd(merge, startNs, rest.endNs, targetBytes / 2);
   for (;;) {
     const window = { startNs, endNs };
     const divisible = endNs - startNs > 1n;
@@ -141,26 +176,27 @@ async function loadAgain(merge: Merge, slice: Slice): Promise<Loaded> {
  * An end for the slice so that its rows, were they spread evenly over their batches, have so many bytes.
  * @param startNs not before the first row that is left
  */
-function chooseEnd(group: readonly PlacedBatch[], startNs: TimeNs, windowEndNs: TimeNs, target: number): TimeNs {
-  const last = group.reduce((most, { range }) => (range.endNs > most ? range.endNs : most), startNs);
-  if (estimate(group, startNs, windowEndNs) <= target || windowEndNs <= startNs + 1n) return windowEndNs;
+function chooseEnd(merge: Merge, startNs: TimeNs, windowEndNs: TimeNs, target: number): TimeNs {
+  const last = merge.group.reduce((most, { range }) => (range.endNs > most ? range.endNs : most), startNs);
+  if (estimate(merge, startNs, windowEndNs) <= target || windowEndNs <= startNs + 1n) return windowEndNs;
   let low = startNs;
   let high = windowEndNs < last ? windowEndNs : last;
   while (high - low > 1n) {
     const middle = low + (high - low) / 2n;
-    if (estimate(group, startNs, middle) <= target) low = middle;
+    if (estimate(merge, startNs, middle) <= target) low = middle;
     else high = middle;
   }
   return high === startNs ? startNs + 1n : high;
 }
 
-function estimate(group: readonly PlacedBatch[], startNs: TimeNs, endNs: TimeNs): number {
+function estimate({ group, unfolded }: Merge, startNs: TimeNs, endNs: TimeNs): number {
   let bytes = 0;
-  for (const { entry, range } of group) {
+  for (const placed of group) {
+    const { entry, range } = placed;
     const from = range.startNs > startNs ? range.startNs : startNs;
     const to = range.endNs + 1n < endNs ? range.endNs + 1n : endNs;
     if (to <= from) continue;
-    bytes += entry.bodyBytes * (Number(to - from) / Number(range.endNs + 1n - range.startNs));
+    bytes += (unfolded.get(placed) ?? entry.bodyBytes) * (Number(to - from) / Number(range.endNs + 1n - range.startNs));
   }
   return bytes;
 }
@@ -186,15 +222,12 @@ async function loadPieces(
   return { pieces, end };
 }
 
-async function loadPiece(
-  { reader, dictionaries }: Merge,
-  placed: PlacedBatch,
-  slice: TimeWindow,
-): Promise<Piece | undefined> {
+async function loadPiece(merge: Merge, placed: PlacedBatch, slice: TimeWindow): Promise<Piece | undefined> {
+  const { reader, dictionaries } = merge;
   const { schema } = reader;
   const chunk = dictionaries.get(placed.chunk.number) ?? placed.chunk;
   const place = reader.placeOf(placed);
-  const batch = readPlainBatch(place, schema, await reader.load(placed));
+  const batch = await loadPlain(merge, placed, place);
   const times = storedTimes(place, schema, batch);
   const cut = (runs: readonly RowRun[]): Piece | undefined => {
     if (runs.length === 0) return undefined;
@@ -208,6 +241,35 @@ async function loadPiece(
   if (end <= start) return undefined;
   if (start === 0 && end === times.length) return { batch, times, chunk };
   return cut([{ source: 0, start, length: end - start }]);
+}
+
+/** A stored batch without compression. How long compressed buffers are shows only now. @throws BatchTooLarge */
+async function loadPlain(merge: Merge, placed: PlacedBatch, place: string): Promise<Batch> {
+  const { reader, unfolded, batchBytesMax } = merge;
+  const batch = readStoredBatch(place, reader.schema, await reader.load(placed));
+  if (batch.compression === "none") return batch;
+  const bytes = unfolded.get(placed) ?? cutBytes(batch, place, batchBytesMax);
+  unfolded.set(placed, bytes);
+  if (Math.min(batchBytesMax, batch.body.byteLength + bytes) > merge.batchBytes) {
+    // Others of the group may be a little larger again.
+    merge.batchBytes = Math.min(batchBytesMax, 2 * (batch.body.byteLength + bytes));
+    throw new BatchTooLarge();
+  }
+  return await unfoldStoredBatch(place, reader.schema, batch, bytes);
+}
+
+/** @throws Fault overloaded when merges may never hold what the batch unfolds to */
+function cutBytes(batch: Batch, place: string, batchBytesMax: number): number {
+  try {
+    return unfoldedBytes(batch, batchBytesMax);
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+    throw new Fault(
+      error.code,
+      `Cannot cut ${place} in the ${batchBytesMax} bytes that there are for merges (memory_budget gives more): ${error.message}`,
+      error,
+    );
+  }
 }
 
 function runsOf(rows: Uint32Array): RowRun[] {

@@ -4,12 +4,11 @@
  */
 
 import { type Batch, checkBatch, readBatch } from "../arrow/batch.ts";
-import { decompressBatch } from "../arrow/compression.ts";
+import { unfoldBatch } from "../arrow/compression.ts";
 import { type Message, readMessage } from "../arrow/message.ts";
 import type { Schema } from "../arrow/schema.ts";
 import { timeColumn } from "../arrow/timestamps.ts";
 import { Fault, type FaultCode } from "../model/fault.ts";
-import { decompressedBytesMax } from "../model/limits.ts";
 import type { StoredMessage } from "../store/chunk-reader.ts";
 
 /** @throws Fault corrupt */
@@ -22,11 +21,13 @@ export function readStoredBatch(place: string, schema: Schema, { header, body }:
   return asCorrupt(place, refusals, () => readBatch(schema, readMessage(header), body));
 }
 
-/** The batch without compression. How long compressed buffers are shows only now. @throws Fault corrupt, overloaded */
-export function readPlainBatch(place: string, schema: Schema, stored: StoredMessage): Batch {
+/** The batch without compression, in no more than so many bytes. @throws Fault corrupt, overloaded */
+export async function unfoldStoredBatch(place: string, schema: Schema, batch: Batch, bytesMax: number): Promise<Batch> {
+  const unfolded = await unfoldBatch(batch, bytesMax).catch((error: unknown) => error);
   return asCorrupt(place, refusals, () => {
-    const batch = decompressBatch(readBatch(schema, readMessage(stored.header), stored.body), decompressedBytesMax);
-    return batch.body === stored.body ? batch : checkBatch(schema.fields, batch, batch.body);
+    if (unfolded instanceof Error) throw unfolded;
+    const plain = unfolded as Batch;
+    return checkBatch(schema.fields, plain, plain.body);
   });
 }
 

@@ -10,7 +10,6 @@ import {
   findTopic,
   findTopicByUuid,
   listSessions,
-  listTopics,
   listTopicsOfSession,
 } from "../catalog/resources.ts";
 import { countBatches } from "../catalog/topic-batches.ts";
@@ -49,11 +48,15 @@ export type ActionResponse = object | null | "empty";
 /** Messages of `do_get` that this server aims at, as told to SDK 0.7, which shows it. */
 const targetMessageBytes = 25 * 1024 * 1024;
 
-/** @throws Fault as the single actions do */
+/**
+ * @param signal fires when nobody waits for the answer any more: what only reads ends then
+ * @throws Fault as the single actions do
+ */
 export async function runAction(
   parts: ActionParts,
   identity: Identity,
   request: ActionRequest,
+  signal: AbortSignal,
 ): Promise<ActionResponse> {
   const { catalog, log } = parts;
   const who = { peer: identity.connection.peer, key: identity.caller.key?.fingerprint };
@@ -68,11 +71,13 @@ export async function runAction(
       };
       return infoAnswer(limits, parts.edgeVersion);
     }
-    case "sequence_create":
+    case "sequence_create": {
       await giveBackAbandoned(parts, identity, request.name);
-      await createSequence(parts, { name: request.name, userMetadata: request.userMetadata });
+      const sequence = await createSequence(parts, { name: request.name, userMetadata: request.userMetadata });
+      parts.dialects.created(identity.connection, sequence.ulid);
       log.info("sequence_created", { sequence: request.name, ...who });
       return null;
+    }
     case "sequence_delete":
       await deleteSequence(parts, request.name);
       log.info("sequence_deleted", { sequence: request.name, ...who });
@@ -119,13 +124,15 @@ export async function runAction(
       await catalog.transaction(() => removeNotifications(catalog, uuidOf(catalog, request.target)));
       return request.target.kind === "topic" ? "empty" : null;
     case "query": {
-      const range = (topic: { extent: { range?: unknown } }) =>
-        request.query.includeTimestampRange ? topic.extent.range : undefined;
-      const found = findTopics(catalog, request.query);
+      const { query } = request;
+      const found = await findTopics(catalog, query, signal);
       return queryAnswer(
         found.map(({ sequence, topics }) => ({
           sequence,
-          topics: topics.map((topic) => ({ topic, range: range(topic) as typeof topic.extent.range })),
+          topics: topics.map((topic) => ({
+            topic,
+            range: query.includeTimestampRange ? topic.extent.range : undefined,
+          })),
         })),
       );
     }
@@ -168,17 +175,33 @@ function sizeOf(catalog: Catalog, session: Session): { topics: number; rows: num
 /**
  * A client that could not read the answer of `session_create` leaves an empty sequence and an open session behind, and its next
  * try would meet "already exists". Nothing was uploaded to it, so the name is given back when it is asked for again.
+ * @throws Fault exists when the session is used at this very moment
  */
-async function giveBackAbandoned(parts: ActionParts, { connection }: Identity, name: SequenceName): Promise<void> {
-  const { catalog, dialects, log } = parts;
-  const sequence = findSequence(catalog, name);
-  if (sequence === undefined) return;
-  const sessions = [...listSessions(catalog, sequence.ulid)];
-  if (sessions.length === 0 || !listTopics(catalog, name).next().done) return;
-  if (!sessions.every((session) => !isFinalized(session) && dialects.isAbandoned(session, connection))) return;
+async function giveBackAbandoned(parts: ActionParts, asking: Identity, name: SequenceName): Promise<void> {
+  const { dialects, log } = parts;
+  const sessions = abandonedSessions(parts, asking, name);
+  if (sessions === undefined) return;
+  await deleteSequence(parts, name, () => {
+    if (abandonedSessions(parts, asking, name) === undefined) {
+      throw new Fault("exists", `Already exists: sequence \`${name}\`.`);
+    }
+  });
   log.info("abandoned_sequence_given_back", { sequence: name });
-  for (const session of sessions) dialects.forget(session.uuid);
-  await deleteSequence(parts, name);
+  for (const session of sessions) dialects.givenBack(session.uuid);
+}
+
+/** The sessions of a sequence that was left behind with nothing in it; undefined for one that is anybody's. */
+function abandonedSessions(
+  { catalog, dialects }: ActionParts,
+  asking: Identity,
+  name: SequenceName,
+): Session[] | undefined {
+  const sequence = findSequence(catalog, name);
+  if (sequence === undefined || listNotifications(catalog, sequence.uuid).length > 0) return undefined;
+  const sessions = [...listSessions(catalog, sequence.ulid)];
+  const isUnused = (session: Session) => !isFinalized(session) && session.topicNumberNext === 0;
+  const isAbandoned = (session: Session) => isUnused(session) && dialects.isAbandoned(session, asking);
+  return sessions.length > 0 && sessions.every(isAbandoned) ? sessions : undefined;
 }
 
 /** Whoever holds the UUID may ask, and ends the stream by that: what is told does not change until somebody continues. */

@@ -1,5 +1,6 @@
 /** Who calls, and what they may: API keys checked at each call, against the whole token, in constant time. */
 
+import type { LatestTime } from "../care/latest-time.ts";
 import { type ApiKey, findApiKey } from "../catalog/api-keys.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import type { Clock } from "../host/clock.ts";
@@ -19,6 +20,8 @@ export interface Caller {
 export interface Authorizer {
   readonly catalog: Catalog;
   readonly clock: Clock;
+  /** What keys expire by. */
+  readonly latestTime: LatestTime;
   /** Whether keys are asked for at all. */
   readonly keysRequired: boolean;
 }
@@ -30,7 +33,7 @@ const everybody: Caller = { permissions: allPermissions, key: undefined };
  * @throws Fault unauthenticated (or denied) for a missing, unknown, forged, revoked or expired key, invalid for a malformed one
  */
 export function authenticate(
-  { catalog, clock, keysRequired }: Authorizer,
+  { catalog, latestTime, keysRequired }: Authorizer,
   token: string | undefined,
   missingCode: "unauthenticated" | "denied",
 ): Caller {
@@ -46,7 +49,9 @@ export function authenticate(
   if (key === undefined || !equalHashes(saltedHash(key.salt, text), key.hash)) {
     throw new Fault("unauthenticated", `Unauthenticated: the API key ${fingerprint} is not valid here.`);
   }
-  if (key.expiresAtNs !== undefined && key.expiresAtNs <= clock.wallNs()) {
+  const nowNs = latestTime.ns();
+  if (key.expiresAtNs !== undefined && key.expiresAtNs <= nowNs) {
+    void latestTime.passed(key.expiresAtNs);
     throw new Fault("unauthenticated", `Unauthenticated: the API key ${fingerprint} has expired.`);
   }
   return { permissions: key.permissions, key };

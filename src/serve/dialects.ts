@@ -7,8 +7,8 @@ import type { Catalog } from "../catalog/catalog.ts";
 import { findDialect, type MemoryKind, putDialect } from "../catalog/dialect-memory.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Log } from "../host/log.ts";
-import { abandonedSessionMs, sessionsWatchedMax } from "../model/limits.ts";
-import type { Session, Uuid } from "../model/resource.ts";
+import { abandonedSessionMs, sequencesPerConnectionMax, sessionsWatchedMax } from "../model/limits.ts";
+import type { Session, Ulid, Uuid } from "../model/resource.ts";
 import type { DialectProof } from "../wire/action.ts";
 import {
   type ConnectionMarks,
@@ -27,6 +27,10 @@ export interface Connection {
   /** `address:port` of the peer. */
   readonly peer: string;
   marks: ConnectionMarks;
+  /** What an answer that the client used was written for: it is no guess any more. */
+  confirmed: Generation | undefined;
+  /** The sequences that it created last. */
+  readonly created: Set<Ulid>;
   /** What was last written to the memory for this connection. */
   remembered: Generation | undefined;
   closedAtMs: number | undefined;
@@ -37,6 +41,12 @@ interface Watched {
   readonly connection: Connection;
   readonly generation: Generation;
   readonly fingerprint: string | undefined;
+}
+
+/** Who asks for a name again. */
+export interface Asking {
+  readonly connection: Connection;
+  readonly caller: Caller;
 }
 
 export interface DialectsParts {
@@ -51,18 +61,23 @@ export class Dialects {
   readonly #parts: DialectsParts;
   readonly #connections = new Map<string, Connection>();
   readonly #watched = new Map<Uuid, Watched>();
-  readonly #startedAtNs: bigint;
 
   constructor(parts: DialectsParts) {
     this.#parts = parts;
-    this.#startedAtNs = parts.clock.wallNs();
   }
 
   /** The connection of a peer, `address:port`. */
   connection(peer: string): Connection {
     const known = this.#connections.get(peer);
     if (known !== undefined) return known;
-    const connection: Connection = { peer, marks: freshConnection, remembered: undefined, closedAtMs: undefined };
+    const connection: Connection = {
+      peer,
+      marks: freshConnection,
+      confirmed: undefined,
+      created: new Set(),
+      remembered: undefined,
+      closedAtMs: undefined,
+    };
     this.#connections.set(peer, connection);
     return connection;
   }
@@ -108,6 +123,13 @@ export class Dialects {
     });
   }
 
+  /** Notes that a connection created a sequence. */
+  created({ created }: Connection, sequence: Ulid): void {
+    const [oldest] = created;
+    if (created.size >= sequencesPerConnectionMax && oldest !== undefined) created.delete(oldest);
+    created.add(sequence);
+  }
+
   /** Watches whether the client names the session again: one that cannot read its answer never does. */
   watch(session: Session, connection: Connection, caller: Caller, generation: Generation): void {
     const [oldest] = this.#watched.keys();
@@ -120,26 +142,34 @@ export class Dialects {
     const watched = this.#watched.get(session);
     if (watched === undefined) return;
     this.#watched.delete(session);
+    watched.connection.confirmed = watched.generation;
     this.#write(watched.connection, watched.fingerprint, watched.generation);
   }
 
   /**
-   * Whether a session without topics was left behind by a client that could not read the answer. Its name is given back only
-   * to who asks for it again: a client that merely lost its connection may still come with its first topic.
+   * Whether a session without topics was left behind by a client that could not read the answer, and who asks may be the same
+   * one: it can only be where the answer was a guess, to a connection that had created the sequence too, in this life of the
+   * server. A client that merely lost its connection may still come with its first topic.
    */
-  isAbandoned(session: Session, asking: Connection): boolean {
+  isAbandoned(session: Session, { connection, caller }: Asking): boolean {
     const watched = this.#watched.get(session.uuid);
-    if (watched === undefined) return session.createdAtNs < this.#startedAtNs;
-    if (watched.connection === asking) {
-      this.#distrust(watched);
-      return true;
-    }
-    const { closedAtMs } = watched.connection;
+    if (watched === undefined || watched.fingerprint !== caller.key?.fingerprint) return false;
+    const { connection: answered, generation } = watched;
+    if ((provenGeneration(answered.marks) ?? answered.confirmed) === generation) return false;
+    if (addressOf(answered.peer) !== addressOf(connection.peer) || !answered.created.has(session.sequenceUlid))
+      return false;
+    if (answered === connection) return true;
+    const { closedAtMs } = answered;
     return closedAtMs !== undefined && this.#parts.clock.monotonicMs() - closedAtMs >= abandonedSessionMs;
   }
 
-  forget(session: Uuid): void {
+  /** An abandoned session is given back. */
+  givenBack(session: Uuid): void {
+    const watched = this.#watched.get(session);
+    if (watched === undefined) return;
     this.#watched.delete(session);
+    // Else its closing has told already.
+    if (watched.connection.closedAtMs === undefined) this.#distrust(watched);
   }
 
   /** The answer was not used: next time the other one, unless the connection itself had proved its generation. */

@@ -33,6 +33,8 @@ import { statusDetailsMax } from "./status.ts";
 export interface FlightParts extends IdentifyParts, FlightInfoParts {
   readonly failures: FailureLog;
   readonly actions: ActionParts;
+  /** Fires when the server stops, with what callers are told. */
+  readonly stopping: AbortSignal;
 }
 
 type Unary = ServerUnaryCall<Buffer, Buffer>;
@@ -140,7 +142,8 @@ export function flightHandlers(parts: FlightParts): UntypedServiceImplementation
       const identity = identify(parts, originOf(call), signOf(parsed?.request.kind, parsed?.proof));
       if (parsed === undefined) throw failure;
       demand(identity.caller, parsed.permission, action.type);
-      const response = await runAction(parts.actions, identity, parsed.request);
+      const signal = AbortSignal.any([send.signal, parts.stopping]);
+      const response = await runAction(parts.actions, identity, parsed.request, signal);
       const body = response === "empty" ? writeEmptyAnswer() : writeAnswer(action.type, response);
       await send(encode(ResultSchema, { body }));
     }),

@@ -18,7 +18,7 @@ import { healthService } from "./health.ts";
 import { openSeam, raiseWindow, type Take } from "./http2-seam.ts";
 import { putTopic } from "./put-topic.ts";
 
-export interface ServerParts extends Omit<FlightParts, "failures"> {
+export interface ServerParts extends Omit<FlightParts, "failures" | "stopping"> {
   readonly log: Log;
   readonly uploads: Uploads;
   readonly health: Health;
@@ -55,11 +55,11 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     "grpc.enable_channelz": 0,
   });
   raiseWindow(server);
-  server.addService(flightService, flightHandlers({ ...parts, failures }));
+  const stopping = new AbortController();
+  server.addService(flightService, flightHandlers({ ...parts, failures, stopping: stopping.signal }));
   server.addService(healthService, health.handlers());
   const port = await bind(server, parts);
 
-  let stopping: Fault | undefined;
   const calls = new Set<Promise<void>>();
   /** Those that may wait for their client for ever, also such that have not begun an upload yet. */
   const puts = new Set<TakenCall>();
@@ -75,7 +75,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
         pool: parts.pool,
         messageBytesMax,
         async serve(taken) {
-          if (stopping !== undefined) throw stopping;
+          stopping.signal.throwIfAborted();
           await serve(taken);
         },
         failed: ({ peer }, error) => failures.failed({ call, peer }, error, authorizer.clock.monotonicMs()),
@@ -119,13 +119,14 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   return {
     port,
     async stop() {
-      stopping = new Fault(
+      const reason = new Fault(
         "unavailable",
         "The server is stopping; what has arrived is kept, continue the upload later.",
       );
+      stopping.abort(reason);
       health.setReady(false);
       health.close();
-      for (const put of puts) put.cancel(stopping);
+      for (const put of puts) put.cancel(reason);
       const shut = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
       const grace = AbortSignal.timeout(stopGraceMs);
       await Promise.race([

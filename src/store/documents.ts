@@ -1,7 +1,8 @@
 /** The JSON files beside the data: what a catalog can be rebuilt from. Written with the first data commit, then immutable. */
 
 import type { ChunkSummary } from "../model/chunk.ts";
-import { jsonInteger, parseJson, writeJson } from "../model/json.ts";
+import { jsonInteger } from "../model/json.ts";
+import { composeJson, EmbeddedJson } from "../model/json-text.ts";
 import type { Sequence, Session, Topic } from "../model/resource.ts";
 import type { TimeNs, TimeRange } from "../model/time.ts";
 
@@ -14,7 +15,7 @@ export function sequenceDocument(sequence: Sequence): string {
     ulid: sequence.ulid,
     uuid: sequence.uuid,
     created_at_ns: jsonInteger(sequence.createdAtNs),
-    user_metadata: parseJson(sequence.userMetadata, "user metadata"),
+    user_metadata: new EmbeddedJson(sequence.userMetadata),
   });
 }
 
@@ -73,7 +74,7 @@ function topicFields(topic: Topic): object {
     ontology_tag: topic.ontologyTag,
     serialization_format: topic.serializationFormat,
     created_at_ns: jsonInteger(topic.createdAtNs),
-    user_metadata: parseJson(topic.userMetadata, "user metadata"),
+    user_metadata: new EmbeddedJson(topic.userMetadata),
   };
 }
 
@@ -82,5 +83,5 @@ function rangeFields(range: TimeRange | undefined): object | null {
 }
 
 function writeDocument(fields: object): string {
-  return `${writeJson(fields)}\n`;
+  return `${composeJson(fields)}\n`;
 }

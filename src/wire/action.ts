@@ -1,9 +1,11 @@
 /** Action bodies of all JSON dialects into one internal request. Unknown keys are ignored, as the protocol asks. */
 
 import { z } from "zod";
+import { assert } from "../model/assert.ts";
 import { Fault } from "../model/fault.ts";
-import { isJsonObject, type JsonObject, type JsonValue, parseJson, writeJson } from "../model/json.ts";
-import { actionBytesMax, notificationBytesMax } from "../model/limits.ts";
+import { isJsonObject, type JsonObject, parseJson } from "../model/json.ts";
+import { memberText } from "../model/json-text.ts";
+import { actionBytesMax, notificationBytesMax, ontologyTagCharactersMax } from "../model/limits.ts";
 import {
   parseSequenceName,
   parseSessionLocator,
@@ -69,7 +71,8 @@ interface ActionKind {
   readonly description: string;
   /** Whether an empty body stands for `{}`. */
   readonly bodiless?: boolean;
-  read(body: JsonObject, name: string): ActionRequest;
+  /** @param text of the body, for what is kept as it was written */
+  read(body: JsonObject, name: string, text: string): ActionRequest;
   proof?(body: JsonObject): DialectProof;
 }
 
@@ -173,12 +176,12 @@ const actionKinds: Readonly<Record<string, ActionKind>> = {
   sequence_create: {
     permission: "write",
     description: "Create a sequence: {locator, user_metadata}",
-    read(body, name) {
+    read(body, name, text) {
       const fields = parseWith(locator.extend(userMetadata), body, `the body of ${name}`);
       return {
         kind: "sequence_create",
         name: parseSequenceName(fields.locator),
-        userMetadata: metadataText(fields.user_metadata),
+        userMetadata: metadataText(text),
       };
     },
   },
@@ -221,11 +224,18 @@ const actionKinds: Readonly<Record<string, ActionKind>> = {
   topic_create: {
     permission: "write",
     description: "Create a topic: {locator, session_uuid, serialization_format, ontology_tag, user_metadata}",
-    read(body, name) {
+    read(body, name, text) {
       const shape = locator
         .extend({ session_uuid: z.string(), serialization_format: serializationFormat, ontology_tag: z.string() })
         .extend({ ...userMetadata, ...chosenUuid });
       const fields = parseWith(shape, body, `the body of ${name}`);
+      const tagCharacters = fields.ontology_tag.length;
+      if (tagCharacters > ontologyTagCharactersMax) {
+        throw new Fault(
+          "invalid",
+          `Bad request: ontology_tag has ${tagCharacters} characters, at most ${ontologyTagCharactersMax} are allowed.`,
+        );
+      }
       return {
         kind: "topic_create",
         uuid: parseChosen(fields.uuid),
@@ -233,7 +243,7 @@ const actionKinds: Readonly<Record<string, ActionKind>> = {
         locator: parseTopicLocator(fields.locator),
         ontologyTag: fields.ontology_tag,
         serializationFormat: fields.serialization_format,
-        userMetadata: metadataText(fields.user_metadata),
+        userMetadata: metadataText(text),
       };
     },
   },
@@ -299,25 +309,26 @@ export function parseAction(name: string, body: Uint8Array): ParsedAction {
   if (kind === undefined) {
     throw new Fault("invalid", `Bad request: no available action for string \`${name.slice(0, 100)}\`.`);
   }
-  const json = readBody(name, body, kind);
-  return { request: kind.read(json, name), permission: kind.permission, proof: kind.proof?.(json) };
+  const { json, text } = readBody(name, body, kind);
+  return { request: kind.read(json, name, text), permission: kind.permission, proof: kind.proof?.(json) };
 }
 
 export function listActions(): { name: string; description: string }[] {
   return Object.entries(actionKinds).map(([name, { description }]) => ({ name, description }));
 }
 
-function readBody(name: string, body: Uint8Array, kind: ActionKind): JsonObject {
+function readBody(name: string, body: Uint8Array, kind: ActionKind): { json: JsonObject; text: string } {
   if (body.byteLength > actionBytesMax) {
     throw new Fault(
       "overloaded",
       `The body of ${name} has ${body.byteLength} bytes, at most ${actionBytesMax} are allowed.`,
     );
   }
-  if (body.byteLength === 0 && kind.bodiless === true) return {};
-  const value = parseJson(readText(body, `the body of ${name}`), `the body of ${name}`);
-  if (!isJsonObject(value)) throw new Fault("invalid", `Bad request: the body of ${name} is no JSON object.`);
-  return value;
+  if (body.byteLength === 0 && kind.bodiless === true) return { json: {}, text: "{}" };
+  const text = readText(body, `the body of ${name}`);
+  const json = parseJson(text, `the body of ${name}`);
+  if (!isJsonObject(json)) throw new Fault("invalid", `Bad request: the body of ${name} is no JSON object.`);
+  return { json, text };
 }
 
 function readText(bytes: Uint8Array, what: string): string {
@@ -328,8 +339,10 @@ function readText(bytes: Uint8Array, what: string): string {
   }
 }
 
-function metadataText(value: JsonValue): JsonText {
-  return writeJson(value);
+function metadataText(body: string): JsonText {
+  const text = memberText(body, "user_metadata");
+  assert(text !== undefined, "the body's shape has been checked");
+  return text;
 }
 
 /** A descriptor's command. */

@@ -1,6 +1,7 @@
 /** Answers of actions and listings as JSON: one superset that SDK 0.4 to 0.7 read, and the few answers that are strict. */
 
-import { jsonInteger, parseJson, writeJson } from "../model/json.ts";
+import { jsonInteger, writeJson } from "../model/json.ts";
+import { composeJson, EmbeddedJson } from "../model/json-text.ts";
 import type { SequenceName, SessionLocator, TopicLocator } from "../model/locator.ts";
 import {
   type Extent,
@@ -21,12 +22,12 @@ export const protocolVersion = { major: 0, minor: 7, patch: 0 } as const;
 
 /** The envelope of an action's answer. */
 export function writeAnswer(action: string, response: object | null): Uint8Array {
-  return encode({ action, response });
+  return encode(writeJson({ action, response }));
 }
 
 /** The envelope of an action that never had a response. */
 export function writeEmptyAnswer(): Uint8Array {
-  return encode({ action: "empty" });
+  return encode(writeJson({ action: "empty" }));
 }
 
 export function versionAnswer(): object {
@@ -96,7 +97,10 @@ function writeDatetime(timeNs: TimeNs): string {
 
 export interface QueryItem {
   readonly sequence: SequenceName;
-  readonly topics: readonly { readonly topic: Topic; readonly range: TimeRange | undefined }[];
+  readonly topics: readonly {
+    readonly topic: Pick<Topic, "locator" | "ontologyTag">;
+    readonly range: TimeRange | undefined;
+  }[];
 }
 
 export function queryAnswer(items: readonly QueryItem[]): object {
@@ -137,19 +141,21 @@ export interface SessionView {
 
 /** app_metadata of a sequence's FlightInfo: keys of all generations. */
 export function sequenceAppMetadata(sequence: Sequence, sessions: readonly SessionView[]): Uint8Array {
-  return encode({
-    created_at_ns: jsonInteger(sequence.createdAtNs),
-    resource_locator: sequence.name,
-    user_metadata: metadataObject(sequence.userMetadata),
-    sessions: sessions.map(({ session, shownUuid, topics }) => ({
-      uuid: shownUuid,
-      locator: session.locator satisfies SessionLocator,
-      created_at_ns: jsonInteger(session.createdAtNs),
-      completed_at_ns: integerOrNull(session.completedAtNs),
-      topics: topics.map((topic) => topic.locator),
-      locked: isFinalized(session),
-    })),
-  });
+  return encode(
+    composeJson({
+      created_at_ns: jsonInteger(sequence.createdAtNs),
+      resource_locator: sequence.name,
+      user_metadata: new EmbeddedJson(metadataObject(sequence.userMetadata)),
+      sessions: sessions.map(({ session, shownUuid, topics }) => ({
+        uuid: shownUuid,
+        locator: session.locator satisfies SessionLocator,
+        created_at_ns: jsonInteger(session.createdAtNs),
+        completed_at_ns: integerOrNull(session.completedAtNs),
+        topics: topics.map((topic) => topic.locator),
+        locked: isFinalized(session),
+      })),
+    }),
+  );
 }
 
 /** What of a topic lies in a window. */
@@ -165,30 +171,34 @@ export interface WindowView {
  */
 export function topicAppMetadata(topic: Topic, window: WindowView | undefined): Uint8Array {
   const { extent } = topic;
-  return encode({
-    created_at_ns: jsonInteger(topic.createdAtNs),
-    completed_at_ns: integerOrNull(topic.completedAtNs),
-    locked: isCompleted(topic),
-    resource_locator: topic.locator,
-    info: { chunks_number: extent.chunks, total_bytes: extent.bytes, timestamp: interval(extent.range) },
-    ontology_tag: topic.ontologyTag,
-    serialization_format: topic.serializationFormat,
-    user_metadata: metadataObject(topic.userMetadata),
-    data_info: {
-      interval: interval(extent.range),
-      total_row_count: extent.rows,
-      total_bytes: extent.bytes,
-      total_chunks_count: extent.chunks,
-    },
-    ...(window === undefined ? {} : { time_window_info: { interval: interval(window.range), row_count: window.rows } }),
-  });
+  return encode(
+    composeJson({
+      created_at_ns: jsonInteger(topic.createdAtNs),
+      completed_at_ns: integerOrNull(topic.completedAtNs),
+      locked: isCompleted(topic),
+      resource_locator: topic.locator,
+      info: { chunks_number: extent.chunks, total_bytes: extent.bytes, timestamp: interval(extent.range) },
+      ontology_tag: topic.ontologyTag,
+      serialization_format: topic.serializationFormat,
+      user_metadata: new EmbeddedJson(metadataObject(topic.userMetadata)),
+      data_info: {
+        interval: interval(extent.range),
+        total_row_count: extent.rows,
+        total_bytes: extent.bytes,
+        total_chunks_count: extent.chunks,
+      },
+      ...(window === undefined
+        ? {}
+        : { time_window_info: { interval: interval(window.range), row_count: window.rows } }),
+    }),
+  );
 }
 
 /** The `mosaico:*` keys of a sequence's (empty) schema. */
 export function sequenceSchemaMetadata(sequence: Sequence): Map<string, string> {
   return new Map([
     ["mosaico:context", "sequence"],
-    ["mosaico:user_metadata", writeJson(metadataObject(sequence.userMetadata))],
+    ["mosaico:user_metadata", metadataObject(sequence.userMetadata)],
   ]);
 }
 
@@ -206,13 +216,13 @@ export function topicSchemaMetadata(topic: Topic, content: Pick<Extent, "rows" |
   return new Map([
     ["mosaico:context", "topic"],
     ["mosaico:properties", writeJson(properties)],
-    ["mosaico:user_metadata", writeJson(metadataObject(topic.userMetadata))],
+    ["mosaico:user_metadata", metadataObject(topic.userMetadata)],
   ]);
 }
 
 /** SDKs fail on null where they expect an object. */
-function metadataObject(text: JsonText): unknown {
-  return parseJson(text, "user metadata") ?? {};
+function metadataObject(text: JsonText): JsonText {
+  return text === "null" ? ("{}" as JsonText) : text;
 }
 
 function interval(range: TimeRange | undefined): object | null {
@@ -223,6 +233,6 @@ function integerOrNull(value: bigint | undefined): object | null {
   return value === undefined ? null : jsonInteger(value);
 }
 
-function encode(value: object): Uint8Array {
-  return new TextEncoder().encode(writeJson(value));
+function encode(text: JsonText): Uint8Array {
+  return new TextEncoder().encode(text);
 }

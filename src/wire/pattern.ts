@@ -65,5 +65,17 @@ function readSet(characters: readonly string[]): PatternElement {
     ranges.push([first, last ?? first]);
     if (last !== undefined) at += 2;
   }
-  return { kind: "set", ranges, negated };
+  return { kind: "set", ranges: joinRanges(ranges), negated };
+}
+
+/** The same characters in ranges that are disjoint and in order, so that one can be found among many. */
+function joinRanges(ranges: readonly (readonly [number, number])[]): [number, number][] {
+  const joined: [number, number][] = [];
+  const inOrder = ranges.filter(([first, last]) => first <= last).sort((a, b) => a[0] - b[0]);
+  for (const [first, last] of inOrder) {
+    const before = joined.at(-1);
+    if (before !== undefined && first <= before[1] + 1) before[1] = Math.max(before[1], last);
+    else joined.push([first, last]);
+  }
+  return joined;
 }

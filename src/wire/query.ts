@@ -2,13 +2,15 @@
 
 import { Fault } from "../model/fault.ts";
 import { integerOf, isJsonNumber, isJsonObject, type JsonObject, type JsonValue } from "../model/json.ts";
-import type {
-  CatalogQuery,
-  Condition,
-  MetadataCondition,
-  Scalar,
-  SequenceFilter,
-  TopicFilter,
+import { metadataConditionsMax, metadataPathMax, operandsMax, patternCharactersMax } from "../model/limits.ts";
+import {
+  type CatalogQuery,
+  type Condition,
+  type MetadataCondition,
+  type Scalar,
+  type SequenceFilter,
+  scalarSet,
+  type TopicFilter,
 } from "../model/predicate.ts";
 import { globPattern, likePattern } from "./pattern.ts";
 import { kindOf } from "./shape.ts";
@@ -94,14 +96,17 @@ function styleOf(filter: JsonObject): MatchStyle {
 function parseMetadata(filter: JsonObject, at: string): MetadataCondition[] {
   const metadata = filterObject(filter, "user_metadata");
   if (metadata === undefined) return [];
-  return Object.entries(metadata).map(([key, value]) => {
-    const where = `${at}.user_metadata.${key}`;
+  const entries = Object.entries(metadata);
+  checkLimit(`${at}.user_metadata`, { what: "conditions", found: entries.length, max: metadataConditionsMax });
+  return entries.map(([key, value]) => {
+    const where = `${at}.user_metadata.${key.slice(0, 200)}`;
     return { path: parsePath(key, where), condition: parseCondition(value, "any", where, "glob") };
   });
 }
 
 /** `a.b.0`, `a.*.c`, `**.c`, `a[*].b`: steps between dots, `[*]` a step of its own. */
 function parsePath(key: string, where: string): string[] {
+  checkLimit(where, { what: "characters in its path", found: key.length, max: metadataPathMax.characters });
   const steps = key.split(".").flatMap((part) => {
     const [, bare = part, stars = ""] = /^((?:(?!\[\*\]).)*)((?:\[\*\])*)$/s.exec(part) ?? [];
     if (bare.includes("[*]")) {
@@ -116,6 +121,7 @@ function parsePath(key: string, where: string): string[] {
   if (steps.some((step) => step === "")) {
     throw new Fault("invalid", `Bad request: ${where}: a path has no empty step.`);
   }
+  checkLimit(where, { what: "steps in its path", found: steps.length, max: metadataPathMax.steps });
   return steps;
 }
 
@@ -145,14 +151,14 @@ function parseCondition(value: JsonValue, kind: FieldKind, at: string, style: Ma
   if (isKeyOf(pairOperators, operator)) return parsePair(pairOperators[operator], operand, kind, `${at}.${operator}`);
   if (operator === "$in") {
     if (!Array.isArray(operand)) throw malformed(`${at}.$in`, "expected an array", operand);
-    return {
-      kind: "in",
-      operands: operand.map((item: JsonValue, index) => parseScalar(item, kind, `${at}.$in.${index}`)),
-    };
+    checkLimit(`${at}.$in`, { what: "operands", found: operand.length, max: operandsMax });
+    const operands = operand.map((item: JsonValue, index) => parseScalar(item, kind, `${at}.$in.${index}`));
+    return { kind: "in", operands: scalarSet(operands) };
   }
   if (operator === "$match") {
     if (kind === "time") throw unsupportedOperation(at, operator);
     if (typeof operand !== "string") throw malformed(`${at}.$match`, "expected a string", operand);
+    checkLimit(`${at}.$match`, { what: "characters", found: operand.length, max: patternCharactersMax });
     return { kind: "match", pattern: style === "like" ? likePattern(operand) : globPattern(operand, `${at}.$match`) };
   }
   throw new Fault("invalid", `Bad request: ${at}: there is no operator ${JSON.stringify(operator.slice(0, 40))}.`);
@@ -192,6 +198,11 @@ function parseScalar(value: JsonValue, kind: FieldKind, at: string): Scalar {
   }
   if (typeof scalar === "object") throw malformed(at, "expected a number, string or boolean", value);
   return scalar;
+}
+
+function checkLimit(at: string, { what, found, max }: { what: string; found: number; max: number }): void {
+  if (found <= max) return;
+  throw new Fault("invalid", `Bad request: ${at} has ${found} ${what}, at most ${max} are allowed.`);
 }
 
 function unsupportedOperation(at: string, operator: string): Fault {

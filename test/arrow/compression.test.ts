@@ -5,7 +5,7 @@ import { zstdCompressSync } from "node:zlib";
 import lz4 from "lz4js";
 import { describe, expect, test } from "vitest";
 import type { Batch } from "../../src/arrow/batch.ts";
-import { decompressBatch, readBuffer } from "../../src/arrow/compression.ts";
+import { decompressBatch, readBuffer, unfoldBatch, unfoldedBytes } from "../../src/arrow/compression.ts";
 import { Random } from "../model/random.ts";
 
 type Codec = "lz4" | "zstd";
@@ -106,6 +106,46 @@ describe.each(codecs)("%s", (codec) => {
     expect(() => decompressBatch(batchOf(codec, [prefixed(100n, noise)]), 100_000)).toThrow(
       expect.objectContaining({ code: "invalid", message: expect.stringMatching(`^A buffer is no ${codec} data: `) }),
     );
+  });
+});
+
+describe.each(codecs)("%s in pieces", (codec) => {
+  const large = Buffer.concat(Array.from({ length: 40 }, () => random.bytes(60_000)).flatMap((bytes) => [bytes, text]));
+  const whole = (bytes: Uint8Array): Uint8Array => prefixed(BigInt(bytes.byteLength), compress(codec, bytes));
+
+  test("is the same as at once, and others have their turn", async () => {
+    const batch = batchOf(codec, [whole(large), whole(text), prefixed(-1n, noise), new Uint8Array(0), whole(large)]);
+    let turns = 0;
+    const timer = setInterval(() => {
+      turns += 1;
+    }, 0);
+    const plain = await unfoldBatch(batch, 2 ** 23);
+    clearInterval(timer);
+    const atOnce = decompressBatch(batch, 2 ** 23);
+    expect(Buffer.compare(plain.body, atOnce.body)).toBe(0);
+    expect({ ...plain, body: 0 }).toEqual({ ...atOnce, body: 0 });
+    expect(plain.body.byteLength).toBe(unfoldedBytes(batch, 2 ** 23));
+    expect(turns).toBeGreaterThan(0);
+  });
+
+  test.each([-1, 1, 1_000_000])("a prefix that is off by %i is refused", async (off) => {
+    const batch = batchOf(codec, [prefixed(BigInt(large.byteLength + off), compress(codec, large))]);
+    await expect(unfoldBatch(batch, 2 ** 23)).rejects.toMatchObject({ code: "invalid" });
+  });
+
+  test("data cut short, and bytes that are none, are refused", async () => {
+    const content = compress(codec, large);
+    for (const broken of [content.subarray(0, content.byteLength / 2), random.bytes(1_000)]) {
+      const batch = batchOf(codec, [prefixed(BigInt(large.byteLength), broken)]);
+      await expect(unfoldBatch(batch, 2 ** 23)).rejects.toMatchObject({ code: "invalid" });
+    }
+  });
+
+  test("nothing is allocated for what is too much in all", async () => {
+    const before = process.memoryUsage().arrayBuffers;
+    const buffers = Array.from({ length: 10 }, () => prefixed(2n ** 27n, compress(codec, text)));
+    await expect(unfoldBatch(batchOf(codec, buffers), 2 ** 30)).rejects.toMatchObject({ code: "overloaded" });
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(2 ** 24);
   });
 });
 

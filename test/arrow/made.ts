@@ -1,5 +1,6 @@
 // Schemas and batches made by hand, for tests that need bytes no writer would write.
 
+import { Builder } from "flatbuffers";
 import type { BatchParts } from "../../src/arrow/batch-header.ts";
 import { encodeBatchHeader } from "../../src/arrow/batch-header.ts";
 import { type Message, readMessage } from "../../src/arrow/message.ts";
@@ -35,4 +36,35 @@ export function partsOf(
 
 export function messageOf(parts: BatchParts): Message {
   return readMessage(encodeBatchHeader(parts));
+}
+
+/** The header of a batch whose buffers are compressed by zstd, which nothing of ours writes. */
+export function encodeZstdHeader({ rows, nodes, buffers, bodyBytes }: BatchParts): Uint8Array {
+  const builder = new Builder(256);
+  const pairs = (list: readonly (readonly [number, number])[]): number => {
+    builder.startVector(16, list.length, 8);
+    for (const [first, second] of [...list].reverse()) {
+      builder.writeInt64(BigInt(second));
+      builder.writeInt64(BigInt(first));
+    }
+    return builder.endVector();
+  };
+  const bufferVector = pairs(buffers.map(({ offset, length }) => [offset, length] as const));
+  const nodeVector = pairs(nodes.map(({ length, nulls }) => [length, nulls] as const));
+  builder.startObject(2);
+  builder.addFieldInt8(0, 1, 0);
+  const compression = builder.endObject();
+  builder.startObject(5);
+  builder.addFieldInt64(0, BigInt(rows), 0n);
+  builder.addFieldOffset(1, nodeVector, 0);
+  builder.addFieldOffset(2, bufferVector, 0);
+  builder.addFieldOffset(3, compression, 0);
+  const batch = builder.endObject();
+  builder.startObject(5);
+  builder.addFieldInt16(0, 4, 0);
+  builder.addFieldInt8(1, 3, 0);
+  builder.addFieldOffset(2, batch, 0);
+  builder.addFieldInt64(3, BigInt(bodyBytes), 0n);
+  builder.finish(builder.endObject());
+  return builder.asUint8Array();
 }

@@ -17,6 +17,9 @@ const refused = expect.objectContaining({
   message: expect.stringMatching(/^Locator contains unsupported characters: .*\.$/),
 });
 
+const longSession = `${"x".repeat(locatorCharactersMax.session - 2)}:1`;
+const longTopic = `${"x".repeat(locatorCharactersMax.topic - 2)}/t`;
+
 test.each([
   ["drive-07", "sequence", "drive-07"],
   ["/drive-07", "sequence", "drive-07"],
@@ -28,7 +31,9 @@ test.each([
   ["/drive-07/front/imu", "topic", "drive-07/front/imu"],
   ["drive-07:01J", "session", "drive-07:01J"],
   ["/drive-07:01J ", "session", "drive-07:01J"],
-  ["x".repeat(locatorCharactersMax), "sequence", "x".repeat(locatorCharactersMax)],
+  ["x".repeat(locatorCharactersMax.sequence), "sequence", "x".repeat(locatorCharactersMax.sequence)],
+  [longSession, "session", longSession],
+  [longTopic, "topic", longTopic],
 ])("%j is a %s", (given, kind, text) => expect(parseLocator(given)).toEqual({ kind, text }));
 
 describe("no locators", () => {
@@ -46,7 +51,9 @@ describe("no locators", () => {
     ["Zürich", "has the character U+00fc, only ASCII is allowed"],
     ["a🚗", "has the character U+1f697, only ASCII is allowed"],
     ["a\ud800", "has the character U+d800, only ASCII is allowed"],
-    ["x".repeat(locatorCharactersMax + 1), `has ${locatorCharactersMax + 1} characters`],
+    ["x".repeat(locatorCharactersMax.sequence + 1), `has ${locatorCharactersMax.sequence + 1} characters`],
+    [`x${longSession}`, `has ${locatorCharactersMax.session + 1} characters`],
+    [`x${longTopic}`, `has ${locatorCharactersMax.topic + 1} characters`],
     ["a:b:c", "is neither sequence, sequence/topic nor sequence:session"],
     ["a/b:c", "is neither sequence, sequence/topic nor sequence:session"],
     ["a:b/c", "is neither sequence, sequence/topic nor sequence:session"],

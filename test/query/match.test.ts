@@ -3,8 +3,10 @@
 
 import { describe, expect, test } from "vitest";
 import { type JsonObject, type JsonValue, parseJson } from "../../src/model/json.ts";
-import type { Condition, Scalar } from "../../src/model/predicate.ts";
-import { matchesMetadata, matchesPattern, matchesScalar } from "../../src/query/match.ts";
+import { type Condition, type Scalar, scalarSet } from "../../src/model/predicate.ts";
+import { Effort } from "../../src/query/effort.ts";
+import { matchesPattern } from "../../src/query/glob.ts";
+import { matchesMetadata, matchesScalar } from "../../src/query/match.ts";
 import { globPattern, likePattern } from "../../src/wire/pattern.ts";
 import { parseQuery } from "../../src/wire/query.ts";
 import { Coverage, combinations } from "../model/coverage.ts";
@@ -23,6 +25,7 @@ const ordered: readonly (readonly Scalar[])[] = [
   [2n ** 64n, 2 ** 64],
   [Infinity],
 ];
+const effort = (): Effort => new Effort(new AbortController().signal);
 const texts = ["", "A", "a", "a ", "b", "ä"];
 const kindOf = (value: Scalar): string => (typeof value === "bigint" ? "number" : typeof value);
 
@@ -56,7 +59,9 @@ test("every operator on every pair of values: by value across number types, neve
         gt: difference > 0,
         geq: difference >= 0,
       }[kind];
-    expect(matchesScalar({ kind, operand }, value), `${typeof value} ${value} ${kind} ${operand}`).toBe(expected);
+    expect(matchesScalar({ kind, operand }, value, effort()), `${typeof value} ${value} ${kind} ${operand}`).toBe(
+      expected,
+    );
     coverage.hit(`${kind} ${comparable ? (expected ? "matches" : "does not") : "other kind"}`);
   }
   coverage.check();
@@ -67,20 +72,20 @@ test("between has both ends, outside is all the rest of the kind", () => {
     if (kindOf(least) !== kindOf(most) || rankOf(least) > rankOf(most)) continue;
     const comparable = kindOf(value) === kindOf(least);
     const inside = rankOf(value) >= rankOf(least) && rankOf(value) <= rankOf(most);
-    expect(matchesScalar({ kind: "between", least, most }, value)).toBe(comparable && inside);
-    expect(matchesScalar({ kind: "outside", least, most }, value)).toBe(comparable && !inside);
+    expect(matchesScalar({ kind: "between", least, most }, value, effort())).toBe(comparable && inside);
+    expect(matchesScalar({ kind: "outside", least, most }, value, effort())).toBe(comparable && !inside);
   }
 });
 
 test.each<[string, Condition, Scalar, boolean]>([
-  ["in: one of several", { kind: "in", operands: [1n, "a", 2.5] }, "a", true],
-  ["in: by value", { kind: "in", operands: [1] }, 1n, true],
-  ["in: none of several", { kind: "in", operands: [1n, "a"] }, "1", false],
-  ["in: nothing", { kind: "in", operands: [] }, "a", false],
+  ["in: one of several", { kind: "in", operands: scalarSet([1n, "a", 2.5]) }, "a", true],
+  ["in: by value", { kind: "in", operands: scalarSet([1]) }, 1n, true],
+  ["in: none of several", { kind: "in", operands: scalarSet([1n, "a"]) }, "1", false],
+  ["in: nothing", { kind: "in", operands: scalarSet([]) }, "a", false],
   ["exists", { kind: "exists" }, "", true],
   ["missing", { kind: "missing" }, "", false],
   ["a pattern on a number", { kind: "match", pattern: [{ kind: "run" }] }, 5n, false],
-])("%s", (_title, condition, value, expected) => expect(matchesScalar(condition, value)).toBe(expected));
+])("%s", (_title, condition, value, expected) => expect(matchesScalar(condition, value, effort())).toBe(expected));
 
 describe("patterns", () => {
   const asRegExp = (text: string, language: "like" | "glob"): RegExp => {
@@ -119,7 +124,7 @@ describe("patterns", () => {
       const pattern = language === "like" ? likePattern(written) : globPattern(written, "name");
       const given = text();
       const expected = asRegExp(written, language).test(given);
-      expect(matchesPattern(pattern, given), `${language} ${written} on ${given}`).toBe(expected);
+      expect(matchesPattern(pattern, given, effort()), `${language} ${written} on ${given}`).toBe(expected);
       coverage.hit(`${language} ${expected ? "matches" : "does not"}`);
     }
     coverage.check();
@@ -138,15 +143,29 @@ describe("patterns", () => {
     ["like", "test\\_run", "testXrun", false],
     ["like", "", "", true],
   ] as const)("%s %j on %j", (language, written, text, expected) => {
-    expect(matchesPattern(language === "like" ? likePattern(written) : globPattern(written, "name"), text)).toBe(
-      expected,
-    );
+    expect(
+      matchesPattern(language === "like" ? likePattern(written) : globPattern(written, "name"), text, effort()),
+    ).toBe(expected);
   });
 
-  test("a pattern made to be slow is not", () => {
+  test.each([
+    ["many runs", `${"*a".repeat(500)}b`, "a".repeat(20_000)],
+    ["one long text between two runs", `*${"a".repeat(2_000)}b*`, "a".repeat(2 ** 22)],
+    ["one long text behind a run", `*${"a".repeat(2_000)}b`, "a".repeat(2 ** 22)],
+    ["a text that goes back far", `*${"ab".repeat(1_000)}b*`, "ab".repeat(2 ** 21)],
+    ["a set of many characters", `*[${"acegikmoqsuwy".repeat(150)}]b*`, "a".repeat(2 ** 20)],
+  ])("a pattern made to be slow is not: %s", (_title, written, text) => {
     const startedMs = performance.now();
-    const pattern = globPattern(`${"*a".repeat(500)}b`, "name");
-    expect(matchesPattern(pattern, "a".repeat(20_000))).toBe(false);
+    expect(matchesPattern(globPattern(written, "name"), text, effort())).toBe(false);
+    expect(performance.now() - startedMs).toBeLessThan(1_500);
+  });
+
+  test("one that cannot be made fast is refused", () => {
+    const pattern = globPattern(`*${"?".repeat(1_000)}${"a".repeat(1_000)}b*`, "name");
+    const startedMs = performance.now();
+    expect(() => matchesPattern(pattern, "a".repeat(2 ** 22), effort())).toThrow(
+      expect.objectContaining({ code: "overloaded", message: expect.stringMatching(/^The query takes more than /) }),
+    );
     expect(performance.now() - startedMs).toBeLessThan(3_000);
   });
 });
@@ -161,7 +180,7 @@ const metadata = parseJson(
 /** Whether metadata matches conditions in the query language, so that parser and matcher are tested together. */
 function matches(conditions: string, value: JsonValue = metadata): boolean {
   const query = parseQuery(parseJson(`{"topic":{"user_metadata":${conditions}}}`, "a query") as JsonObject);
-  return query.topic.userMetadata.every((condition) => matchesMetadata(condition, value));
+  return query.topic.userMetadata.every((condition) => matchesMetadata(condition, value, effort()));
 }
 
 describe("user metadata", () => {
@@ -245,6 +264,38 @@ describe("user metadata", () => {
     expect(matches(`{"${"**.".repeat(runs)}x":"$ex"}`, value)).toBe(false);
     expect(performance.now() - startedMs).toBeLessThan(500);
   });
+
+  test.each([
+    ["any depth, very often", `${"**.".repeat(100)}x`],
+    ["any depth and one level, very often", `${"**.*.".repeat(60)}x`],
+  ])("a path with %s is walked or refused quickly", (_title, path) => {
+    const value = parseJson(`{"k":[${"[1,2],".repeat(50_000)}1]}`, "user metadata");
+    const startedMs = performance.now();
+    try {
+      expect(matches(`{${JSON.stringify(path)}:"$ex"}`, value)).toBe(false);
+    } catch (error) {
+      expect(error).toMatchObject({ code: "overloaded" });
+    }
+    expect(performance.now() - startedMs).toBeLessThan(4_000);
+  });
+
+  test("many values against many operands cost their sum", () => {
+    const value = parseJson(JSON.stringify(Array.from({ length: 60_000 }, (_none, index) => index)), "user metadata");
+    const operands = JSON.stringify(Array.from({ length: 60_000 }, (_none, index) => -1 - index));
+    const startedMs = performance.now();
+    expect(matches(`{"**":{"$in":${operands}}}`, value)).toBe(false);
+    expect(performance.now() - startedMs).toBeLessThan(1_500);
+  });
+
+  test.each([
+    ["a number by value", '{"km":{"$in":[1,12.5]}}', true],
+    ["a number's text", '{"km":{"$in":["12.50"]}}', true],
+    ["a text that is a number", '{"word":{"$in":[5.0]}}', true],
+    ["an integer beyond 2^53, exactly", '{"big":{"$in":[9007199254740992]}}', false],
+    ["a word that is a boolean", '{"yes":{"$in":[true]}}', true],
+    ["an object's text", '{"empty":{"$in":["{}"]}}', true],
+    ["nothing", '{"km":{"$in":[]}}', false],
+  ])("one of a list: %s", (_title, conditions, expected) => expect(matches(conditions)).toBe(expected));
 
   test.each(["null", "5", '"text"', "[]", "true"])("metadata that is %s has no keys", (text) => {
     const value = parseJson(text, "metadata");

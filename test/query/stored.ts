@@ -3,6 +3,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { zstdCompressSync } from "node:zlib";
 import * as arrow from "apache-arrow";
 import { readBatch } from "../../src/arrow/batch.ts";
 import { encodeBatchHeader } from "../../src/arrow/batch-header.ts";
@@ -19,7 +20,7 @@ import { type TimeRange, unionRange } from "../../src/model/time.ts";
 import type { OutgoingMessage, ReadParts } from "../../src/query/topic-reader.ts";
 import { ChunkWriter, type MessageFacts } from "../../src/store/chunk-writer.ts";
 import { chunkFile, topicDirectory } from "../../src/store/layout.ts";
-import { partsOf } from "../arrow/made.ts";
+import { encodeZstdHeader, partsOf } from "../arrow/made.ts";
 import { splitStream } from "../load/messages.ts";
 
 /** A row: its time, and a number that tells it from all others. */
@@ -53,6 +54,30 @@ function encodeRows(rows: readonly Row[]): { header: Uint8Array; body: Uint8Arra
     view.setUint32((parts.buffers[3]?.offset ?? 0) + payloadBytes * row, id, true);
   });
   return { header: encodeBatchHeader(parts), body };
+}
+
+/** The same batch with each buffer compressed. */
+function encodeCompressed(rows: readonly Row[]): { header: Uint8Array; body: Uint8Array } {
+  const { header, body } = encodeRows(rows);
+  const batch = readBatch(schema, readMessage(header), body);
+  const buffers = Array.from(batch.bufferLengths, (length, index) => {
+    if (length === 0) return new Uint8Array(0);
+    const offset = batch.bufferOffsets[index] ?? 0;
+    const prefix = new Uint8Array(8);
+    new DataView(prefix.buffer).setBigInt64(0, BigInt(length), true);
+    return Buffer.concat([prefix, zstdCompressSync(body.subarray(offset, offset + length))]);
+  });
+  const node = { length: rows.length, nulls: 0 };
+  const parts = partsOf(
+    rows.length,
+    [node, node],
+    buffers.map(({ byteLength }) => byteLength),
+  );
+  const compressed = new Uint8Array(parts.bodyBytes);
+  buffers.forEach((bytes, index) => {
+    compressed.set(bytes, parts.buffers[index]?.offset ?? 0);
+  });
+  return { header: encodeZstdHeader(parts), body: compressed };
 }
 
 /** The rows of a message, its body fetched in pieces of these sizes. */
@@ -91,12 +116,17 @@ export interface StoredBatch {
 }
 
 /** Stores chunks of batches of rows. */
-export function store(chunks: readonly (readonly (readonly Row[])[])[], memory: Memory): Promise<Stored> {
+export function store(
+  chunks: readonly (readonly (readonly Row[])[])[],
+  memory: Memory,
+  encoding: "plain" | "zstd" = "plain",
+): Promise<Stored> {
+  const encode = encoding === "plain" ? encodeRows : encodeCompressed;
   const toBatch = (rows: readonly Row[]): StoredBatch => {
     let range: TimeRange | undefined;
     for (const { timeNs } of rows) range = unionRange(range, { startNs: timeNs, endNs: timeNs });
     const sorted = rows.every(({ timeNs }, row) => row === 0 || timeNs >= (rows[row - 1]?.timeNs ?? 0n));
-    return { ...encodeRows(rows), facts: { kind: "batch", rows: rows.length, sorted, range } };
+    return { ...encode(rows), facts: { kind: "batch", rows: rows.length, sorted, range } };
   };
   return storeBatches(
     schemaHeader,

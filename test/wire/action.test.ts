@@ -46,6 +46,13 @@ const good: readonly Good[] = [
   {
     from: "foreign",
     name: "sequence_create",
+    body: '{"user_metadata": {"z": 1, "2": 2, "1": 3, "z": "\\u00e9"}, "locator": "drive-07"}',
+    request: { kind: "sequence_create", name: "drive-07", userMetadata: '{"z":1,"2":2,"1":3,"z":"\\u00e9"}' },
+    permission: "write",
+  },
+  {
+    from: "foreign",
+    name: "sequence_create",
     body: '{"locator":"drive-07","user_metadata":null,"unknown":{}}',
     request: { kind: "sequence_create", name: "drive-07", userMetadata: "null" },
     permission: "write",
@@ -366,6 +373,20 @@ test.each(["", "Version", "sequence_create ", "toString", "constructor", "__prot
 test("the name of an unknown action is not repeated without end", () => {
   expect(() => parseAction("x".repeat(100_000), encoded("{}"))).toThrow(
     expect.objectContaining({ message: expect.stringMatching(/^.{1,200}$/) }),
+  );
+});
+
+test("an ontology tag has a limit", () => {
+  const body = (characters: number) =>
+    encoded(
+      `{"session_uuid":"${uuid}","locator":"s/t","serialization_format":"default","ontology_tag":"${"t".repeat(characters)}","user_metadata":{}}`,
+    );
+  expect(() => parseAction("topic_create", body(1_024))).not.toThrow();
+  expect(() => parseAction("topic_create", body(1_025))).toThrow(
+    expect.objectContaining({
+      code: "invalid",
+      message: "Bad request: ontology_tag has 1025 characters, at most 1024 are allowed.",
+    }),
   );
 });
 

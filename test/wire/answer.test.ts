@@ -265,3 +265,17 @@ describe("schema metadata", () => {
     );
   });
 });
+
+test("user metadata is answered as it was written: order, equal keys and spellings", () => {
+  const userMetadata = '{"z":1,"2":2,"1":3,"z":1.50}' as JsonText;
+  const texts = [
+    textOf(sequenceAppMetadata({ ...sequence, userMetadata }, [])),
+    textOf(topicAppMetadata({ ...topic, userMetadata }, undefined)),
+  ];
+  for (const text of texts) expect(text).toContain(`"user_metadata":${userMetadata}`);
+  const keys = [
+    sequenceSchemaMetadata({ ...sequence, userMetadata }),
+    topicSchemaMetadata({ ...topic, userMetadata }, topic.extent),
+  ];
+  for (const key of keys) expect(key.get("mosaico:user_metadata")).toBe(userMetadata);
+});

@@ -4,7 +4,7 @@
 import { describe, expect, test } from "vitest";
 import { Fault } from "../../src/model/fault.ts";
 import { type JsonObject, parseJson } from "../../src/model/json.ts";
-import type { CatalogQuery, Condition } from "../../src/model/predicate.ts";
+import { type CatalogQuery, type Condition, scalarSet } from "../../src/model/predicate.ts";
 import { parseQuery, queryProof } from "../../src/wire/query.ts";
 import { Coverage, combinations } from "../model/coverage.ts";
 
@@ -177,8 +177,8 @@ describe("conditions come out with exact operands", () => {
     ['{"$between":[1,2.5]}', { kind: "between", least: 1n, most: 2.5 }],
     ['{"$between":[-2.0,2]}', { kind: "between", least: -2, most: 2n }],
     ['{"$outside":["a","b"]}', { kind: "outside", least: "a", most: "b" }],
-    ['{"$in":[1,"a",2.5,false]}', { kind: "in", operands: [1n, "a", 2.5, false] }],
-    ['{"$in":[]}', { kind: "in", operands: [] }],
+    ['{"$in":[1,"a",2.5,false]}', { kind: "in", operands: scalarSet([1n, "a", 2.5, false]) }],
+    ['{"$in":[]}', { kind: "in", operands: scalarSet([]) }],
   ])("%s", (operator, condition) => expect(metadata(operator)).toEqual(condition));
 });
 
@@ -220,6 +220,64 @@ test("an integer of megabytes is read or refused quickly", () => {
     expect(error).toMatchObject({ code: "invalid" });
   }
   expect(performance.now() - startedMs).toBeLessThan(500);
+});
+
+describe("what makes a query costly has a limit, and more is refused by name", () => {
+  const list = (length: number): string => JSON.stringify(Array.from({ length }, (_none, index) => index));
+  const conditions = (count: number): string =>
+    Array.from({ length: count }, (_none, at) => `"k${at}":"$ex"`).join(",");
+  const atMost: [string, (size: number) => string, number, string][] = [
+    [
+      "a pattern",
+      (size) => `{"topic":{"name":{"$match":"${"a".repeat(size)}"}}}`,
+      2_048,
+      "topic.name.$match has 2049 characters, at most 2048 are allowed",
+    ],
+    [
+      "a pattern of locators",
+      (size) => `{"sequence":{"locator":{"$match":"${"a".repeat(size)}"}}}`,
+      2_048,
+      "sequence.locator.$match has 2049 characters",
+    ],
+    [
+      "operands",
+      (size) => `{"topic":{"user_metadata":{"k":{"$in":${list(size)}}}}}`,
+      65_536,
+      "topic.user_metadata.k.$in has 65537 operands, at most 65536 are allowed",
+    ],
+    [
+      "steps",
+      (size) => `{"topic":{"user_metadata":{"${"**.".repeat(size - 1)}x":"$ex"}}}`,
+      128,
+      "has 129 steps in its path, at most 128 are allowed",
+    ],
+    [
+      "characters of a path",
+      (size) => `{"topic":{"user_metadata":{"${"x".repeat(size)}":"$ex"}}}`,
+      8_192,
+      "has 8193 characters in its path, at most 8192 are allowed",
+    ],
+    [
+      "conditions",
+      (size) => `{"sequence":{"user_metadata":{${conditions(size)}}}}`,
+      256,
+      "sequence.user_metadata has 257 conditions, at most 256 are allowed",
+    ],
+  ];
+  test.each(atMost)("%s", (_title, text, size, reason) => {
+    expect(() => parse(text(size))).not.toThrow();
+    expect(() => parse(text(size + 1))).toThrow(
+      expect.objectContaining({ code: "invalid", message: expect.stringContaining(reason) }),
+    );
+  });
+
+  test("a path of megabytes is refused quickly, and not repeated whole", () => {
+    const startedMs = performance.now();
+    expect(() => parse(`{"topic":{"user_metadata":{"${"x".repeat(4_000_000)}":"$ex"}}}`)).toThrow(
+      expect.objectContaining({ code: "invalid", message: expect.stringMatching(/^.{1,400}$/) }),
+    );
+    expect(performance.now() - startedMs).toBeLessThan(500);
+  });
 });
 
 describe("a name matches by the language of its key", () => {
