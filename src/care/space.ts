@@ -1,22 +1,27 @@
 /**
  * Keeps the disk from being filled: nothing is taken in that would go below the floor of free space, whoever filled it. When the
- * disk is full all the same the catalog commits into room that its own file has; where that does not help, as on file systems
- * that never write in place, the reserve is given up for it.
+ * disk is full all the same the catalog commits into room that its own file has, and takes in no more rows when that comes to
+ * its end.
  */
 
 import type { Catalog } from "../catalog/catalog.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Disk } from "../host/disk.ts";
 import type { Log } from "../host/log.ts";
-import type { Reserve } from "../host/reserve.ts";
 import { Fault } from "../model/fault.ts";
-import { evictionMarginBytes, freeSpaceLookMs, freshLookBytes, overheadBytes } from "../model/limits.ts";
+import {
+  catalogRoomBytes,
+  evictionMarginBytes,
+  freeSpaceLookMs,
+  freshLookBytes,
+  overheadBytes,
+} from "../model/limits.ts";
 
 export interface SpaceParts {
   readonly disk: Disk;
   readonly clock: Clock;
   readonly log: Log;
-  readonly reserve: Reserve;
+  readonly catalog: Catalog;
   /** Free bytes below which nothing is taken in. */
   readonly floorBytes: number;
 }
@@ -24,8 +29,7 @@ export interface SpaceParts {
 export interface SpaceUse {
   readonly freeBytes: number;
   readonly floorBytes: number;
-  readonly reserveHeld: boolean;
-  /** Bytes that the catalog's file has for commits, at the last look. */
+  /** Bytes that the catalog's file has for commits on a full disk. */
   readonly catalogRoomBytes: number;
   readonly refusing: boolean;
   readonly refusals: number;
@@ -37,8 +41,6 @@ export class Space {
   #lookedAtMs = Number.NEGATIVE_INFINITY;
   /** Bytes that were let in and are not in files yet. */
   #pendingBytes = 0;
-  #roomBytes = 0;
-  #gaveUpReserve = false;
   #refusing = false;
   #refusals = 0;
   /** Why nothing goes by itself, for the sentence of a refusal. */
@@ -53,8 +55,7 @@ export class Space {
     return {
       freeBytes: this.#look(),
       floorBytes: this.#parts.floorBytes,
-      reserveHeld: this.#parts.reserve.held,
-      catalogRoomBytes: this.#roomBytes,
+      catalogRoomBytes: this.#parts.catalog.roomBytes(),
       refusing: this.#refusing,
       refusals: this.#refusals,
     };
@@ -77,56 +78,46 @@ export class Space {
 
   /**
    * Lets in bytes that are about to be written; what it returns is disposed when they are in their file.
-   * @throws Fault overloaded when they would go below the floor, or while the reserve is given up
+   * @throws Fault overloaded when they would go below the floor, or beyond the quota
    */
   admit(bytes: number): Disposable {
     const { clock, floorBytes } = this.#parts;
-    if (this.#overQuota !== undefined) {
-      this.#refusals += 1;
-      throw new Fault("overloaded", `${this.#overQuota} ${this.#advice}`.trim());
-    }
+    if (this.#overQuota !== undefined) throw this.#refusal(this.#overQuota);
     // Others fill disks too: before many bytes a fresh look, for few an old one will do.
     const old = clock.monotonicMs() - this.#lookedAtMs >= freeSpaceLookMs;
     if (old || bytes >= freshLookBytes) this.#look();
-    if (!this.#gaveUpReserve && this.#freeBytes - this.#pendingBytes - bytes >= floorBytes + overheadBytes) {
-      this.#become("open");
-      this.#pendingBytes += bytes;
-      return {
-        [Symbol.dispose]: () => {
-          this.#pendingBytes -= bytes;
-        },
-      };
+    const isRoom = this.#freeBytes - this.#pendingBytes - bytes >= floorBytes + overheadBytes;
+    this.#become(isRoom ? "open" : "refusing");
+    if (!isRoom) {
+      throw this.#refusal(
+        `The disk is full: ${this.#freeBytes} bytes are free, ${floorBytes} are kept free (free_space_floor).`,
+      );
     }
+    this.#pendingBytes += bytes;
+    return {
+      [Symbol.dispose]: () => {
+        this.#pendingBytes -= bytes;
+      },
+    };
+  }
+
+  /** Lets in a row or two of the catalog. @throws Fault overloaded when the disk is full and the catalog needs its room */
+  admitRow(): void {
+    const { catalog, floorBytes } = this.#parts;
+    if (catalog.roomBytes() >= catalogRoomBytes / 4 || this.#look() >= floorBytes) return;
+    throw this.#refusal(`The disk is full: the catalog has ${catalog.roomBytes()} bytes left, which deletes may need.`);
+  }
+
+  /** Looks anew and gives the catalog its room when there is some; to be called at least once a second. */
+  async tick(): Promise<void> {
+    const { catalog, floorBytes } = this.#parts;
+    if (this.#look() >= floorBytes) await catalog.keepRoom(catalogRoomBytes);
+    this.#become(this.#freeBytes >= floorBytes + overheadBytes ? "open" : "refusing");
+  }
+
+  #refusal(sentence: string): Fault {
     this.#refusals += 1;
-    this.#become("refusing");
-    const why = !this.#gaveUpReserve ? "" : " and the reserve of the catalog is used up";
-    throw new Fault(
-      "overloaded",
-      `The disk is full: ${this.#freeBytes} bytes are free, ${floorBytes} are kept free (free_space_floor)${why}. ${this.#advice}`.trim(),
-    );
-  }
-
-  /** Looks anew and fetches the reserve back when there is room; to be called at least once a second. */
-  async tick(catalog: Catalog): Promise<void> {
-    const { reserve, floorBytes } = this.#parts;
-    const freeBytes = this.#look();
-    if (freeBytes >= floorBytes + reserve.bytes) {
-      this.#roomBytes = await catalog.keepRoom(reserve.bytes);
-    }
-    if (!reserve.held && freeBytes >= floorBytes + reserve.bytes) {
-      await reserve.take();
-      this.#gaveUpReserve = false;
-    }
-    if (freeBytes >= floorBytes + overheadBytes && !this.#gaveUpReserve) this.#become("open");
-    else this.#become("refusing");
-  }
-
-  /** The catalog could not commit: gives up the reserve for it. */
-  async rescueCatalog(): Promise<void> {
-    const given = await this.#parts.reserve.giveUp();
-    this.#gaveUpReserve = true;
-    if (given) this.#parts.log.error("disk_full", { reserveGivenUp: true, freeBytes: this.#look() });
-    this.#become("refusing");
+    return new Fault("overloaded", `${sentence} ${this.#advice}`.trim());
   }
 
   #look(): number {

@@ -62,20 +62,22 @@ export interface Catalog extends AsyncDisposable {
   /**
    * Runs `act` inside one write transaction and resolves when it is on disk. `act` decides before it writes: when it
    * throws, it must not have written anything, for what it wrote would be committed with its neighbours.
-   * @throws Fault overloaded when the disk is full: nothing was written then, and it may be tried again; unavailable when nobody
-   *   knows what was written
+   * @throws Fault unavailable when it could not be written: `onFailure` is told. That the disk was full is no exception: lmdb writes
+   *   the reason over the end of its buffer (malloc(100) in mdb_page_flush), so the process is not to be trusted any more.
+   *   `keepRoom` sees to it that it does not come to that.
    */
   transaction<T>(act: () => T): Promise<T>;
   /** Makes the next read see what other processes have committed. */
   refresh(): void;
+  /** Bytes of the file behind the pages that are in use: what commits may write on a full disk. */
+  roomBytes(): number;
   /**
    * Writes bytes behind the pages that are in use, so that later commits find their room in the file when the disk is full.
    * Where file systems never write in place this alone does not help.
    * Does nothing while half of them are there, and little at once.
-   * @returns bytes of pages that a commit may use so, after this call
    * @throws Fault overloaded when there is no room for them now
    */
-  keepRoom(bytes: number): Promise<number>;
+  keepRoom(bytes: number): Promise<void>;
 }
 
 const tableNames = [
@@ -98,24 +100,22 @@ export interface CatalogPlace {
   readonly directory: string;
   /** Called when a commit failed and nobody knows what is written: nothing may be trusted until a restart. */
   onFailure(error: unknown): void;
-  /** Called when the disk was too full for a commit, which is tried once more when this ends. */
-  readonly onFull?: (() => Promise<void>) | undefined;
 }
 
 /**
  * Opens the catalog, creating it when it is not there.
  * @throws Fault corrupt when its file is damaged, unavailable
  */
-export async function openCatalog({ disk, directory, onFailure, onFull }: CatalogPlace): Promise<Catalog> {
+export async function openCatalog({ disk, directory, onFailure }: CatalogPlace): Promise<Catalog> {
   for (const parent of await disk.makeDirectory(directory)) await disk.syncDirectory(parent);
   await checkLmdbFile(disk, directory, catalogPagesCheckedMax);
-  const catalog = openLmdb({ disk, directory, onFailure, onFull });
+  const catalog = openLmdb({ disk, directory, onFailure });
   // Its files may have just come into being.
   await disk.syncDirectory(directory);
   return catalog;
 }
 
-function openLmdb({ disk, directory, onFailure, onFull }: CatalogPlace): Catalog {
+function openLmdb({ disk, directory, onFailure }: CatalogPlace): Catalog {
   const path = join(disk.root, directory);
   const file = `${directory}/${lmdbFile}`;
   let root: RootDatabase<string, string>;
@@ -146,6 +146,10 @@ function openLmdb({ disk, directory, onFailure, onFull }: CatalogPlace): Catalog
     table(root.openDB<string, string>({ name, encoding: "string", cache: false }));
   const bytes = (name: string): BytesTable =>
     table(root.openDB<Uint8Array, string>({ name, encoding: "binary", cache: false }));
+  const roomBytes = (): number => {
+    const { lastPageNumber, pageSize } = root.getStats() as { lastPageNumber: number; pageSize: number };
+    return disk.sizeNow(file) - (lastPageNumber + 1) * pageSize;
+  };
   const tables = Object.fromEntries([
     ...tableNames.map((name) => [name, text(name)] as const),
     ...byteTableNames.map((name) => [name, bytes(name)] as const),
@@ -156,26 +160,16 @@ function openLmdb({ disk, directory, onFailure, onFull }: CatalogPlace): Catalog
     async transaction(act) {
       let thrown: { error: unknown } | undefined;
       let result: unknown;
-      const run = () =>
-        root.transaction(() => {
-          thrown = undefined;
+      try {
+        await root.transaction(() => {
           try {
             result = act();
           } catch (error) {
             thrown = { error };
           }
         });
-      try {
-        await run().catch(async (error: unknown) => {
-          const reason = await reasonOf(error);
-          if (!isRefusedPage(reason) || onFull === undefined) throw reason;
-          await onFull();
-          await run().catch(async (again: unknown) => Promise.reject(await reasonOf(again)));
-        });
-      } catch (reason) {
-        if (isRefusedPage(reason)) {
-          throw new Fault("overloaded", "The disk is full: the catalog could not be written.", reason);
-        }
+      } catch (error) {
+        const reason = await reasonOf(error);
         onFailure(reason);
         throw new Fault(
           "unavailable",
@@ -187,28 +181,20 @@ function openLmdb({ disk, directory, onFailure, onFull }: CatalogPlace): Catalog
       return result as ReturnType<typeof act>;
     },
     refresh: () => root.resetReadTxn(),
+    roomBytes,
     async keepRoom(bytes) {
-      const roomNow = (): { fileBytes: number; room: number } => {
-        const { lastPageNumber, pageSize } = root.getStats() as { lastPageNumber: number; pageSize: number };
-        const fileBytes = disk.sizeNow(file);
-        return { fileBytes, room: fileBytes - (lastPageNumber + 1) * pageSize };
-      };
-      let { room } = roomNow();
-      if (room >= bytes / 2) return room;
+      if (roomBytes() >= bytes / 2) return;
       let thrown: { error: unknown } | undefined;
       // Inside of a transaction nobody else adds pages, and its own come when it commits.
       await root.transaction(() => {
         try {
-          const now = roomNow();
-          const lacking = Math.min(bytes - now.room, Math.max(0, -now.room) + roomStepBytes);
-          disk.appendNow(file, newNoise(lacking));
-          room = now.room + lacking;
+          const room = roomBytes();
+          disk.appendNow(file, newNoise(Math.max(0, Math.min(bytes - room, roomStepBytes - Math.min(0, room)))));
         } catch (error) {
           thrown = { error };
         }
       });
       if (thrown !== undefined) throw thrown.error;
-      return room;
     },
     async [Symbol.asyncDispose]() {
       await root.close();
@@ -222,21 +208,6 @@ async function reasonOf(error: unknown): Promise<unknown> {
   return await Promise.resolve(error.commitError).then(
     () => error,
     (reason: unknown) => reason,
-  );
-}
-
-const fullDiskErrnos: ReadonlySet<unknown> = new Set([28, 122]);
-
-/**
- * Whether the disk was too full for a page of the transaction. LMDB writes all pages before it syncs and before the meta page
- * names them, so nothing has changed then. A disk that turns out to be full in a sync leaves it in doubt.
- */
-function isRefusedPage(reason: unknown): boolean {
-  return (
-    reason instanceof Error &&
-    "code" in reason &&
-    fullDiskErrnos.has(reason.code) &&
-    reason.message.includes("Attempting to write page")
   );
 }
 

@@ -57,7 +57,7 @@ export function startCare(parts: CareParts): Care {
     startPeriodic({
       everyMs: retentionTickMs,
       async act() {
-        await space.tick(catalog);
+        await space.tick();
         await retention.tick();
       },
       failed: failed("retention_failed"),

@@ -11,15 +11,14 @@ import { type Certificate, readCertificate } from "../host/certificate.ts";
 import { machineClock } from "../host/clock.ts";
 import { openDisk } from "../host/disk.ts";
 import { openLog, printOut } from "../host/log.ts";
-import { Reserve } from "../host/reserve.ts";
 import type { FinalizeParts } from "../ingest/finalize.ts";
 import { GroupCommit } from "../ingest/group-commit.ts";
 import { Uploads } from "../ingest/uploads.ts";
-import { loanLeastMs, reserveBytes } from "../model/limits.ts";
+import { loanLeastMs } from "../model/limits.ts";
 import { Dialects } from "../serve/dialects.ts";
 import { Health } from "../serve/health.ts";
 import { startServer } from "../serve/server.ts";
-import { catalogDirectory, reserveFile, sequencesDirectory, sessionsDirectory } from "../store/layout.ts";
+import { catalogDirectory, sequencesDirectory, sessionsDirectory } from "../store/layout.ts";
 import { Poison } from "../store/poison.ts";
 import { TailLog } from "../store/tail-log.ts";
 import { startCare } from "./care.ts";
@@ -42,14 +41,11 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
 
   const disk = await openDisk(config.data_dir);
   await checkOurs(disk);
-  const reserve = new Reserve(disk, reserveFile, reserveBytes);
-  const space = new Space({ disk, clock, log, reserve, floorBytes: config.free_space_floor });
   const catalog = stack.use(
     await openCatalog({
       disk,
       directory: catalogDirectory,
       onFailure: (error) => poison.poison(error),
-      onFull: () => space.rescueCatalog(),
     }),
   );
   for (const directory of [sequencesDirectory, sessionsDirectory]) {
@@ -58,7 +54,7 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
   let status = async (): Promise<string> => JSON.stringify({ pid: process.pid, starting: true });
   stack.use(await own(disk, catalog, () => status()));
   const recovered = await recover({ disk, catalog, clock, log });
-  await reserve.find();
+  const space = new Space({ disk, clock, log, catalog, floorBytes: config.free_space_floor });
 
   const leaveTailLog = (number: number): void => {
     uploads
@@ -112,6 +108,7 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
       uploads,
       tail,
       finalizing,
+      space,
       dialects,
       messageBytesMax,
       edgeVersion,

@@ -20,9 +20,14 @@ const codeOfErrno: Readonly<Record<string, FaultCode>> = {
   ELOOP: "invalid",
 };
 
+const nameOfNumber = new Map(Object.entries(constants.errno).map(([name, number]) => [number, name]));
+
+/** The name of the errno behind an error of Node, which knows no name for some (EDQUOT is one), or of LMDB. */
 export function errnoOf(error: unknown): string | undefined {
   if (typeof error !== "object" || error === null || !("code" in error)) return undefined;
-  return typeof error.code === "string" ? error.code : undefined;
+  if (typeof error.code === "number") return nameOfNumber.get(error.code);
+  const named = "errno" in error && typeof error.errno === "number" ? nameOfNumber.get(-error.errno) : undefined;
+  return named ?? (typeof error.code === "string" ? error.code : undefined);
 }
 
 /** Says what could not be done, where, and why the system refused. Clients read it too: no path but those in `what`. */
@@ -40,16 +45,12 @@ function reasonOf(error: unknown): string {
   return at < 0 ? error.message : error.message.slice(0, at);
 }
 
-/** By name as Node has them, by number as LMDB does. */
-const fullDiskCodes: ReadonlySet<unknown> = new Set([
-  "ENOSPC",
-  "EDQUOT",
-  constants.errno.ENOSPC,
-  constants.errno.EDQUOT,
-]);
-
 /** A full disk or quota refuses one write; anything else that a write meets makes the store doubtful. */
 export function isDiskFull(error: unknown): boolean {
-  for (let at = error; at instanceof Error; at = at.cause) if ("code" in at && fullDiskCodes.has(at.code)) return true;
+  for (let at = error; at instanceof Error; at = at.cause) {
+    // The code of a fault is none of the system.
+    const errno = at instanceof Fault ? undefined : errnoOf(at);
+    if (errno === "ENOSPC" || errno === "EDQUOT") return true;
+  }
   return false;
 }

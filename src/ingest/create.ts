@@ -28,19 +28,22 @@ import {
   type Uuid,
 } from "../model/resource.ts";
 import type { Poison } from "../store/poison.ts";
+import type { SpaceGate } from "./upload.ts";
 
 export interface CreateParts {
   readonly catalog: Catalog;
   readonly clock: Clock;
   readonly poison: Poison;
+  readonly space: Pick<SpaceGate, "admitRow">;
 }
 
 /** @throws Fault exists, unavailable */
 export async function createSequence(
-  { catalog, clock, poison }: CreateParts,
+  { catalog, clock, poison, space }: CreateParts,
   request: { name: SequenceName; userMetadata: JsonText },
 ): Promise<Sequence> {
   poison.check();
+  space.admitRow();
   const createdAtNs = clock.wallNs();
   const sequence: Sequence = { ...request, ulid: ulidAt(createdAtNs), uuid: newUuid(), createdAtNs };
   return await catalog.transaction(() => {
@@ -58,10 +61,11 @@ export async function createSequence(
  * @throws Fault absent, exists (the UUID, elsewhere), wrong_state (that session is finalized), unavailable
  */
 export async function createSession(
-  { catalog, clock, poison }: CreateParts,
+  { catalog, clock, poison, space }: CreateParts,
   request: { sequence: SequenceName; creator: string | undefined; uuid?: Uuid | undefined },
 ): Promise<Session> {
   poison.check();
+  space.admitRow();
   const createdAtNs = clock.wallNs();
   const ulid = ulidAt(createdAtNs);
   return await catalog.transaction(() => {
@@ -109,8 +113,12 @@ export interface TopicRequest {
 }
 
 /** @throws Fault absent, exists, wrong_state (finalized session), denied (other sequence), overloaded, unavailable */
-export async function createTopic({ catalog, clock, poison }: CreateParts, request: TopicRequest): Promise<Topic> {
+export async function createTopic(
+  { catalog, clock, poison, space }: CreateParts,
+  request: TopicRequest,
+): Promise<Topic> {
   poison.check();
+  space.admitRow();
   const createdAtNs = clock.wallNs();
   return await catalog.transaction(() => {
     const session = findSession(catalog, request.session);

@@ -8,7 +8,6 @@ import type { Catalog } from "../catalog/catalog.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Disk, WritableFile } from "../host/disk.ts";
 import { failPoint } from "../host/fail-point.ts";
-import { Fault } from "../model/fault.ts";
 import type { Poison } from "../store/poison.ts";
 import type { TailLog } from "../store/tail-log.ts";
 
@@ -98,8 +97,7 @@ export class GroupCommit {
 
   /**
    * Resolves when everything noted and whole at the time of the call is durable.
-   * @throws Fault unavailable when sync or commit failed: the store is poisoned then; overloaded when the disk is too full for the
-   * catalog: nothing is lost then, and the next commit tries again
+   * @throws Fault unavailable when sync or commit failed: the store is poisoned then
    */
   commit(): Promise<void> {
     if (this.#running === undefined) return this.#start();
@@ -142,11 +140,6 @@ export class GroupCommit {
       });
       failPoint("commit: committed");
     } catch (error) {
-      // The disk is full and the catalog is as it was: what was synced stays to be committed when there is room again.
-      if (error instanceof Fault && error.code === "overloaded") {
-        for (const participant of participants) this.#dirty.add(participant);
-        throw error;
-      }
       this.#poison.poison(error);
       throw error;
     }

@@ -37,6 +37,8 @@ export interface IncomingMessage {
 export interface SpaceGate {
   /** @throws Fault overloaded when the disk is too full */
   admit(bytes: number): Disposable;
+  /** @throws Fault overloaded when the disk is so full that the catalog needs its room for what makes some */
+  admitRow(): void;
 }
 
 export interface UploadParts {

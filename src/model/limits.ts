@@ -201,11 +201,8 @@ export const integerCharactersMax = 80;
 /** Bounds and default of `free_space_floor`: what is left for the rest of the machine. */
 export const freeSpaceFloorBytes = { least: 16 * MiB, most: 2 ** 50, normal: 256 * MiB } as const;
 
-/**
- * Bytes that the catalog has in its own file for commits on a full disk, and once more beside it for file systems that never
- * write in place: many times what one commit writes.
- */
-export const reserveBytes = 16 * MiB;
+/** Bytes that the catalog has in its own file for commits on a full disk: many times what one commit writes. */
+export const catalogRoomBytes = 32 * MiB;
 
 /** Bytes of that room that are written at once, while nobody else can commit. */
 export const roomStepBytes = 4 * MiB;

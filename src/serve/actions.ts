@@ -13,7 +13,6 @@ import {
   listTopicsOfSession,
 } from "../catalog/resources.ts";
 import { countBatches } from "../catalog/topic-batches.ts";
-import type { Clock } from "../host/clock.ts";
 import { type CreateParts, createSequence, createSession, createTopic } from "../ingest/create.ts";
 import { type FinalizeParts, finalizeSession } from "../ingest/finalize.ts";
 import { deleteSequence, deleteSession, deleteTopic, type RemoveParts } from "../ingest/remove.ts";
@@ -226,7 +225,7 @@ async function topicStatus({ catalog, uploads }: ActionParts, uuid: Uuid): Promi
 }
 
 async function notify(
-  { catalog, clock }: { catalog: Catalog; clock: Clock },
+  { catalog, clock, space }: Pick<ActionParts, "catalog" | "clock" | "space">,
   target: NotificationTarget,
   { type, message }: { type: string; message: string },
 ): Promise<ActionResponse> {
@@ -234,6 +233,7 @@ async function notify(
   if (type !== "error") {
     throw new Fault("invalid", `Bad request: invalid notification type \`${type.slice(0, 100)}\`, expected \`error\`.`);
   }
+  space.admitRow();
   const createdAtNs = clock.wallNs();
   await catalog.transaction(() => putNotification(catalog, uuidOf(catalog, target), { type, message, createdAtNs }));
   return target.kind === "topic" ? "empty" : null;

@@ -4,7 +4,6 @@ import type { Ulid } from "../model/resource.ts";
 
 export const storeFile = "store.json";
 export const lockFile = "LOCK";
-export const reserveFile = "reserve";
 export const catalogDirectory = "catalog";
 /** LMDB's name for its data. */
 export const catalogFile = `${catalogDirectory}/data.mdb`;

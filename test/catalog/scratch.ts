@@ -3,8 +3,11 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { Space } from "../../src/care/space.ts";
 import { type Catalog, openCatalog } from "../../src/catalog/catalog.ts";
+import { machineClock } from "../../src/host/clock.ts";
 import { openDisk } from "../../src/host/disk.ts";
+import { openLog } from "../../src/host/log.ts";
 
 export interface Scratch extends AsyncDisposable {
   /** The data directory; the catalog lies below. */
@@ -42,4 +45,10 @@ export async function openScratch(parent: string = tmpdir()): Promise<Scratch> {
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+/** What lets rows in on this machine's disk, however little is free. */
+export async function openSpace({ directory, catalog }: Scratch): Promise<Space> {
+  const disk = await openDisk(directory);
+  return new Space({ disk, clock: machineClock(), log: openLog("error"), catalog, floorBytes: 1 });
 }

@@ -7,14 +7,17 @@ import { createSequence, createSession, createTopic } from "../../src/ingest/cre
 import { parseSequenceName, parseSessionLocator, parseTopicLocator } from "../../src/model/locator.ts";
 import type { JsonText } from "../../src/model/resource.ts";
 import { Poison } from "../../src/store/poison.ts";
-import { openScratch } from "../catalog/scratch.ts";
+import { openScratch, openSpace } from "../catalog/scratch.ts";
 
 const userMetadata = "{}" as JsonText;
 
 describe.each([1, 997, 998, 1_024])("a sequence with a name of %i characters", (characters) => {
   test("has sessions that are found by their locator, and room for topics", async () => {
     await using scratch = await openScratch();
-    const parts = { catalog: scratch.catalog, clock: machineClock(), poison: new Poison(() => undefined) };
+    const { catalog } = scratch;
+    const clock = machineClock();
+    const space = await openSpace(scratch);
+    const parts = { catalog, clock, poison: new Poison(() => undefined), space };
     const name = "s".repeat(characters);
     await createSequence(parts, { name: parseSequenceName(name), userMetadata });
     const session = await createSession(parts, { sequence: parseSequenceName(name), creator: undefined });

@@ -11,16 +11,17 @@ import { isFinalized, type JsonText, type Session, type Topic } from "../../src/
 import { sessionDocument } from "../../src/store/documents.ts";
 import { sessionDirectory, sessionFile } from "../../src/store/layout.ts";
 import { Poison } from "../../src/store/poison.ts";
-import { openScratch } from "../catalog/scratch.ts";
+import { openScratch, openSpace, type Scratch } from "../catalog/scratch.ts";
 
 const clock = machineClock();
 const userMetadata = "{}" as JsonText;
 
 /** A session with two complete topics without rows. */
-async function openSession(directory: string, catalog: Awaited<ReturnType<typeof openScratch>>["catalog"]) {
+async function openSession(scratch: Scratch) {
+  const { directory, catalog } = scratch;
   const disk = await openDisk(directory);
   const poison = new Poison(() => undefined);
-  const create = { catalog, clock, poison };
+  const create = { catalog, clock, poison, space: await openSpace(scratch) };
   const sequence = parseSequenceName("s");
   await createSequence(create, { name: sequence, userMetadata });
   const session = await createSession(create, { sequence, creator: undefined });
@@ -66,7 +67,7 @@ const changes: [string, (open: Awaited<ReturnType<typeof openSession>>) => Promi
 
 test.each(changes)("while a session is finalized, %s: it stays open", async (_title, change) => {
   await using scratch = await openScratch();
-  const open = await openSession(scratch.directory, scratch.catalog);
+  const open = await openSession(scratch);
   await expect(open.finalize(() => change(open))).rejects.toMatchObject({ code: "wrong_state" });
   const row = findSession(scratch.catalog, open.session.uuid);
   expect(row !== undefined && isFinalized(row)).toBe(false);
@@ -82,7 +83,7 @@ test.each(changes)("while a session is finalized, %s: it stays open", async (_ti
 
 test("two that finalize a session at once get one manifest", async () => {
   await using scratch = await openScratch();
-  const open = await openSession(scratch.directory, scratch.catalog);
+  const open = await openSession(scratch);
   let second: Promise<Session> | undefined;
   const first = await open.finalize(async () => {
     second = open.finalize(async () => undefined);
