@@ -21,8 +21,8 @@ async function startUnderDeno(folder: string): Promise<RunningServer> {
     `--allow-ffi=${path.join(root, "dist/lmdb-linux-x64.node")}`,
     // Without a list: the control socket has a random name, and Deno knows no permission for all sockets of a folder.
     "--allow-net",
-    // Deno's fs.access compares owners by itself, as we do.
-    "--allow-sys=uid,gid",
+    // Deno's fs.access compares owners by itself, as we do; statfs: the space that is left.
+    "--allow-sys=uid,gid,statfs",
   ];
   const args = ["run", "--no-prompt", ...permissions, bundle];
   // Deno keeps compiled code: not in the caches of whoever runs the tests.

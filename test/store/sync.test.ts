@@ -47,6 +47,11 @@ interface Step {
   readonly others?: RegExp;
 }
 
+interface FinishOptions {
+  readonly others?: RegExp;
+  readonly at?: number;
+}
+
 interface Topic {
   readonly locator: string;
   readonly uuid: string;
@@ -64,7 +69,7 @@ class TracedServer implements AsyncDisposable {
     this.#server = server;
     this.#client = new FlightClient(server.port);
     this.#traceFile = traceFile;
-    this.readyAt = this.#length();
+    this.readyAt = this.length();
   }
 
   static async start(dataDir: string, traceFile: string, shim: Record<string, string>): Promise<TracedServer> {
@@ -84,9 +89,9 @@ class TracedServer implements AsyncDisposable {
   }
 
   /** Calls an action when nothing else goes on; its answer. */
-  async action(type: string, body: object, name = type): Promise<Record<string, unknown>> {
+  async action(type: string, body: object, name = type, others?: RegExp): Promise<Record<string, unknown>> {
     await this.quiet();
-    const at = this.#length();
+    const at = this.length();
     const call = this.#client.call("DoAction");
     const bytes = new TextEncoder().encode(JSON.stringify(body));
     await call.send([toBinary(ActionSchema, create(ActionSchema, { type, body: bytes }))]);
@@ -96,7 +101,7 @@ class TracedServer implements AsyncDisposable {
       const text = Buffer.from(fromBinary(ResultSchema, message).body).toString();
       answer = (JSON.parse(text) as { response?: Record<string, unknown> }).response ?? {};
     }
-    this.steps.push({ name, at, stream: call.stream.id ?? 0 });
+    this.steps.push({ name, at, stream: call.stream.id ?? 0, ...(others === undefined ? {} : { others }) });
     return answer;
   }
 
@@ -123,8 +128,8 @@ class TracedServer implements AsyncDisposable {
     return this.events().filter((event) => event.kind === "writeEnd" && event.path.endsWith("/topic.json")).length;
   }
 
-  async finish(put: PutCall, name: string, others?: RegExp): Promise<void> {
-    const at = this.#length();
+  /** `at`: where the trace was when the upload began, to judge all of it; else what ends it is judged. */
+  async finish(put: PutCall, name: string, { others, at = this.length() }: FinishOptions = {}): Promise<void> {
     await put.finish();
     this.steps.push({ name, at, stream: put.call.stream.id ?? 0, ...(others === undefined ? {} : { others }) });
   }
@@ -133,7 +138,7 @@ class TracedServer implements AsyncDisposable {
   async put(topic: Topic, messages: readonly Outgoing[], name: string): Promise<void> {
     for (;;) {
       await this.quiet();
-      const at = this.#length();
+      const at = this.length();
       const put = this.#client.openPut(topic);
       for (const message of messages) await put.sendData(message);
       put.call.end();
@@ -147,8 +152,8 @@ class TracedServer implements AsyncDisposable {
 
   /** Ends when the server has done nothing for a while. */
   async quiet(): Promise<void> {
-    for (let before = -1; before !== this.#length(); ) {
-      before = this.#length();
+    for (let before = -1; before !== this.length(); ) {
+      before = this.length();
       await sleep(quietMs);
     }
   }
@@ -172,7 +177,8 @@ class TracedServer implements AsyncDisposable {
     await this.#server[Symbol.asyncDispose]();
   }
 
-  #length(): number {
+  /** Length of the trace file, bytes. */
+  length(): number {
     return statSync(this.#traceFile).size;
   }
 }
@@ -209,8 +215,8 @@ function times(batch: number) {
 
 /** Every call that changes something, uploads of each shape, one after the other and side by side. */
 async function everyCall(server: TracedServer): Promise<Topic> {
-  // The first calls of a connection are remembered in the background.
-  await server.action("version", {}, "version (changes nothing)");
+  // What is learnt of a client by its first call is written down in the background.
+  await server.action("version", {}, "version (changes nothing)", /^catalog/);
   await server.action("sequence_create", { locator: "drive", user_metadata: {} });
   const base = await server.session("drive");
   const large = await server.topic(base, "drive/large");
@@ -232,7 +238,7 @@ async function everyCall(server: TracedServer): Promise<Topic> {
   const second = await server.topic(labels, "drive/second");
   const firstPut = await server.openPut(first, table(2, 200).slice(0, 1));
   const secondPut = await server.openPut(second, table(2, 200));
-  await server.finish(secondPut, "do_put beside one that made the directory", /^sessions\/\w+\/0(\/|$)/);
+  await server.finish(secondPut, "do_put beside one that made the directory", { others: /^sessions\/\w+\/0(\/|$)/ });
   for (const message of table(2, 200).slice(1)) await firstPut.sendData(message);
   await server.finish(firstPut, "do_put that was the first of its session");
 
@@ -247,15 +253,16 @@ async function everyCall(server: TracedServer): Promise<Topic> {
     puts.map(async ({ put, number, rest }) => {
       for (const message of rest) await put.sendData(message);
       const others = new RegExp(`^catalog|^tail|^sessions/\\w+/(?!${number}(/|$))\\d+(/|$)`);
-      await server.finish(put, "do_put side by side", others);
+      await server.finish(put, "do_put side by side", { others });
     }),
   );
 
   // Small batches that are committed while their stream goes on lie in the tail log; the chunk file gets them at the end.
-  const slow = await server.openPut(await server.topic(labels, "drive/slow"), table(2, 200));
-  for (const message of table(2, 200).slice(1)) await slow.sendData(message);
+  const small = await server.topic(labels, "drive/slow");
   await server.quiet();
-  await server.finish(slow, "do_put in between");
+  const at = server.length();
+  const slow = await server.openPut(small, table(2, 200));
+  await server.finish(slow, "do_put in between", { at });
 
   // Broken off and gone on with.
   const broken = await server.topic(labels, "drive/broken");
@@ -410,7 +417,7 @@ describe.skipIf(noShims !== undefined)("synced before it is acknowledged", () =>
       await server.kill();
     }
     await using server = await TracedServer.start(root, path.join(folder, "restarted.trace"), shim);
-    await server.action("version", {}, "version (changes nothing)");
+    await server.action("version", {}, "version (changes nothing)", /^catalog/);
     await server.put(cut, table(2, 20_000), "do_put, going on after a kill");
     restarted = toRun(server);
     restartedFrom = restarted.events.findIndex(({ at }) => at >= server.readyAt);
