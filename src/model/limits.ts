@@ -54,6 +54,25 @@ export const locatorCharactersMax = 1_024;
 /** Bytes of an action body and of a descriptor command; user metadata with whole message definitions is tens of kB. */
 export const actionBytesMax = 4 * MiB;
 
+/**
+ * Messages up to this many bytes, bodies of actions and answers, take nothing from a budget and so wait for nobody: like the
+ * headers of a call, the number of streams bounds them.
+ */
+export const freeMessageBytes = 16 * KiB;
+
+/** Bytes that larger bodies of actions hold together, from their first byte until the action has run. */
+export const actionBytesTotal = 16 * MiB;
+assert(2 * actionBytesMax <= actionBytesTotal, "one body always fits, also when it unfolds");
+
+/** What a caller without a valid key may send: enough to see which SDK it is, which decides how it is refused. */
+export const stranger = { bodyBytes: 4 * KiB, waitMs: 5_000 } as const;
+
+/** Bytes of a message of the calls that grpc-js serves, which assembles it before anybody is asked: none needs more than a name. */
+export const grpcMessageBytesMax = 8 * KiB;
+
+/** How fast a client has to send or read, after a while, as long as others wait for the memory that its message holds. */
+export const wantedPace = { graceMs: 5_000, bytesPerSecond: 64 * KiB } as const;
+
 /** Bytes of a notification's text in UTF-8: SDKs send tracebacks. */
 export const notificationBytesMax = 64 * KiB;
 
