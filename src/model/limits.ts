@@ -51,7 +51,7 @@ export const appendsInFlightMax = 2;
 /** Characters of a locator: LMDB keys end at 1978 bytes and a locator is part of one. */
 export const locatorCharactersMax = 1_024;
 
-/** Bytes of an action body and of a descriptor command; user metadata with whole message definitions is tens of kB. */
+/** Bytes of an action body and of the command of a `do_put`; user metadata with whole message definitions is tens of kB. */
 export const actionBytesMax = 4 * MiB;
 
 /**
@@ -78,6 +78,22 @@ export const notificationBytesMax = 64 * KiB;
 
 /** Notifications kept per resource; the oldest goes first. An SDK reports every record that it drops. */
 export const notificationsMax = 1_000;
+
+/** Bytes of all notifications of a resource as they are stored; the oldest goes first. A thousand tracebacks fit. */
+export const notificationBytesTotal = 4 * MiB;
+assert(6 * notificationBytesMax + KiB <= notificationBytesTotal, "one always fits, also when JSON escapes all of it");
+
+/**
+ * Bytes of answers from the catalog that are built or on their way to sockets, beyond small ones. One that is larger has all of it
+ * to itself.
+ */
+export const answerBytesTotal = 16 * MiB;
+
+/** Bytes of one answer: it is built as a whole. A listing of 2,000 topics with message definitions of 100 kB fits. */
+export const answerBytesMax = 256 * MiB;
+
+/** Sequences that `list_flights` names at once: what a client that does not read holds, up to 2 kB each. */
+export const listPageNames = 16;
 
 /** Bytes of all stream windows of the process together: what clients may send before anything is admitted. */
 export const windowBytesTotal = 64 * MiB;
@@ -142,7 +158,7 @@ export const loanLeastMs = 300;
 /** Bytes that `do_get` hands to a socket at once; the least when the read budget is used up, so that no stream ever stands. */
 export const readSliceBytes = { least: 16 * KiB, most: 512 * KiB } as const;
 
-/** Bytes of the ticket of a `do_get`: a locator and two times. */
+/** Bytes of a ticket or a descriptor: a locator and two times. */
 export const ticketBytesMax = 16 * KiB;
 
 /** Bytes read ahead of small batches in one chunk file. */

@@ -8,9 +8,12 @@ import type { CatalogQuery, SequenceFilter, TopicFilter } from "../model/predica
 import type { JsonText, Sequence, Topic } from "../model/resource.ts";
 import { matchesMetadata, matchesScalar } from "./match.ts";
 
+/** What is answered of a topic: without its metadata, which may be as large as a message. */
+export type FoundTopic = Pick<Topic, "locator" | "ontologyTag" | "extent">;
+
 export interface FoundSequence {
   readonly sequence: SequenceName;
-  readonly topics: readonly Topic[];
+  readonly topics: readonly FoundTopic[];
 }
 
 /**
@@ -22,7 +25,11 @@ export function findTopics(catalog: Catalog, query: CatalogQuery): FoundSequence
   const found: FoundSequence[] = [];
   for (const sequence of listSequences(catalog)) {
     if (!matchesSequence(query.sequence, sequence)) continue;
-    const topics = [...listTopics(catalog, sequence.name)].filter((topic) => matchesTopic(query.topic, topic));
+    const topics: FoundTopic[] = [];
+    for (const topic of listTopics(catalog, sequence.name)) {
+      const { locator, ontologyTag, extent } = topic;
+      if (matchesTopic(query.topic, topic)) topics.push({ locator, ontologyTag, extent });
+    }
     if (topics.length > 0) found.push({ sequence: sequence.name, topics });
   }
   return found;

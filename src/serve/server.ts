@@ -5,12 +5,12 @@ import { Budget } from "../flow/budget.ts";
 import type { Certificate } from "../host/certificate.ts";
 import { Fault } from "../model/fault.ts";
 import {
+  answerBytesTotal,
   grpcMessageBytesMax,
   headerBytesMax,
   keepalive,
   messageStallMs,
   stopGraceMs,
-  ticketBytesMax,
 } from "../model/limits.ts";
 import { openDoor, peerOf, type TakenCall } from "./call-door.ts";
 import { type DoActionParts, doAction } from "./do-action.ts";
@@ -24,9 +24,12 @@ import { healthService } from "./health.ts";
 import { openSeam, raiseWindow, type Take } from "./http2-seam.ts";
 import { type PutTopicParts, putTopic } from "./put-topic.ts";
 import { getFlightInfo, getSchema, listFlights, type ShowFlightParts } from "./show-flight.ts";
-import { type LimitsByCaller, unaryLimits } from "./unary-request.ts";
+import { actionLimits, type LimitsByCaller, smallLimits } from "./unary-request.ts";
 
-export interface ServerParts extends PutTopicParts, GetTopicParts, DoActionParts, ShowFlightParts {
+export interface ServerParts
+  extends PutTopicParts,
+    GetTopicParts,
+    Omit<DoActionParts & ShowFlightParts, "answerBudget"> {
   readonly health: Health;
   /** What uploads may hold together. */
   readonly uploadBudget: Budget;
@@ -84,7 +87,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
       calls.add(ended);
       void ended.finally(() => calls.delete(ended));
     };
-  const unary = unaryLimits(parts);
+  const answering = { ...parts, answerBudget: new Budget(answerBytesTotal) };
   const takers: Readonly<Record<TakenName, Take>> = {
     DoPut: takeOver("DoPut", putLimits(parts), async (call) => {
       uploads.add(call);
@@ -94,11 +97,11 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
         uploads.delete(call);
       }
     }),
-    DoGet: takeOver("DoGet", ticketLimits, (call) => getTopic(parts, call)),
-    DoAction: takeOver("DoAction", unary, (call) => doAction(parts, call)),
-    GetFlightInfo: takeOver("GetFlightInfo", unary, (call) => getFlightInfo(parts, call)),
-    GetSchema: takeOver("GetSchema", unary, (call) => getSchema(parts, call)),
-    ListFlights: takeOver("ListFlights", unary, (call) => listFlights(parts, call)),
+    DoGet: takeOver("DoGet", smallLimits, (call) => getTopic(parts, call)),
+    DoAction: takeOver("DoAction", actionLimits(parts), (call) => doAction(answering, call)),
+    GetFlightInfo: takeOver("GetFlightInfo", smallLimits, (call) => getFlightInfo(answering, call)),
+    GetSchema: takeOver("GetSchema", smallLimits, (call) => getSchema(answering, call)),
+    ListFlights: takeOver("ListFlights", smallLimits, (call) => listFlights(answering, call)),
   };
   openSeam(server, {
     takers: new Map(takenCalls.map((name) => [pathOf(name), takers[name]])),
@@ -158,16 +161,4 @@ function putLimits({ uploadBudget, messageBytesMax }: ServerParts): LimitsByCall
     pace: undefined,
   };
   return () => limits;
-}
-
-/** A ticket needs next to nothing and must not wait behind uploads. */
-function ticketLimits(): RequestLimits {
-  return {
-    budget: new Budget(ticketBytesMax),
-    freeBytesMax: 0,
-    messageBytesMax: ticketBytesMax,
-    stallMs: messageStallMs,
-    restMs: messageStallMs,
-    pace: undefined,
-  };
 }

@@ -7,7 +7,7 @@ import { readMessage } from "../wire/flight-data.ts";
 import { type AnswerParts, frame, sendAnswer } from "./answer-sender.ts";
 import { demand } from "./authorize.ts";
 import type { TakenCall } from "./call-door.ts";
-import { type FlightInfoParts, flightInfo, listFlightInfos, topicSchema } from "./flight-info.ts";
+import { type FlightInfoParts, flightInfo, flightInfoBytes, listFlightInfos, topicSchema } from "./flight-info.ts";
 import { type IdentifyParts, identifyTaken } from "./identify.ts";
 import { receiveRequest } from "./unary-request.ts";
 
@@ -18,8 +18,10 @@ export async function getFlightInfo(parts: ShowFlightParts, call: TakenCall): Pr
   const identity = identifyTaken(parts, call);
   demand(identity.caller, "read", "GetFlightInfo");
   const descriptor = await receiveDescriptor(call);
-  const info = await flightInfo(parts, identity, descriptor, call.signal);
-  await sendAnswer(parts, call, toBinary(FlightInfoSchema, info));
+  await sendAnswer(parts, call, {
+    estimateBytes: flightInfoBytes(parts, descriptor),
+    build: async () => toBinary(FlightInfoSchema, await flightInfo(parts, identity, descriptor, call.signal)),
+  });
 }
 
 /** @throws Fault what the call's status is to say */
@@ -27,8 +29,14 @@ export async function getSchema(parts: ShowFlightParts, call: TakenCall): Promis
   // Only SDK 0.7 asks for schemas.
   const { caller } = identifyTaken(parts, call, { call: "other", proof: "new" });
   demand(caller, "read", "GetSchema");
-  const schema = topicSchema(parts, await receiveDescriptor(call));
-  await sendAnswer(parts, call, toBinary(SchemaResultSchema, create(SchemaResultSchema, { schema })));
+  const descriptor = await receiveDescriptor(call);
+  await sendAnswer(parts, call, {
+    estimateBytes: topicSchema(parts, descriptor).byteLength,
+    build: () => {
+      const schema = topicSchema(parts, descriptor);
+      return toBinary(SchemaResultSchema, create(SchemaResultSchema, { schema }));
+    },
+  });
 }
 
 /** @throws Fault what the call's status is to say */
@@ -38,8 +46,10 @@ export async function listFlights(parts: ShowFlightParts, call: TakenCall): Prom
   if (!allows(caller.permissions, "read") && allows(caller.permissions, "write")) return;
   demand(caller, "read", "ListFlights");
   const expression = await receiveExpression(call);
-  for (const info of listFlightInfos(parts, expression))
-    await call.response.write(frame(toBinary(FlightInfoSchema, info)));
+  for (const page of listFlightInfos(parts, expression)) {
+    const messages = page.map((info) => toBinary(FlightInfoSchema, info));
+    if (messages.length > 0) await call.response.write(frame(...messages));
+  }
 }
 
 async function receiveDescriptor(call: TakenCall) {

@@ -8,6 +8,7 @@ import {
   freeMessageBytes,
   messageStallMs,
   stranger,
+  ticketBytesMax,
   wantedPace,
 } from "../model/limits.ts";
 import type { CallHead, TakenCall } from "./call-door.ts";
@@ -23,7 +24,7 @@ export type LimitsByCaller = (head: CallHead) => RequestLimits;
  * Large bodies share a budget of their own, so that they wait neither for uploads nor uploads for them. Who has no valid key
  * may send next to nothing: only what shows in which dialect it is to be refused.
  */
-export function unaryLimits(parts: IdentifyParts): LimitsByCaller {
+export function actionLimits(parts: IdentifyParts): LimitsByCaller {
   const known: RequestLimits = {
     budget: new Budget(actionBytesTotal),
     freeBytesMax: freeMessageBytes,
@@ -49,7 +50,19 @@ export function unaryLimits(parts: IdentifyParts): LimitsByCaller {
   };
 }
 
-interface Received extends Disposable {
+/** A ticket or a descriptor needs next to nothing, and waits for nobody. */
+export function smallLimits(): RequestLimits {
+  return {
+    budget: new Budget(2 * ticketBytesMax),
+    freeBytesMax: ticketBytesMax,
+    messageBytesMax: ticketBytesMax,
+    stallMs: messageStallMs,
+    restMs: messageStallMs,
+    pace: undefined,
+  };
+}
+
+export interface Received extends Disposable {
   /** Not to be used after dispose. */
   readonly bytes: Uint8Array;
 }

@@ -86,7 +86,10 @@ function writeDatetime(timeNs: TimeNs): string {
 
 export interface QueryItem {
   readonly sequence: SequenceName;
-  readonly topics: readonly { readonly topic: Topic; readonly range: TimeRange | undefined }[];
+  readonly topics: readonly {
+    readonly topic: Pick<Topic, "locator" | "ontologyTag">;
+    readonly range: TimeRange | undefined;
+  }[];
 }
 
 export function queryAnswer(items: readonly QueryItem[]): object {

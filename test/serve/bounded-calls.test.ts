@@ -1,9 +1,18 @@
 // Memory does not follow the load of calls that carry no data: bodies that are sent by half, answers that nobody reads, listings
 // that stand, connections without end. The memory is read from outside of the server.
 
+import { statSync } from "node:fs";
+import { type ClientHttp2Session, connect } from "node:http2";
+import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, test } from "vitest";
-import { ActionSchema } from "../../src/wire/flight_pb.js";
+import {
+  ActionSchema,
+  CriteriaSchema,
+  FlightDescriptor_DescriptorType,
+  FlightDescriptorSchema,
+} from "../../src/wire/flight_pb.js";
 import { type Call, FlightClient } from "../load/flight-client.ts";
 import { startServer } from "../server.ts";
 import { inMiB, Memory, MiB } from "./memory.ts";
@@ -60,4 +69,166 @@ describe("bodies of actions that are sent by half", () => {
     );
     expect(performance.now() - startedMs).toBeLessThan(15_000);
   });
+});
+
+/** A client that asks and never takes a byte of what is answered. */
+class Deaf implements Disposable {
+  readonly #session: ClientHttp2Session;
+
+  constructor(port: number) {
+    this.#session = connect(`http://127.0.0.1:${port}`, { settings: { initialWindowSize: 0 } });
+    this.#session.on("error", () => undefined);
+  }
+
+  [Symbol.dispose](): void {
+    this.#session.destroy();
+  }
+
+  /** @param headers beside those that every call has */
+  ask<Desc extends DescMessage>(
+    method: string,
+    schema: Desc,
+    request: MessageInitShape<Desc>,
+    headers: Readonly<Record<string, string>> = {},
+  ): void {
+    const stream = this.#session.request({
+      ":method": "POST",
+      ":path": `/arrow.flight.protocol.FlightService/${method}`,
+      te: "trailers",
+      "content-type": "application/grpc",
+      ...headers,
+    });
+    stream.on("error", () => undefined);
+    stream.resume();
+    const message = toBinary(schema, create(schema, request));
+    const prefix = Buffer.alloc(5);
+    prefix.writeUInt32BE(message.byteLength, 1);
+    stream.end(Buffer.concat([prefix, message]));
+  }
+}
+
+const json = (value: unknown): Uint8Array => new TextEncoder().encode(JSON.stringify(value));
+
+describe("large answers that nobody reads", () => {
+  const clients = 12;
+
+  test("lists of notifications", { timeout: 60_000 }, async () => {
+    await using server = await startServer();
+    using client = new FlightClient(server.port);
+    using memory = new Memory(server.pid);
+    const locator = "noted";
+    await client.action("sequence_create", { locator, user_metadata: {} });
+    const body = { locator, notification_type: "error", msg: "x".repeat(64 * 1024) };
+    for (let count = 0; count < 200; count += 1) await client.action("sequence_notification_create", body);
+    await sleep(300);
+    memory.most();
+    await sleep(100);
+    const before = memory.most().bytes;
+    const deaf = Array.from({ length: clients }, () => new Deaf(server.port));
+    for (const one of deaf)
+      one.ask("DoAction", ActionSchema, { type: "sequence_notification_list", body: json({ locator }) });
+    await sleep(3_000);
+    const { bytes } = memory.most();
+    console.log(`bounded: ${clients} lists of notifications that nobody reads: ${inMiB(bytes - before)} more`);
+    expect(bytes - before).toBeLessThan(moreBytesMax);
+    const startedMs = performance.now();
+    const { notifications } = (await client.action("sequence_notification_list", { locator })) as {
+      notifications: { msg: string }[];
+    };
+    const waitedMs = performance.now() - startedMs;
+    console.log(`bounded: one that reads waited ${Math.round(waitedMs)} ms`);
+    expect(waitedMs).toBeLessThan(8_000);
+    // The oldest have gone: all together have 4 MiB.
+    expect(notifications.length).toBeGreaterThan(50);
+    expect(notifications.length).toBeLessThan(65);
+    for (const one of deaf) one[Symbol.dispose]();
+  });
+
+  test("flight infos of topics with metadata as large as it may be", { timeout: 60_000 }, async () => {
+    await using server = await startServer();
+    using client = new FlightClient(server.port);
+    using memory = new Memory(server.pid);
+    await client.action("sequence_create", { locator: "wide", user_metadata: {} });
+    const { uuid } = (await client.action("session_create", { locator: "wide" })) as { uuid: string };
+    const topics = 8;
+    for (let topic = 0; topic < topics; topic += 1) {
+      const names = {
+        locator: `wide/${topic}`,
+        session_uuid: uuid,
+        ontology_tag: "t",
+        serialization_format: "default",
+      };
+      await client.action("topic_create", { ...names, user_metadata: { k: Array(3_900).fill("x".repeat(1_000)) } });
+    }
+    await sleep(300);
+    memory.most();
+    await sleep(100);
+    const before = memory.most().bytes;
+    const deaf = Array.from({ length: 2 * clients }, () => new Deaf(server.port));
+    const request = { type: FlightDescriptor_DescriptorType.CMD, cmd: json({ resource_locator: "wide" }) };
+    for (const one of deaf) one.ask("GetFlightInfo", FlightDescriptorSchema, request);
+    await sleep(8_000);
+    memory.most();
+    await sleep(200);
+    const { bytes } = memory.most();
+    console.log(`bounded: ${deaf.length} flight infos that nobody reads: ${inMiB(bytes - before)} more`);
+    // One of 31 MiB at a time, several times while it is built, and what the collector has not taken yet of those before.
+    expect(bytes - before).toBeLessThan(3 * moreBytesMax);
+    expect((await client.info({ resource_locator: "wide" })).endpoint).toHaveLength(topics);
+    for (const one of deaf) one[Symbol.dispose]();
+  });
+
+  test("reads whose deadline passes leave nothing behind", { timeout: 60_000 }, async () => {
+    await using server = await startServer();
+    using client = new FlightClient(server.port);
+    using memory = new Memory(server.pid);
+    await client.action("sequence_create", {
+      locator: "wide",
+      user_metadata: { k: Array(900).fill("x".repeat(1_000)) },
+    });
+    using deaf = new Deaf(server.port);
+    const request = { type: FlightDescriptor_DescriptorType.CMD, cmd: json({ resource_locator: "wide" }) };
+    const rounds = async (count: number): Promise<number> => {
+      for (let round = 0; round < count; round += 1) {
+        for (let call = 0; call < 10; call += 1)
+          deaf.ask("GetFlightInfo", FlightDescriptorSchema, request, { "grpc-timeout": "50m" });
+        await sleep(100);
+      }
+      await sleep(500);
+      memory.most();
+      await sleep(100);
+      return memory.most().bytes;
+    };
+    // The pool, and what the collector has not taken yet.
+    const before = await rounds(40);
+    const bytes = await rounds(80);
+    console.log(`bounded: 800 flight infos whose deadline has passed: ${inMiB(bytes - before)} more`);
+    expect(bytes - before).toBeLessThan(moreBytesMax);
+  });
+});
+
+test("a list that nobody reads does not make the catalog grow", { timeout: 60_000 }, async () => {
+  await using server = await startServer();
+  using client = new FlightClient(server.port);
+  for (let name = 0; name < 60; name += 1)
+    await client.action("sequence_create", {
+      locator: `s${String(name).padStart(3, "0")}${"x".repeat(200)}`,
+      user_metadata: {},
+    });
+  const file = path.join(server.dataDir, "catalog", "data.mdb");
+  using deaf = new Deaf(server.port);
+  deaf.ask("ListFlights", CriteriaSchema, {});
+  await sleep(500);
+  const before = statSync(file).size;
+  const user_metadata = { a: "y".repeat(20_000) };
+  for (let round = 0; round < 200; round += 1) {
+    await client.action("sequence_create", { locator: "passing", user_metadata });
+    await client.action("sequence_delete", { locator: "passing" });
+  }
+  const grown = statSync(file).size - before;
+  console.log(`bounded: data.mdb grew by ${Math.round(grown / 1024)} KiB beside a list that nobody reads`);
+  expect(grown).toBeLessThan(2 * MiB);
+  // All names come, in order, whatever a page holds.
+  const entries = await client.all("ListFlights", CriteriaSchema, {});
+  expect(entries).toHaveLength(60);
 });
