@@ -40,6 +40,14 @@ function reasonOf(error: unknown): string {
   return at < 0 ? error.message : error.message.slice(0, at);
 }
 
+/** No descriptor was free to open a file with: nothing has happened to the file. */
+export function isOutOfFiles(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) if (outOfFilesCodes.has(errnoOf(at) ?? "")) return true;
+  return false;
+}
+
+const outOfFilesCodes: ReadonlySet<string> = new Set(["EMFILE", "ENFILE"]);
+
 /** By name as Node has them, by number as LMDB does. */
 const fullDiskCodes: ReadonlySet<unknown> = new Set([
   "ENOSPC",

@@ -7,6 +7,7 @@
 import type { Catalog } from "../catalog/catalog.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Disk, WritableFile } from "../host/disk.ts";
+import { isOutOfFiles } from "../host/errno.ts";
 import { Fault } from "../model/fault.ts";
 import type { Poison } from "../store/poison.ts";
 import type { TailLog } from "../store/tail-log.ts";
@@ -50,6 +51,8 @@ export class GroupCommit {
   readonly #options: GroupCommitOptions;
   readonly #dirty = new Set<Participant>();
   #dirtyBytes = 0;
+  /** What could not be opened to be synced, and is to be before the next row. */
+  #owed: Owed = { documents: [], directories: [] };
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
@@ -74,7 +77,7 @@ export class GroupCommit {
   /**
    * Resolves when everything noted and whole at the time of the call is durable.
    * @throws Fault unavailable when sync or commit failed: the store is poisoned then; overloaded when the disk is too full for the
-   * catalog: nothing is lost then, and the next commit tries again
+   * catalog or no descriptor was free: nothing is lost then, and the next commit tries again
    */
   commit(): Promise<void> {
     if (this.#running === undefined) return this.#start();
@@ -102,7 +105,13 @@ export class GroupCommit {
     this.#dirtyBytes = 0;
     const parts = participants.flatMap((participant) => participant.part() ?? []);
     if (parts.length === 0) return;
-    await this.#sync(parts);
+    try {
+      await this.#sync(parts);
+    } catch (error) {
+      // Without a descriptor nothing was synced and nothing is in doubt.
+      if (isOutOfFiles(error)) for (const participant of participants) this.#dirty.add(participant);
+      throw error;
+    }
     try {
       await this.#catalog.transaction(() => {
         for (const part of parts) part.apply();
@@ -124,24 +133,54 @@ export class GroupCommit {
     try {
       await this.#syncParts(parts);
     } catch (error) {
+      if (isOutOfFiles(error)) throw error;
       // Nobody knows what is on disk now, and a sync that is tried again lies.
       this.#poison.poison(error);
       this.#poison.check();
     }
   }
 
+  /** @throws what could not be synced; only when nothing worse happened, what could not be opened */
   async #syncParts(parts: readonly CommitPart[]): Promise<void> {
     const tail = this.#tail.takeUnsynced();
     const files = new Set([...parts.flatMap((part) => part.files), ...tail.files]);
-    const documents = new Set(parts.flatMap((part) => part.documents));
-    const directories = new Set([...parts.flatMap((part) => part.directories), ...tail.directories]);
+    const documents = new Set([...this.#owed.documents, ...parts.flatMap((part) => part.documents)]);
+    const directories = new Set([
+      ...this.#owed.directories,
+      ...parts.flatMap((part) => part.directories),
+      ...tail.directories,
+    ]);
+    const owed: Owed = { documents: [...documents], directories: [...directories] };
+    const gone = new Set([...this.#owed.documents, ...this.#owed.directories]);
     const startedMs = this.#clock.monotonicMs();
-    await Promise.all([
+    this.#owed = owed;
+    await allOf([
       ...[...files].map((file) => file.sync()),
-      ...[...documents].map((path) => this.#disk.syncFile(path)),
+      ...owed.documents.map((path) => unlessGone(gone.has(path), this.#disk.syncFile(path))),
     ]);
     const synced = files.size + documents.size;
     if (synced > 0) this.#tail.noteSyncMs((this.#clock.monotonicMs() - startedMs) / synced);
-    await Promise.all([...directories].map((path) => this.#disk.syncDirectory(path)));
+    await allOf(owed.directories.map((path) => unlessGone(gone.has(path), this.#disk.syncDirectory(path))));
+    this.#owed = { documents: [], directories: [] };
+  }
+}
+
+interface Owed {
+  readonly documents: readonly string[];
+  readonly directories: readonly string[];
+}
+
+/** Ends when all have. The worst failure counts: a sync that failed before an open that found no descriptor. */
+async function allOf(syncs: readonly Promise<void>[]): Promise<void> {
+  const failures = (await Promise.allSettled(syncs)).flatMap((end) => (end.status === "rejected" ? [end.reason] : []));
+  if (failures.length > 0) throw failures.find((failure) => !isOutOfFiles(failure)) ?? failures[0];
+}
+
+/** What is owed from an earlier commit may have been deleted since. */
+async function unlessGone(mayBeGone: boolean, sync: Promise<void>): Promise<void> {
+  try {
+    await sync;
+  } catch (error) {
+    if (!(mayBeGone && error instanceof Fault && error.code === "absent")) throw error;
   }
 }
