@@ -9,6 +9,7 @@ import { type Certificate, readCertificate } from "../host/certificate.ts";
 import { machineClock } from "../host/clock.ts";
 import { openDisk } from "../host/disk.ts";
 import { openLog, printOut } from "../host/log.ts";
+import { openFilesMax } from "../host/open-files.ts";
 import { GroupCommit } from "../ingest/group-commit.ts";
 import { Uploads } from "../ingest/uploads.ts";
 import { loanLeastMs } from "../model/limits.ts";
@@ -81,6 +82,7 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
     loanLeastMs,
     pool,
     messageBytesMax,
+    openFilesMax: openFilesMax(),
     host: config.host,
     port: config.port,
     tls,

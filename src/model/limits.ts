@@ -98,14 +98,35 @@ export const listPageNames = 16;
 /** Bytes of all stream windows of the process together: what clients may send before anything is admitted. */
 export const windowBytesTotal = 64 * MiB;
 
+/**
+ * The same when windows are larger than they should be by now: clients have to be told and to acknowledge that they are smaller.
+ * 512 streams may be opened within one round trip, and 4,096 be open in all.
+ */
+export const windowBytesMost = 256 * MiB;
+
+/** Time in which a client acknowledges settings; one that does not keeps windows that are too large. */
+export const settingsAckMs = 10_000;
+
 /** HTTP/2 receive window per stream: above half a MiB nothing is gained, below 64 KiB every message waits for credit. */
 export const windowBytes = { least: 64 * KiB, most: 512 * KiB } as const;
 
 /** HTTP/2 receive window of a connection; Node refills it by itself, so it only has to be larger than one round trip. */
 export const connectionWindowBytes = 16 * MiB;
 
-/** Streams that one connection may have open: an SDK holds one per topic. */
-export const streamsPerConnectionMax = 4_096;
+/** Streams that one connection may have open: an SDK holds one per topic, up to a thousand, and makes other calls beside. */
+export const streamsPerConnectionMax = 1_280;
+
+/**
+ * Connections: a client has a few, each takes some 50 kB while it rests. They get a part of the files that the process may open:
+ * each upload and each read has a file too, and a store that cannot open its files is of no use.
+ */
+export const connections = { most: 1_024, filesPerConnection: 4 } as const;
+
+/** Time in which a connection makes its first call. Whoever has called may rest as long as it likes. */
+export const firstCallMs = 15_000;
+
+/** How long an open that meets no free descriptor is tried again: calls that end give theirs back. */
+export const openRetry = { firstMs: 10, mostMs: 500, totalMs: 5_000 } as const;
 
 /** Bytes of the headers of one call. */
 export const headerBytesMax = 16 * KiB;

@@ -8,6 +8,7 @@ import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import type { BufferPool } from "../flow/buffer-pool.ts";
 import { Fault } from "../model/fault.ts";
 import { FrameReader, type MessageEncoding, messageEncodings, type RequestLimits } from "./frame-reader.ts";
+import { parseTimeoutMs, timerMsMax } from "./grpc-timeout.ts";
 import { ResponseStream } from "./response-stream.ts";
 import { okStatus, type Status, toStatus } from "./status.ts";
 
@@ -99,22 +100,15 @@ function encodingOf(headers: IncomingHttpHeaders): MessageEncoding {
   return encoding;
 }
 
-const unitMs: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 };
-
-// setTimeout fires at once beyond 2^31 - 1 ms; a deadline 24 days away is none.
-const timerMsMax = 2 ** 31 - 1;
-
 function startDeadline(timeout: string | string[] | undefined, abort: AbortController): () => void {
   if (timeout === undefined) return () => undefined;
-  const match = /^([0-9]{1,8})([HMSmun])$/.exec(String(timeout));
-  const unit = unitMs[match?.[2] ?? ""];
-  if (match === null || unit === undefined) {
+  const milliseconds = parseTimeoutMs(String(timeout));
+  if (milliseconds === undefined) {
     throw new Fault(
       "invalid",
       `The header grpc-timeout is ${JSON.stringify(timeout)}, expected up to 8 digits and a unit.`,
     );
   }
-  const milliseconds = Number(match[1]) * unit;
   if (milliseconds > timerMsMax) return () => undefined;
   const timer = setTimeout(
     () => abort.abort(new Fault("expired", "The deadline of the call has passed.")),

@@ -6,13 +6,17 @@ import type { Certificate } from "../host/certificate.ts";
 import { Fault } from "../model/fault.ts";
 import {
   answerBytesTotal,
+  connections,
+  firstCallMs,
   grpcMessageBytesMax,
   headerBytesMax,
   keepalive,
   messageStallMs,
   stopGraceMs,
+  windowBytesMost,
 } from "../model/limits.ts";
 import { openDoor, peerOf, type TakenCall } from "./call-door.ts";
+import { Connections } from "./connections.ts";
 import { type DoActionParts, doAction } from "./do-action.ts";
 import { FailureLog } from "./failure-log.ts";
 import { flightHandlers, flightService, pathOf, type TakenName, takenCalls } from "./flight.ts";
@@ -23,7 +27,9 @@ import type { Health } from "./health.ts";
 import { healthService } from "./health.ts";
 import { openSeam, raiseWindow, type Take } from "./http2-seam.ts";
 import { type PutTopicParts, putTopic } from "./put-topic.ts";
+import { ResponseStream } from "./response-stream.ts";
 import { getFlightInfo, getSchema, listFlights, type ShowFlightParts } from "./show-flight.ts";
+import { toStatus } from "./status.ts";
 import { actionLimits, type LimitsByCaller, smallLimits } from "./unary-request.ts";
 
 export interface ServerParts
@@ -34,6 +40,8 @@ export interface ServerParts
   /** What uploads may hold together. */
   readonly uploadBudget: Budget;
   readonly messageBytesMax: number;
+  /** Files and sockets that the process may have open. */
+  readonly openFilesMax: number;
   readonly host: string;
   /** 0 for any free one. */
   readonly port: number;
@@ -103,7 +111,24 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     GetSchema: takeOver("GetSchema", smallLimits, (call) => getSchema(answering, call)),
     ListFlights: takeOver("ListFlights", smallLimits, (call) => listFlights(answering, call)),
   };
+  const guarded = new Connections({
+    connectionsMax: connectionsMaxOf(parts.openFilesMax),
+    firstCallMs,
+    log,
+    clock: authorizer.clock,
+  });
   openSeam(server, {
+    connections: guarded,
+    crowded(stream, headers, streams) {
+      const fault = new Fault(
+        "overloaded",
+        `Too many open streams: ${streams} are, and what they may send at once is limited to ${windowBytesMost} bytes.`,
+      );
+      const call = takenCalls.find((name) => pathOf(name) === headers[":path"]) ?? "other";
+      failures.failed({ call, peer: peerOf(stream) }, fault, authorizer.clock.monotonicMs());
+      stream.on("error", () => undefined);
+      new ResponseStream(stream, new AbortController().signal).end(toStatus(fault));
+    },
     takers: new Map(takenCalls.map((name) => [pathOf(name), takers[name]])),
     seen(stream, headers) {
       // Only SDK 0.5 and later can switch compression on; grpc-js does not show the header to its handlers.
@@ -148,6 +173,11 @@ function bind(server: Server, { host, port, tls }: ServerParts): Promise<number>
       else reject(new Fault("unavailable", `Cannot listen on ${address}: ${error.message}`, error));
     });
   });
+}
+
+/** Files of uploads and reads come first; a few connections there always are. */
+function connectionsMaxOf(openFilesMax: number): number {
+  return Math.max(8, Math.min(connections.most, Math.floor(openFilesMax / connections.filesPerConnection)));
 }
 
 function putLimits({ uploadBudget, messageBytesMax }: ServerParts): LimitsByCaller {
