@@ -3,6 +3,7 @@
 
 import { statSync } from "node:fs";
 import { type ClientHttp2Session, connect } from "node:http2";
+import { connect as connectSocket, type Socket } from "node:net";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { create, type DescMessage, type MessageInitShape, toBinary } from "@bufbuild/protobuf";
@@ -14,7 +15,9 @@ import {
   FlightDescriptorSchema,
 } from "../../src/wire/flight_pb.js";
 import { type Call, FlightClient } from "../load/flight-client.ts";
-import { startServer } from "../server.ts";
+import { baseTopics } from "../load/robot.ts";
+import { createTopic, openSession } from "../round-trip.ts";
+import { serverCommand, startServer } from "../server.ts";
 import { inMiB, Memory, MiB } from "./memory.ts";
 
 /** What a server may have more when everything that is bounded is full. */
@@ -231,4 +234,64 @@ test("a list that nobody reads does not make the catalog grow", { timeout: 60_00
   // All names come, in order, whatever a page holds.
   const entries = await client.all("ListFlights", CriteriaSchema, {});
   expect(entries).toHaveLength(60);
+});
+
+test("calls that are held open with headers as large as they may be", { timeout: 60_000 }, async () => {
+  await using server = await startServer();
+  using memory = new Memory(server.pid);
+  await sleep(300);
+  const before = memory.most().bytes;
+  const headers = Object.fromEntries(["a", "b", "c", "d"].map((name) => [`x-${name}`, name.repeat(3_000)]));
+  const clients = Array.from({ length: 5 }, () => new FlightClient(server.port, undefined, { headers }));
+  const statuses: Promise<{ code: number; details: string }>[] = [];
+  for (const client of clients) {
+    for (let call = 0; call < 1_000; call += 1) {
+      const { stream } = client.call("DoPut");
+      statuses.push(
+        new Promise((resolve) =>
+          stream.once("response", (given) =>
+            resolve({ code: Number(given["grpc-status"]), details: decodeURIComponent(String(given["grpc-message"])) }),
+          ),
+        ),
+      );
+    }
+    await sleep(300);
+  }
+  const refused = await Promise.race(statuses);
+  await sleep(1_000);
+  const { bytes } = memory.most();
+  console.log(`bounded: ${statuses.length} calls held open with headers of 12 kB: ${inMiB(bytes - before)} more`);
+  expect(refused.code).toBe(8);
+  expect(refused.details).toContain("Too many open streams");
+  expect(bytes - before).toBeLessThan(2 * moreBytesMax);
+  for (const client of clients) client[Symbol.dispose]();
+  using after = new FlightClient(server.port);
+  await expect.poll(() => after.action("version", {}).catch(() => "refused")).toMatchObject({ version: "0.7.0" });
+});
+
+test("connections leave the store its files", { timeout: 60_000 }, async () => {
+  const program = serverCommand();
+  const limited = ["-c", 'ulimit -n 80; exec "$0" "$@"', program.file, ...program.args];
+  await using server = await startServer({ alone: { file: "/bin/sh", args: limited } });
+  using client = new FlightClient(server.port);
+  const sockets: Socket[] = [];
+  await client.action("version", {});
+  for (let count = 0; count < 100; count += 1) {
+    const socket = connectSocket(server.port, "127.0.0.1").on("error", () => undefined);
+    sockets.push(socket.resume());
+  }
+  await sleep(500);
+  const upload = async (sequence: string): Promise<void> => {
+    const session = await openSession(client, sequence);
+    const [schema, batch] = baseTopics({ startNs: 1n, seconds: 3, seed: 1 })[0]?.messages ?? [];
+    if (schema === undefined || batch === undefined) throw new Error("the robot has a topic");
+    await client.put(await createTopic(client, session, `${sequence}/gps`), [schema, batch]);
+    await client.action("session_finalize", { session_uuid: session });
+  };
+  await upload("beside");
+  for (const socket of sockets) socket.destroy();
+  await upload("after");
+  const log = server.stderr();
+  expect(log).toContain("connections_refused");
+  expect(log).not.toContain("store_poisoned");
 });
