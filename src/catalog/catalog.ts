@@ -19,6 +19,8 @@ export interface TextTable {
   remove(key: Key): void;
   /** Entries with `start` <= key < `end` in order of the keys. */
   range(start: Key, end: Key): Iterable<{ key: Key; value: string }>;
+  /** Up to `limit` keys with `start` <= key < `end`, in order. Nothing of the catalog is held open when it returns. */
+  keys(start: Key, end: Key, limit: number): Key[];
   count(): number;
 }
 
@@ -220,6 +222,9 @@ function table<V>(database: Database<V, string>) {
     remove: (at: Key) => void database.remove(key(at)),
     range: (start: Key, end: Key) =>
       database.getRange({ start: key(start), end: key(end) }) as Iterable<{ key: Key; value: V }>,
+    keys: (start: Key, end: Key, limit: number): Key[] => [
+      ...database.getKeys({ start: key(start), end: key(end), limit }),
+    ],
     count: () => database.getCount(),
   };
 }

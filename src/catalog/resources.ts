@@ -20,14 +20,31 @@ export function findSequence(catalog: Catalog, name: SequenceName): Sequence | u
   return row === undefined ? undefined : decodeRow<Sequence>(row);
 }
 
-export function* listSequences(catalog: Catalog): Generator<Sequence> {
-  for (const { value } of catalog.sequences.range("\u0001", behindAscii)) yield decodeRow<Sequence>(value);
-}
-
 /** The sequences that follow a name, or the first ones: some, as many as may be held at once; none behind the last. */
 export function pageSequences(catalog: Catalog, behind: SequenceName | undefined): Sequence[] {
   const start = behind === undefined ? "\u0001" : `${behind}${leastSuffix}`;
   return page(catalog.sequences.range(start, behindAscii)).map((row) => decodeRow<Sequence>(row));
+}
+
+/** Up to `limit` names of sequences behind a given one, in order. */
+export function listSequenceNames(catalog: Catalog, behind: string, limit: number): SequenceName[] {
+  return catalog.sequences.keys(`${behind}\u0001`, behindAscii, limit) as SequenceName[];
+}
+
+/** Bytes of the rows of a sequence, its sessions and its topics. */
+export function rowBytesOfSequence(catalog: Catalog, { name, ulid }: Sequence): number {
+  let bytes = Buffer.byteLength(catalog.sequences.get(name) ?? "");
+  for (const { value } of catalog.sessions.range([ulid, ""], [ulid, behindAscii])) bytes += Buffer.byteLength(value);
+  for (const { value } of catalog.topics.range(`${name}/`, `${name}/${behindAscii}`)) bytes += Buffer.byteLength(value);
+  return bytes;
+}
+
+/** Bytes of the row of a topic and of its schema. */
+export function rowBytesOfTopic(catalog: Catalog, { locator, uuid }: Topic): { row: number; schema: number } {
+  return {
+    row: Buffer.byteLength(catalog.topics.get(locator) ?? ""),
+    schema: catalog.schemas.get(uuid)?.byteLength ?? 0,
+  };
 }
 
 export function putSequence(catalog: Catalog, sequence: Sequence): void {

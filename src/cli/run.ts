@@ -11,6 +11,7 @@ import { type Certificate, readCertificate } from "../host/certificate.ts";
 import { machineClock } from "../host/clock.ts";
 import { openDisk } from "../host/disk.ts";
 import { openLog, printOut } from "../host/log.ts";
+import { openFilesMax } from "../host/open-files.ts";
 import type { FinalizeParts } from "../ingest/finalize.ts";
 import { GroupCommit } from "../ingest/group-commit.ts";
 import { Uploads } from "../ingest/uploads.ts";
@@ -96,6 +97,7 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
     loanLeastMs,
     pool,
     messageBytesMax,
+    openFilesMax: openFilesMax(),
     host: config.host,
     port: config.port,
     tls,

@@ -6,8 +6,10 @@
 import fs from "node:fs";
 import fsp from "node:fs/promises";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Fault } from "../model/fault.ts";
-import { errnoOf, toFault } from "./errno.ts";
+import { openRetry } from "../model/limits.ts";
+import { errnoOf, isOutOfFiles, toFault } from "./errno.ts";
 import { failPoint } from "./fail-point.ts";
 
 /** A file that grows. Writes go to given positions, so that several may be under way at once. */
@@ -95,7 +97,8 @@ async function diskAt(absolute: string): Promise<Disk> {
     openWritable: (file) => wrap(`open ${file} for writing`, () => openWritable(at(file), file)),
     openReadable: (file) => wrap(`open ${file}`, () => openReadable(at(file), file)),
     readText: (file) => wrap(`read ${file}`, () => fsp.readFile(at(file), "utf8")),
-    writeText: (file, text) => wrap(`write ${file}`, () => fsp.writeFile(at(file), text, { mode: 0o600 })),
+    writeText: (file, text) =>
+      wrap(`write ${file}`, () => patiently(() => fsp.writeFile(at(file), text, { mode: 0o600 }))),
     async replaceText(file, text) {
       const temporary = `${file}.new`;
       try {
@@ -239,8 +242,24 @@ async function syncUpwards(from: string, to: string): Promise<void> {
   }
 }
 
+/** Descriptors come free when calls end: an open that finds none is tried again for a while. Nothing else is. */
+async function patiently<T>(open: () => Promise<T>): Promise<T> {
+  const { firstMs, mostMs, totalMs } = openRetry;
+  let leftMs: number = totalMs;
+  for (let waitMs: number = firstMs; ; waitMs = Math.min(2 * waitMs, mostMs)) {
+    try {
+      return await open();
+    } catch (error) {
+      if (!isOutOfFiles(error) || leftMs <= 0) throw error;
+    }
+    await sleep(waitMs);
+    leftMs -= waitMs;
+  }
+}
+
+/** An open that fails is no failed sync: `isOutOfFiles` tells it. */
 async function syncPath(absolute: string): Promise<void> {
-  const handle = await fsp.open(absolute, "r");
+  const handle = await patiently(() => fsp.open(absolute, "r"));
   try {
     await handle.sync();
   } finally {
@@ -256,7 +275,7 @@ function call<T>(start: (done: (error: NodeJS.ErrnoException | null, value?: T) 
 }
 
 async function openWritable(absolute: string, name: string): Promise<WritableFile> {
-  const descriptor = await call<number>((done) => fs.open(absolute, openFlags, 0o600, done));
+  const descriptor = await patiently(() => call<number>((done) => fs.open(absolute, openFlags, 0o600, done)));
   let open = true;
   return {
     path: name,
@@ -308,7 +327,7 @@ function behind(pieces: readonly Uint8Array[], bytes: number): Uint8Array[] {
 }
 
 async function openReadable(absolute: string, name: string): Promise<ReadableFile> {
-  const descriptor = await call<number>((done) => fs.open(absolute, fs.constants.O_RDONLY, done));
+  const descriptor = await patiently(() => call<number>((done) => fs.open(absolute, fs.constants.O_RDONLY, done)));
   let open = true;
   return {
     path: name,

@@ -45,12 +45,21 @@ function reasonOf(error: unknown): string {
   return at < 0 ? error.message : error.message.slice(0, at);
 }
 
+/** No descriptor was free to open a file with: nothing has happened to the file. */
+export function isOutOfFiles(error: unknown): boolean {
+  return hasErrno(error, ["EMFILE", "ENFILE"]);
+}
+
 /** A full disk or quota refuses one write; anything else that a write meets makes the store doubtful. */
 export function isDiskFull(error: unknown): boolean {
+  return hasErrno(error, ["ENOSPC", "EDQUOT"]);
+}
+
+/** Whether the error or what caused it is one of these. The code of a fault is none of the system. */
+function hasErrno(error: unknown, errnos: readonly string[]): boolean {
   for (let at = error; at instanceof Error; at = at.cause) {
-    // The code of a fault is none of the system.
     const errno = at instanceof Fault ? undefined : errnoOf(at);
-    if (errno === "ENOSPC" || errno === "EDQUOT") return true;
+    if (errno !== undefined && errnos.includes(errno)) return true;
   }
   return false;
 }

@@ -7,7 +7,9 @@
 import type { Catalog } from "../catalog/catalog.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Disk, WritableFile } from "../host/disk.ts";
+import { isOutOfFiles } from "../host/errno.ts";
 import { failPoint } from "../host/fail-point.ts";
+import { Fault } from "../model/fault.ts";
 import type { Poison } from "../store/poison.ts";
 import type { TailLog } from "../store/tail-log.ts";
 
@@ -67,6 +69,8 @@ export class GroupCommit {
   #notedAtMs: number | undefined;
   #committingSinceMs: number | undefined;
   #use = { commits: 0, lastMs: 0, longestMs: 0, lastSyncMs: 0, filesSynced: 0, longestLagMs: 0 };
+  /** What could not be opened to be synced, and is to be before the next row. */
+  #owed: Owed = { documents: [], directories: [] };
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #next: Promise<void> | undefined;
@@ -97,7 +101,8 @@ export class GroupCommit {
 
   /**
    * Resolves when everything noted and whole at the time of the call is durable.
-   * @throws Fault unavailable when sync or commit failed: the store is poisoned then
+   * @throws Fault unavailable when sync or commit failed: the store is poisoned then; overloaded when the disk is too full for the
+   * catalog or no descriptor was free: nothing is lost then, and the next commit tries again
    */
   commit(): Promise<void> {
     if (this.#running === undefined) return this.#start();
@@ -132,7 +137,13 @@ export class GroupCommit {
       return;
     }
     failPoint("commit: begun");
-    await this.#sync(parts);
+    try {
+      await this.#sync(parts);
+    } catch (error) {
+      // Without a descriptor nothing was synced and nothing is in doubt.
+      if (isOutOfFiles(error)) for (const participant of participants) this.#dirty.add(participant);
+      throw error;
+    }
     try {
       await this.#catalog.transaction(() => {
         for (const part of parts) part.apply();
@@ -163,28 +174,58 @@ export class GroupCommit {
     try {
       await this.#syncParts(parts);
     } catch (error) {
+      if (isOutOfFiles(error)) throw error;
       // Nobody knows what is on disk now, and a sync that is tried again lies.
       this.#poison.poison(error);
       this.#poison.check();
     }
   }
 
+  /** @throws what could not be synced; only when nothing worse happened, what could not be opened */
   async #syncParts(parts: readonly CommitPart[]): Promise<void> {
     const tail = this.#tail.takeUnsynced();
     const files = new Set([...parts.flatMap((part) => part.files), ...tail.files]);
-    const documents = new Set(parts.flatMap((part) => part.documents));
-    const directories = new Set([...parts.flatMap((part) => part.directories), ...tail.directories]);
+    const documents = new Set([...this.#owed.documents, ...parts.flatMap((part) => part.documents)]);
+    const directories = new Set([
+      ...this.#owed.directories,
+      ...parts.flatMap((part) => part.directories),
+      ...tail.directories,
+    ]);
+    const owed: Owed = { documents: [...documents], directories: [...directories] };
+    const gone = new Set([...this.#owed.documents, ...this.#owed.directories]);
     const startedMs = this.#clock.monotonicMs();
-    await Promise.all([
+    this.#owed = owed;
+    await allOf([
       ...[...files].map((file) => file.sync()),
-      ...[...documents].map((path) => this.#disk.syncFile(path)),
+      ...owed.documents.map((path) => unlessGone(gone.has(path), this.#disk.syncFile(path))),
     ]);
     const synced = files.size + documents.size;
     this.#use.lastSyncMs = this.#clock.monotonicMs() - startedMs;
     this.#use.filesSynced += synced;
     if (synced > 0) this.#tail.noteSyncMs(this.#use.lastSyncMs / synced);
     failPoint("commit: files synced");
-    await Promise.all([...directories].map((path) => this.#disk.syncDirectory(path)));
+    await allOf(owed.directories.map((path) => unlessGone(gone.has(path), this.#disk.syncDirectory(path))));
     failPoint("commit: directories synced");
+    this.#owed = { documents: [], directories: [] };
+  }
+}
+
+interface Owed {
+  readonly documents: readonly string[];
+  readonly directories: readonly string[];
+}
+
+/** Ends when all have. The worst failure counts: a sync that failed before an open that found no descriptor. */
+async function allOf(syncs: readonly Promise<void>[]): Promise<void> {
+  const failures = (await Promise.allSettled(syncs)).flatMap((end) => (end.status === "rejected" ? [end.reason] : []));
+  if (failures.length > 0) throw failures.find((failure) => !isOutOfFiles(failure)) ?? failures[0];
+}
+
+/** What is owed from an earlier commit may have been deleted since. */
+async function unlessGone(mayBeGone: boolean, sync: Promise<void>): Promise<void> {
+  try {
+    await sync;
+  } catch (error) {
+    if (!(mayBeGone && error instanceof Fault && error.code === "absent")) throw error;
   }
 }

@@ -67,8 +67,27 @@ assert(
 assert(locatorCharactersMax.sequence + 512 <= locatorCharactersMax.topic, "every sequence has room for topics");
 assert(Math.max(...Object.values(locatorCharactersMax)) < catalogKeyBytesMax, "every locator is a key");
 
-/** Bytes of an action body and of a descriptor command; user metadata with whole message definitions is tens of kB. */
+/** Bytes of an action body and of the command of a `do_put`; user metadata with whole message definitions is tens of kB. */
 export const actionBytesMax = 4 * MiB;
+
+/**
+ * Messages up to this many bytes, bodies of actions and answers, take nothing from a budget and so wait for nobody: like the
+ * headers of a call, the number of streams bounds them.
+ */
+export const freeMessageBytes = 16 * KiB;
+
+/** Bytes that larger bodies of actions hold together, from their first byte until the action has run. */
+export const actionBytesTotal = 16 * MiB;
+assert(2 * actionBytesMax <= actionBytesTotal, "one body always fits, also when it unfolds");
+
+/** What a caller without a valid key may send: enough to see which SDK it is, which decides how it is refused. */
+export const stranger = { bodyBytes: 4 * KiB, waitMs: 5_000 } as const;
+
+/** Bytes of a message of the calls that grpc-js serves, which assembles it before anybody is asked: none needs more than a name. */
+export const grpcMessageBytesMax = 8 * KiB;
+
+/** How fast a client has to send or read, after a while, as long as others wait for the memory that its message holds. */
+export const wantedPace = { graceMs: 5_000, bytesPerSecond: 64 * KiB } as const;
 
 /** Bytes of a notification's text in UTF-8: SDKs send tracebacks. */
 export const notificationBytesMax = 64 * KiB;
@@ -76,8 +95,33 @@ export const notificationBytesMax = 64 * KiB;
 /** Notifications kept per resource; the oldest goes first. An SDK reports every record that it drops. */
 export const notificationsMax = 1_000;
 
+/** Bytes of all notifications of a resource as they are stored; the oldest goes first. A thousand tracebacks fit. */
+export const notificationBytesTotal = 4 * MiB;
+assert(6 * notificationBytesMax + KiB <= notificationBytesTotal, "one always fits, also when JSON escapes all of it");
+
+/**
+ * Bytes of answers from the catalog that are built or on their way to sockets, beyond small ones. One that is larger has all of it
+ * to itself.
+ */
+export const answerBytesTotal = 16 * MiB;
+
+/** Bytes of one answer: it is built as a whole. A listing of 2,000 topics with message definitions of 100 kB fits. */
+export const answerBytesMax = 256 * MiB;
+
+/** Sequences that `list_flights` names at once: what a client that does not read holds, up to 2 kB each. */
+export const listPageNames = 16;
+
 /** Bytes of all stream windows of the process together: what clients may send before anything is admitted. */
 export const windowBytesTotal = 64 * MiB;
+
+/**
+ * The same when windows are larger than they should be by now: clients have to be told and to acknowledge that they are smaller.
+ * 512 streams may be opened within one round trip, and 4,096 be open in all.
+ */
+export const windowBytesMost = 256 * MiB;
+
+/** Time in which a client acknowledges settings; one that does not keeps windows that are too large. */
+export const settingsAckMs = 10_000;
 
 /** HTTP/2 receive window per stream: above half a MiB nothing is gained, below 64 KiB every message waits for credit. */
 export const windowBytes = { least: 64 * KiB, most: 512 * KiB } as const;
@@ -85,8 +129,20 @@ export const windowBytes = { least: 64 * KiB, most: 512 * KiB } as const;
 /** HTTP/2 receive window of a connection; Node refills it by itself, so it only has to be larger than one round trip. */
 export const connectionWindowBytes = 16 * MiB;
 
-/** Streams that one connection may have open: an SDK holds one per topic. */
-export const streamsPerConnectionMax = 4_096;
+/** Streams that one connection may have open: an SDK holds one per topic, up to a thousand, and makes other calls beside. */
+export const streamsPerConnectionMax = 1_280;
+
+/**
+ * Connections: a client has a few, each takes some 50 kB while it rests. They get a part of the files that the process may open:
+ * each upload and each read has a file too, and a store that cannot open its files is of no use.
+ */
+export const connections = { most: 1_024, filesPerConnection: 4 } as const;
+
+/** Time in which a connection makes its first call. Whoever has called may rest as long as it likes. */
+export const firstCallMs = 15_000;
+
+/** How long an open that meets no free descriptor is tried again: calls that end give theirs back. */
+export const openRetry = { firstMs: 10, mostMs: 500, totalMs: 5_000 } as const;
 
 /** Bytes of the headers of one call. */
 export const headerBytesMax = 16 * KiB;
@@ -145,7 +201,7 @@ export const loanLeastMs = 300;
 /** Bytes that `do_get` hands to a socket at once; the least when the read budget is used up, so that no stream ever stands. */
 export const readSliceBytes = { least: 16 * KiB, most: 512 * KiB } as const;
 
-/** Bytes of the ticket of a `do_get`: a locator and two times. */
+/** Bytes of a ticket or a descriptor: a locator and two times. */
 export const ticketBytesMax = 16 * KiB;
 
 /** Bytes read ahead of small batches in one chunk file. */

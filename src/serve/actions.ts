@@ -3,7 +3,12 @@
 import { createApiKey } from "../care/keys.ts";
 import { type ApiKey, findApiKey, removeApiKey } from "../catalog/api-keys.ts";
 import type { Catalog } from "../catalog/catalog.ts";
-import { listNotifications, putNotification, removeNotifications } from "../catalog/notifications.ts";
+import {
+  listNotifications,
+  putNotification,
+  removeNotifications,
+  sizeOfNotifications,
+} from "../catalog/notifications.ts";
 import {
   findSequence,
   findSession,
@@ -18,6 +23,7 @@ import { type FinalizeParts, finalizeSession } from "../ingest/finalize.ts";
 import { deleteSequence, deleteSession, deleteTopic, type RemoveParts } from "../ingest/remove.ts";
 import { Fault } from "../model/fault.ts";
 import type { SequenceName, TopicLocator } from "../model/locator.ts";
+import type { CatalogQuery } from "../model/predicate.ts";
 import { isCompleted, isFinalized, type Session, type Uuid } from "../model/resource.ts";
 import { findTopics } from "../query/find-topics.ts";
 import type { ActionRequest, NotificationTarget } from "../wire/action.ts";
@@ -42,7 +48,18 @@ export interface ActionParts extends CreateParts, FinalizeParts, RemoveParts {
 }
 
 /** The `response` of an action; `"empty"` for the three that never had one. */
-export type ActionResponse = object | null | "empty";
+export type ActionResponse = object | null | "empty" | LargeResponse;
+
+/** A response that may be large: memory is asked for before it is built. */
+export class LargeResponse {
+  readonly estimateBytes: number;
+  readonly build: () => object | Promise<object>;
+
+  constructor(estimateBytes: number, build: () => object | Promise<object>) {
+    this.estimateBytes = estimateBytes;
+    this.build = build;
+  }
+}
 
 /** Messages of `do_get` that this server aims at, as told to SDK 0.7, which shows it. */
 const targetMessageBytes = 25 * 1024 * 1024;
@@ -118,23 +135,12 @@ export async function runAction(
     case "notification_create":
       return await notify(parts, request.target, request);
     case "notification_list":
-      return notificationsAnswer(nameOf(request.target), listNotifications(catalog, uuidOf(catalog, request.target)));
+      return listOf(catalog, request.target);
     case "notification_purge":
       await catalog.transaction(() => removeNotifications(catalog, uuidOf(catalog, request.target)));
       return request.target.kind === "topic" ? "empty" : null;
-    case "query": {
-      const { query } = request;
-      const found = await findTopics(catalog, query, signal);
-      return queryAnswer(
-        found.map(({ sequence, topics }) => ({
-          sequence,
-          topics: topics.map((topic) => ({
-            topic,
-            range: query.includeTimestampRange ? topic.extent.range : undefined,
-          })),
-        })),
-      );
-    }
+    case "query":
+      return await foundBy(catalog, request.query, signal);
     case "api_key_create": {
       const { permissions, description, expiresAtNs } = request;
       const token = await createApiKey(parts, { permissions, description, expiresAtNs });
@@ -151,6 +157,35 @@ export async function runAction(
       log.info("api_key_revoked", { fingerprint: request.fingerprint, ...who });
       return null;
   }
+}
+
+function listOf(catalog: Catalog, target: NotificationTarget): LargeResponse {
+  const { count, bytes } = sizeOfNotifications(catalog, uuidOf(catalog, target));
+  const name = nameOf(target);
+  return new LargeResponse(bytes + count * (name.length + 100), () =>
+    notificationsAnswer(name, listNotifications(catalog, uuidOf(catalog, target))),
+  );
+}
+
+/** What is found is counted and let go: whoever waits for memory holds none. */
+async function foundBy(catalog: Catalog, query: CatalogQuery, signal: AbortSignal): Promise<LargeResponse> {
+  let bytes = 0;
+  for (const { sequence, topics } of await findTopics(catalog, query, signal)) {
+    bytes += sequence.length + 50;
+    for (const { locator, ontologyTag } of topics) bytes += locator.length + ontologyTag.length + 150;
+  }
+  return new LargeResponse(bytes, async () => {
+    const found = await findTopics(catalog, query, signal);
+    return queryAnswer(
+      found.map(({ sequence, topics }) => ({
+        sequence,
+        topics: topics.map((topic) => ({
+          topic,
+          range: query.includeTimestampRange ? topic.extent.range : undefined,
+        })),
+      })),
+    );
+  });
 }
 
 async function openSession(

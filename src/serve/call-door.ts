@@ -1,21 +1,24 @@
 /**
  * The door for calls that are taken over from grpc-js before it reads a byte of them, so that memory can be bounded in both
  * directions: grpc-js assembles whole messages before anybody is asked, and wants whole messages to send. Headers, trailers,
- * deadline, cancellation and compression of the gRPC protocol are done here; the rest is `putTopic` and `getTopic`.
+ * deadline, cancellation and compression of the gRPC protocol are done here; the rest is `putTopic`, `getTopic` and their like.
  */
 
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
-import type { Budget } from "../flow/budget.ts";
 import type { BufferPool } from "../flow/buffer-pool.ts";
 import { Fault } from "../model/fault.ts";
-import { messageStallMs } from "../model/limits.ts";
-import { FrameReader, type MessageEncoding, messageEncodings } from "./frame-reader.ts";
+import { FrameReader, type MessageEncoding, messageEncodings, type RequestLimits } from "./frame-reader.ts";
+import { parseTimeoutMs, timerMsMax } from "./grpc-timeout.ts";
 import { ResponseStream } from "./response-stream.ts";
 import { okStatus, type Status, toStatus } from "./status.ts";
 
-export interface TakenCall {
+/** Where a call comes from: what is known before anything of it is read. */
+export interface CallHead {
   readonly peer: string;
   readonly headers: IncomingHttpHeaders;
+}
+
+export interface TakenCall extends CallHead {
   readonly frames: FrameReader;
   readonly response: ResponseStream;
   /** Fires when the client is gone, the deadline has passed, or the server stops waiting. */
@@ -25,10 +28,9 @@ export interface TakenCall {
 }
 
 export interface DoorOptions {
-  /** What the messages of the request are taken from. */
-  readonly budget: Budget;
   readonly pool: BufferPool;
-  readonly messageBytesMax: number;
+  /** What the messages of the request may be, by who sends them. */
+  limits(head: CallHead): RequestLimits;
   /** Serves one call; what it throws becomes the call's status. */
   serve(call: TakenCall): Promise<void>;
   /** Told of each failure, for the log. */
@@ -54,12 +56,12 @@ export async function openDoor(
   let frames: FrameReader | undefined;
   try {
     clearDeadline = startDeadline(headers["grpc-timeout"], abort);
-    const { budget, pool, messageBytesMax } = options;
+    const { pool } = options;
     const encoding = encodingOf(headers);
-    frames = new FrameReader(stream, { budget, pool, messageBytesMax, encoding, signal, stallMs: messageStallMs });
+    const head: CallHead = { peer: peerOf(stream), headers };
+    frames = new FrameReader(stream, { ...options.limits(head), pool, encoding, signal });
     const call: TakenCall = {
-      peer: peerOf(stream),
-      headers,
+      ...head,
       frames,
       response,
       signal,
@@ -98,22 +100,15 @@ function encodingOf(headers: IncomingHttpHeaders): MessageEncoding {
   return encoding;
 }
 
-const unitMs: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 1e-3, n: 1e-6 };
-
-// setTimeout fires at once beyond 2^31 - 1 ms; a deadline 24 days away is none.
-const timerMsMax = 2 ** 31 - 1;
-
 function startDeadline(timeout: string | string[] | undefined, abort: AbortController): () => void {
   if (timeout === undefined) return () => undefined;
-  const match = /^([0-9]{1,8})([HMSmun])$/.exec(String(timeout));
-  const unit = unitMs[match?.[2] ?? ""];
-  if (match === null || unit === undefined) {
+  const milliseconds = parseTimeoutMs(String(timeout));
+  if (milliseconds === undefined) {
     throw new Fault(
       "invalid",
       `The header grpc-timeout is ${JSON.stringify(timeout)}, expected up to 8 digits and a unit.`,
     );
   }
-  const milliseconds = Number(match[1]) * unit;
   if (milliseconds > timerMsMax) return () => undefined;
   const timer = setTimeout(
     () => abort.abort(new Fault("expired", "The deadline of the call has passed.")),

@@ -4,8 +4,17 @@ import { create } from "@bufbuild/protobuf";
 import { frameHeader } from "../arrow/frame.ts";
 import { emptySchema, withMetadata } from "../arrow/metadata.ts";
 import type { Catalog } from "../catalog/catalog.ts";
-import { findSequence, findTopic, listSequences, listSessions, listTopics } from "../catalog/resources.ts";
+import {
+  findSequence,
+  findTopic,
+  listSequenceNames,
+  listSessions,
+  listTopics,
+  rowBytesOfSequence,
+  rowBytesOfTopic,
+} from "../catalog/resources.ts";
 import { Fault } from "../model/fault.ts";
+import { listPageNames } from "../model/limits.ts";
 import { parseLocator, type SequenceName, type TopicLocator } from "../model/locator.ts";
 import { allows } from "../model/permission.ts";
 import type { Sequence, Session, Topic, Uuid } from "../model/resource.ts";
@@ -37,8 +46,11 @@ export type FlightInfoParts = ReadParts;
 
 const unknownTotal = -1n;
 
-/** One entry per sequence. Its ticket is the name, as upstream has it, and no ticket of `do_get`. */
-export function* listFlightInfos({ catalog }: FlightInfoParts, expression: Uint8Array): Generator<FlightInfo> {
+/**
+ * One entry per sequence, some at a time. Its ticket is the name, as upstream has it, and no ticket of `do_get`. Nothing of the
+ * catalog is held open in between: what a reader of LMDB holds is never written again, and the file grows without end.
+ */
+export function* listFlightInfos({ catalog }: FlightInfoParts, expression: Uint8Array): Generator<FlightInfo[]> {
   const criteria = new TextDecoder().decode(expression);
   if (criteria !== "" && criteria !== "/") {
     throw new Fault(
@@ -46,14 +58,20 @@ export function* listFlightInfos({ catalog }: FlightInfoParts, expression: Uint8
       `Unsupported descriptor: criteria ${JSON.stringify(criteria.slice(0, 100))}, expected none or "/".`,
     );
   }
-  for (const { name } of listSequences(catalog)) {
-    yield create(FlightInfoSchema, {
-      flightDescriptor: { type: FlightDescriptor_DescriptorType.PATH, path: [name] },
-      endpoint: [{ ticket: { ticket: new TextEncoder().encode(name) } }],
-      totalRecords: unknownTotal,
-      totalBytes: unknownTotal,
-    });
-  }
+  let names: readonly string[] = [];
+  do {
+    names = listSequenceNames(catalog, names.at(-1) ?? "", listPageNames);
+    yield names.map(entryOf);
+  } while (names.length === listPageNames);
+}
+
+function entryOf(name: string): FlightInfo {
+  return create(FlightInfoSchema, {
+    flightDescriptor: { type: FlightDescriptor_DescriptorType.PATH, path: [name] },
+    endpoint: [{ ticket: { ticket: new TextEncoder().encode(name) } }],
+    totalRecords: unknownTotal,
+    totalBytes: unknownTotal,
+  });
 }
 
 /** @throws Fault invalid, absent, unsupported (a session) */
@@ -80,6 +98,29 @@ export async function flightInfo(
       return await sequenceInfo(parts, identity, { name: locator.text, window, descriptor, signal });
     case "topic":
       return await topicInfo(parts, identity, { name: locator.text, window, descriptor, signal });
+  }
+}
+
+/**
+ * About how many bytes the answer has: rows of the catalog say everything once more in another form. User metadata of a topic is
+ * in its schema and beside it.
+ * @throws Fault as `flightInfo`
+ */
+export function flightInfoBytes({ catalog }: FlightInfoParts, descriptor: FlightDescriptor): number {
+  const command = descriptor.cmd.byteLength;
+  const locator = parseLocator(commandOf(descriptor).locator);
+  switch (locator.kind) {
+    // Refused when it is answered.
+    case "session":
+      return 0;
+    case "sequence": {
+      const sequence = findSequence(catalog, locator.text);
+      return sequence === undefined ? 0 : command + rowBytesOfSequence(catalog, sequence);
+    }
+    case "topic": {
+      const { row, schema } = rowBytesOfTopic(catalog, topicOf(catalog, locator.text));
+      return command + 2 * row + schema;
+    }
   }
 }
 

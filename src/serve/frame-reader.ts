@@ -13,6 +13,7 @@ import type { Budget, Held } from "../flow/budget.ts";
 import { BufferPool, type Lease } from "../flow/buffer-pool.ts";
 import { assert } from "../model/assert.ts";
 import { Fault } from "../model/fault.ts";
+import { Pace, type PaceLimits } from "./pace.ts";
 
 export const messageEncodings = ["identity", "gzip", "deflate"] as const;
 export type MessageEncoding = (typeof messageEncodings)[number];
@@ -23,21 +24,34 @@ export interface Frame {
   release(): void;
 }
 
-export interface FrameReaderOptions {
+/** What the messages of a request may be, and what they may hold up. */
+export interface RequestLimits {
   readonly budget: Budget;
-  readonly pool: BufferPool;
+  /** Messages up to this many bytes take nothing from the budget. */
+  readonly freeBytesMax: number;
   readonly messageBytesMax: number;
-  readonly encoding: MessageEncoding;
-  readonly signal: AbortSignal;
+  /** The setting that `messageBytesMax` comes from, for whoever is refused. */
+  readonly setting?: string;
   /** Time without a byte after which a message under way is given up, in milliseconds. */
   readonly stallMs: number;
+  /** The same in front of a message; undefined where a client may rest as long as it likes. */
+  readonly restMs: number | undefined;
+  /** How fast a message under way has to come while others wait for the budget; undefined where `stallMs` is all. */
+  readonly pace: PaceLimits | undefined;
+}
+
+export interface FrameReaderOptions extends RequestLimits {
+  readonly pool: BufferPool;
+  readonly encoding: MessageEncoding;
+  readonly signal: AbortSignal;
 }
 
 interface Assembly {
   readonly compressed: boolean;
   readonly length: number;
   readonly lease: Lease;
-  readonly held: Held;
+  readonly held: Held | undefined;
+  readonly pace: Pace | undefined;
   filled: number;
 }
 
@@ -58,9 +72,10 @@ export class FrameReader {
   #assembly: Assembly | undefined;
   #ready: RawFrame | undefined;
   #ended = false;
+  #messages = 0;
   #failure: unknown;
   #wake: (() => void) | undefined;
-  /** Runs while bytes of a message are waited for, which holds memory; between messages a client may rest as long as it likes. */
+  /** Runs while bytes are waited for that have to come: those of a message under way, which holds memory. */
   #stall: NodeJS.Timeout | undefined;
 
   constructor(stream: ServerHttp2Stream, options: FrameReaderOptions) {
@@ -104,11 +119,17 @@ export class FrameReader {
     return undefined;
   }
 
+  /** Messages that have come whole. */
+  get messages(): number {
+    return this.#messages;
+  }
+
   /** Gives back what a message under way holds, and takes no more. */
   close(): void {
     this.#stream.off("data", this.#onData);
     this.#assembly?.lease[Symbol.dispose]();
-    this.#assembly?.held[Symbol.dispose]();
+    this.#assembly?.held?.[Symbol.dispose]();
+    this.#assembly?.pace?.[Symbol.dispose]();
     this.#assembly = undefined;
     this.#ready?.release();
     this.#ready = undefined;
@@ -116,8 +137,10 @@ export class FrameReader {
   }
 
   async #arrival(): Promise<void> {
-    const { stallMs } = this.#options;
-    if (this.#assembly !== undefined) this.#stall = setTimeout(() => this.#fail(stalled(stallMs)), stallMs);
+    const { stallMs, restMs } = this.#options;
+    const [waitMs, where] =
+      this.#assembly === undefined ? [restMs, "in front of a message"] : [stallMs, "in the middle of a message"];
+    if (waitMs !== undefined) this.#stall = setTimeout(() => this.#fail(stalled(waitMs, where)), waitMs);
     await new Promise<void>((resolve) => {
       this.#wake = resolve;
       this.#stream.resume();
@@ -166,6 +189,7 @@ export class FrameReader {
       if (assembly.filled < assembly.length) return;
       this.#assembly = undefined;
       this.#ready = toFrame(assembly);
+      this.#messages += 1;
     }
   }
 
@@ -180,7 +204,7 @@ export class FrameReader {
 
   /** Checks the length before anything is allocated, then waits for its memory. */
   async #admit(): Promise<Assembly> {
-    const { budget, pool, messageBytesMax, encoding, signal } = this.#options;
+    const { budget, freeBytesMax, pool, messageBytesMax, setting, encoding, signal } = this.#options;
     const flag = this.#prefix.readUInt8(0);
     const length = this.#prefix.readUInt32BE(1);
     if (flag > 1) throw new Fault("invalid", `A gRPC message starts with flag ${flag}, expected 0 or 1.`);
@@ -191,17 +215,29 @@ export class FrameReader {
     if (length > messageBytesMax) {
       throw new Fault(
         "overloaded",
-        `Received message larger than max: ${length} bytes, at most ${messageBytesMax} are allowed (max_message_bytes).`,
+        `Received message larger than max: ${length} bytes, at most ${messageBytesMax} are allowed${named(setting)}.`,
       );
     }
     // A compressed message may unfold to the limit.
     const bytes = BufferPool.classBytes(length) + (compressed ? messageBytesMax : 0);
-    const held = await budget.take(Math.min(bytes, budget.limitBytes), signal);
-    return { compressed, length, lease: pool.lease(length), held, filled: 0 };
+    const pace = this.#pace();
+    const held =
+      bytes <= freeBytesMax ? undefined : await budget.take(Math.min(bytes, budget.limitBytes), signal, pace?.wanted);
+    pace?.begin();
+    return { compressed, length, lease: pool.lease(length), held, pace, filled: 0 };
+  }
+
+  #pace(): Pace | undefined {
+    const { pace } = this.#options;
+    return pace === undefined
+      ? undefined
+      : new Pace(pace, () =>
+          this.#fail(new Fault("overloaded", "The message came too slowly while others waited for the memory.")),
+        );
   }
 
   async #inflate(frame: RawFrame): Promise<Frame> {
-    const { encoding, messageBytesMax } = this.#options;
+    const { encoding, messageBytesMax, setting } = this.#options;
     assert(encoding !== "identity", "identity is never compressed");
     try {
       const bytes = await decompress[encoding](frame.bytes, { maxOutputLength: messageBytesMax });
@@ -211,7 +247,7 @@ export class FrameReader {
       if (error instanceof RangeError) {
         throw new Fault(
           "overloaded",
-          `A ${encoding} message unfolds to more than ${messageBytesMax} bytes (max_message_bytes).`,
+          `A ${encoding} message unfolds to more than ${messageBytesMax} bytes${named(setting)}.`,
           error,
         );
       }
@@ -224,8 +260,12 @@ export class FrameReader {
   }
 }
 
-function stalled(stallMs: number): Fault {
-  return new Fault("expired", `The client sent nothing for ${stallMs} ms in the middle of a message.`);
+function stalled(stallMs: number, where: string): Fault {
+  return new Fault("expired", `The client sent nothing for ${stallMs} ms ${where}.`);
+}
+
+function named(setting: string | undefined): string {
+  return setting === undefined ? "" : ` (${setting})`;
 }
 
 /** Copies what is missing; returns how many bytes of `source` were used. */
@@ -233,16 +273,19 @@ function fill(assembly: Assembly, source: Uint8Array): number {
   const used = Math.min(assembly.length - assembly.filled, source.byteLength);
   assembly.lease.bytes.set(used === source.byteLength ? source : source.subarray(0, used), assembly.filled);
   assembly.filled += used;
+  assembly.pace?.moved(used);
   return used;
 }
 
-function toFrame({ compressed, length, lease, held }: Assembly): RawFrame {
+function toFrame({ compressed, length, lease, held, pace }: Assembly): RawFrame {
+  // From here on it is ours to be fast.
+  pace?.[Symbol.dispose]();
   return {
     compressed,
     bytes: lease.bytes.subarray(0, length),
     release() {
       lease[Symbol.dispose]();
-      held[Symbol.dispose]();
+      held?.[Symbol.dispose]();
     },
   };
 }

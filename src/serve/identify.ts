@@ -32,13 +32,28 @@ export interface CallOrigin {
 /** Of calls that show nothing beyond that they come. */
 export const plainSign: CallSign = { call: "other", proof: undefined };
 
+interface CallHead {
+  readonly peer: string;
+  readonly headers: IncomingHttpHeaders;
+}
+
 /** The caller of a call that was taken over from grpc-js. @throws Fault unauthenticated, denied, invalid */
-export function identifyTaken(
-  parts: IdentifyParts,
-  { peer, headers }: { peer: string; headers: IncomingHttpHeaders },
-): Identity {
+export function identifyTaken(parts: IdentifyParts, head: CallHead, sign: CallSign = plainSign): Identity {
+  return identify(parts, originOf(head), sign);
+}
+
+/**
+ * Looks at the key before anything of the call is read; the connection is not told of it.
+ * @throws Fault unauthenticated, denied, invalid
+ */
+export function checkKey({ authorizer, dialects }: IdentifyParts, head: CallHead): void {
+  const { peer, token } = originOf(head);
+  authenticate(authorizer, token, missingKeyCode(dialects.connection(peer)));
+}
+
+function originOf({ peer, headers }: CallHead): CallOrigin {
   const token = headers[tokenHeader];
-  return identify(parts, { peer, token: typeof token === "string" ? token : undefined }, plainSign);
+  return { peer, token: typeof token === "string" ? token : undefined };
 }
 
 /** @throws Fault unauthenticated, denied, invalid */

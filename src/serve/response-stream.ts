@@ -1,14 +1,21 @@
 /** The answering side of a call that was taken over: headers, message bytes as the client takes them, trailers. */
 
 import { constants, type ServerHttp2Stream } from "node:http2";
-import { encodeStatusMessage, type Status, statusDetailsMax } from "./status.ts";
+import { messageEncodings } from "./frame-reader.ts";
+import { encodeStatusMessage, overloadedStatus, type Status, statusDetailsMax } from "./status.ts";
 
-const responseHeaders = { ":status": 200, "content-type": "application/grpc+proto" } as const;
+const responseHeaders = {
+  ":status": 200,
+  "content-type": "application/grpc+proto",
+  "grpc-accept-encoding": messageEncodings.join(","),
+} as const;
 
 export class ResponseStream {
   readonly #stream: ServerHttp2Stream;
   readonly #signal: AbortSignal;
   #trailers: Record<string, string> = {};
+  /** Writes that the socket has not taken. */
+  #writing = 0;
 
   constructor(stream: ServerHttp2Stream, signal: AbortSignal) {
     this.#stream = stream;
@@ -28,7 +35,9 @@ export class ResponseStream {
       if (!stream.headersSent) this.#respond();
       const aborted = (): void => reject(signal.reason);
       signal.addEventListener("abort", aborted, { once: true });
+      this.#writing += 1;
       stream.write(bytes, (error) => {
+        this.#writing -= 1;
         signal.removeEventListener("abort", aborted);
         if (error) reject(error);
         else resolve();
@@ -41,10 +50,16 @@ export class ResponseStream {
     this.#stream.once("wantTrailers", () => this.#stream.sendTrailers(this.#trailers));
   }
 
-  /** Sends the status as the last thing. */
+  /** Sends the status as the last thing; by a reset, when the call was broken off while the client had yet to take bytes of it. */
   end({ code, details }: Status): void {
     const stream = this.#stream;
     if (stream.destroyed) return;
+    if (this.#signal.aborted && this.#writing > 0) {
+      // They would stay until the client reads, and nobody counts them any more.
+      stream.close(resetCodeOf(code));
+      stream.destroy();
+      return;
+    }
     // What the client sends from now on is dropped: Node keeps a closed stream until its last byte was read.
     stream.resume();
     if (stream.closed) return;
@@ -61,4 +76,9 @@ export class ResponseStream {
     // The client may still be sending: tell it that nobody reads any more. NO_ERROR lets it keep the status.
     stream.close(constants.NGHTTP2_NO_ERROR);
   }
+}
+
+/** Clients make RESOURCE_EXHAUSTED of the one and CANCELLED of the other. */
+function resetCodeOf(status: number): number {
+  return status === overloadedStatus ? constants.NGHTTP2_ENHANCE_YOUR_CALM : constants.NGHTTP2_CANCEL;
 }

@@ -1,31 +1,47 @@
-/** The listening server: one port, grpc-js for everything but DoGet and DoPut, stopped gracefully. */
+/** The listening server: one port, all calls that carry anything taken over from grpc-js, stopped gracefully. */
 
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { Budget } from "../flow/budget.ts";
-import type { BufferPool } from "../flow/buffer-pool.ts";
 import type { Certificate } from "../host/certificate.ts";
-import type { Log } from "../host/log.ts";
-import type { Uploads } from "../ingest/uploads.ts";
 import { Fault } from "../model/fault.ts";
-import { actionBytesMax, headerBytesMax, keepalive, stopGraceMs, ticketBytesMax } from "../model/limits.ts";
+import {
+  answerBytesTotal,
+  connections,
+  firstCallMs,
+  grpcMessageBytesMax,
+  headerBytesMax,
+  keepalive,
+  messageStallMs,
+  stopGraceMs,
+  windowBytesMost,
+} from "../model/limits.ts";
 import { openDoor, peerOf, type TakenCall } from "./call-door.ts";
+import { Connections } from "./connections.ts";
+import { type DoActionParts, doAction } from "./do-action.ts";
 import { FailureLog } from "./failure-log.ts";
-import { type FlightParts, flightHandlers, flightService, getPath, putPath } from "./flight.ts";
-import { getTopic } from "./get-topic.ts";
+import { flightHandlers, flightService, pathOf, type TakenName, takenCalls } from "./flight.ts";
+import type { RequestLimits } from "./frame-reader.ts";
+import { type GetTopicParts, getTopic } from "./get-topic.ts";
 import { routeGrpcLog } from "./grpc-log.ts";
 import type { Health } from "./health.ts";
 import { healthService } from "./health.ts";
 import { openSeam, raiseWindow, type Take } from "./http2-seam.ts";
-import { putTopic } from "./put-topic.ts";
+import { type PutTopicParts, putTopic } from "./put-topic.ts";
+import { ResponseStream } from "./response-stream.ts";
+import { getFlightInfo, getSchema, listFlights, type ShowFlightParts } from "./show-flight.ts";
+import { toStatus } from "./status.ts";
+import { actionLimits, type LimitsByCaller, smallLimits } from "./unary-request.ts";
 
-export interface ServerParts extends Omit<FlightParts, "failures" | "stopping"> {
-  readonly log: Log;
-  readonly uploads: Uploads;
+export interface ServerParts
+  extends PutTopicParts,
+    GetTopicParts,
+    Omit<DoActionParts & ShowFlightParts, "answerBudget" | "stopping"> {
   readonly health: Health;
   /** What uploads may hold together. */
   readonly uploadBudget: Budget;
-  readonly pool: BufferPool;
   readonly messageBytesMax: number;
+  /** Files and sockets that the process may have open. */
+  readonly openFilesMax: number;
   readonly host: string;
   /** 0 for any free one. */
   readonly port: number;
@@ -38,17 +54,13 @@ export interface RunningServer {
   stop(): Promise<void>;
 }
 
-/** Messages of the calls that grpc-js serves: the largest is an action's body. */
-const unaryBytesMax = actionBytesMax + 64 * 1024;
-
 /** @throws Fault unavailable when the address cannot be listened on */
 export async function startServer(parts: ServerParts): Promise<RunningServer> {
   const { log, health, dialects, authorizer } = parts;
   const failures = new FailureLog(log);
   routeGrpcLog(log);
   const server = new Server({
-    "grpc.max_receive_message_length": unaryBytesMax,
-    "grpc.max_send_message_length": -1,
+    "grpc.max_receive_message_length": grpcMessageBytesMax,
     "grpc.max_metadata_size": headerBytesMax,
     "grpc.keepalive_time_ms": keepalive.everyMs,
     "grpc.keepalive_timeout_ms": keepalive.timeoutMs,
@@ -56,58 +68,68 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   });
   raiseWindow(server);
   const stopping = new AbortController();
-  server.addService(flightService, flightHandlers({ ...parts, failures, stopping: stopping.signal }));
+  server.addService(flightService, flightHandlers({ ...parts, failures }));
   server.addService(healthService, health.handlers());
   const port = await bind(server, parts);
 
   const calls = new Set<Promise<void>>();
-  /** Those that may wait for their client for ever, also such that have not begun an upload yet. */
-  const puts = new Set<TakenCall>();
+  const open = new Set<TakenCall>();
+  const uploads = new Set<TakenCall>();
   const takeOver =
-    (
-      call: string,
-      { budget, messageBytesMax }: { budget: () => Budget; messageBytesMax: number },
-      serve: (call: TakenCall) => Promise<void>,
-    ): Take =>
+    (call: string, limits: LimitsByCaller, serve: (call: TakenCall) => Promise<void>): Take =>
     (stream, headers) => {
       const ended = openDoor(stream, headers, {
-        budget: budget(),
         pool: parts.pool,
-        messageBytesMax,
+        limits,
         async serve(taken) {
           stopping.signal.throwIfAborted();
-          await serve(taken);
+          open.add(taken);
+          try {
+            await serve(taken);
+          } finally {
+            open.delete(taken);
+          }
         },
         failed: ({ peer }, error) => failures.failed({ call, peer }, error, authorizer.clock.monotonicMs()),
       });
       calls.add(ended);
       void ended.finally(() => calls.delete(ended));
     };
+  const answering = { ...parts, answerBudget: new Budget(answerBytesTotal), stopping: stopping.signal };
+  const takers: Readonly<Record<TakenName, Take>> = {
+    DoPut: takeOver("DoPut", putLimits(parts), async (call) => {
+      uploads.add(call);
+      try {
+        await putTopic(parts, call);
+      } finally {
+        uploads.delete(call);
+      }
+    }),
+    DoGet: takeOver("DoGet", smallLimits, (call) => getTopic(parts, call)),
+    DoAction: takeOver("DoAction", actionLimits(parts), (call) => doAction(answering, call)),
+    GetFlightInfo: takeOver("GetFlightInfo", smallLimits, (call) => getFlightInfo(answering, call)),
+    GetSchema: takeOver("GetSchema", smallLimits, (call) => getSchema(answering, call)),
+    ListFlights: takeOver("ListFlights", smallLimits, (call) => listFlights(answering, call)),
+  };
+  const guarded = new Connections({
+    connectionsMax: connectionsMaxOf(parts.openFilesMax),
+    firstCallMs,
+    log,
+    clock: authorizer.clock,
+  });
   openSeam(server, {
-    takers: new Map([
-      [
-        putPath,
-        takeOver(
-          "DoPut",
-          { budget: () => parts.uploadBudget, messageBytesMax: parts.messageBytesMax },
-          async (call) => {
-            puts.add(call);
-            try {
-              await putTopic(parts, call);
-            } finally {
-              puts.delete(call);
-            }
-          },
-        ),
-      ],
-      // A ticket needs next to nothing and must not wait behind uploads.
-      [
-        getPath,
-        takeOver("DoGet", { budget: () => new Budget(ticketBytesMax), messageBytesMax: ticketBytesMax }, (call) =>
-          getTopic(parts, call),
-        ),
-      ],
-    ]),
+    connections: guarded,
+    crowded(stream, headers, streams) {
+      const fault = new Fault(
+        "overloaded",
+        `Too many open streams: ${streams} are, and what they may send at once is limited to ${windowBytesMost} bytes.`,
+      );
+      const call = takenCalls.find((name) => pathOf(name) === headers[":path"]) ?? "other";
+      failures.failed({ call, peer: peerOf(stream) }, fault, authorizer.clock.monotonicMs());
+      stream.on("error", () => undefined);
+      new ResponseStream(stream, new AbortController().signal).end(toStatus(fault));
+    },
+    takers: new Map(takenCalls.map((name) => [pathOf(name), takers[name]])),
     seen(stream, headers) {
       // Only SDK 0.5 and later can switch compression on; grpc-js does not show the header to its handlers.
       const encoding = headers["grpc-encoding"] ?? "identity";
@@ -126,7 +148,8 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
       stopping.abort(reason);
       health.setReady(false);
       health.close();
-      for (const put of puts) put.cancel(reason);
+      // Those that may wait for their client for ever; what has come whole is done.
+      for (const call of open) if (uploads.has(call) || call.frames.messages === 0) call.cancel(reason);
       const shut = new Promise<void>((resolve) => server.tryShutdown(() => resolve()));
       const grace = AbortSignal.timeout(stopGraceMs);
       await Promise.race([
@@ -151,4 +174,22 @@ function bind(server: Server, { host, port, tls }: ServerParts): Promise<number>
       else reject(new Fault("unavailable", `Cannot listen on ${address}: ${error.message}`, error));
     });
   });
+}
+
+/** Files of uploads and reads come first; a few connections there always are. */
+function connectionsMaxOf(openFilesMax: number): number {
+  return Math.max(8, Math.min(connections.most, Math.floor(openFilesMax / connections.filesPerConnection)));
+}
+
+function putLimits({ uploadBudget, messageBytesMax }: ServerParts): LimitsByCaller {
+  const limits: RequestLimits = {
+    budget: uploadBudget,
+    freeBytesMax: 0,
+    messageBytesMax,
+    setting: "max_message_bytes",
+    stallMs: messageStallMs,
+    restMs: undefined,
+    pace: undefined,
+  };
+  return () => limits;
 }

@@ -18,6 +18,8 @@ const grpcStatus = {
   unauthenticated: 16,
 } as const satisfies Record<FaultCode, number>;
 
+export const overloadedStatus: number = grpcStatus.overloaded;
+
 export interface Status {
   readonly code: number;
   readonly details: string;

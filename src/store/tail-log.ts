@@ -7,7 +7,7 @@
 import { frameHeader, paddedBytes } from "../arrow/frame.ts";
 import { crc32 } from "../host/checksum.ts";
 import type { Disk, WritableFile } from "../host/disk.ts";
-import { isDiskFull } from "../host/errno.ts";
+import { isDiskFull, isOutOfFiles } from "../host/errno.ts";
 import { failPoint } from "../host/fail-point.ts";
 import { assert } from "../model/assert.ts";
 import { type BatchEntry, endOfEntry } from "../model/chunk.ts";
@@ -239,7 +239,7 @@ export class TailLog implements AsyncDisposable {
       failPoint("tail: written");
     } catch (error) {
       log.failed = true;
-      if (!isDiskFull(error)) this.#options.onFailure(error);
+      if (!isDiskFull(error) && !isOutOfFiles(error)) this.#options.onFailure(error);
       // What is behind the last whole write is of no use; when it stays, no row names it.
       else await log.file?.truncate(log.written).catch(() => undefined);
     }

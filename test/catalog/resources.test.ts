@@ -3,7 +3,12 @@
 import { describe, expect, test } from "vitest";
 import { findApiKey, listApiKeys, putApiKey, removeApiKey } from "../../src/catalog/api-keys.ts";
 import { findDialect, putDialect } from "../../src/catalog/dialect-memory.ts";
-import { listNotifications, putNotification, removeNotifications } from "../../src/catalog/notifications.ts";
+import {
+  listNotifications,
+  putNotification,
+  removeNotifications,
+  sizeOfNotifications,
+} from "../../src/catalog/notifications.ts";
 import {
   findSequence,
   findSession,
@@ -11,6 +16,7 @@ import {
   findTopicByUuid,
   listAllSessions,
   listAllTopics,
+  listSequenceNames,
   listSequences,
   listSessions,
   listTopics,
@@ -24,7 +30,12 @@ import {
 } from "../../src/catalog/resources.ts";
 import { decodeRow, encodeRow } from "../../src/catalog/row.ts";
 import { giveUpOwnership, readOwner, takeOwnership } from "../../src/catalog/store-facts.ts";
-import { dialectMemoriesMax, notificationsMax } from "../../src/model/limits.ts";
+import {
+  dialectMemoriesMax,
+  notificationBytesMax,
+  notificationBytesTotal,
+  notificationsMax,
+} from "../../src/model/limits.ts";
 import { parseSequenceName, parseSessionLocator, parseTopicLocator } from "../../src/model/locator.ts";
 import { allPermissions } from "../../src/model/permission.ts";
 import type { JsonText, Sequence, Session, Topic, Ulid, Uuid } from "../../src/model/resource.ts";
@@ -181,6 +192,43 @@ test("notifications are listed oldest first, and the oldest goes when there are 
   await catalog.transaction(() => removeNotifications(catalog, resource));
   expect(listNotifications(catalog, resource)).toEqual([]);
   expect(listNotifications(catalog, other)).toHaveLength(1);
+});
+
+test("notifications have a limit of bytes together, and none of their rows stays", async () => {
+  await using scratch = await openScratch();
+  const { catalog } = scratch;
+  const resource = "r" as Uuid;
+  const put = (message: string): void =>
+    putNotification(catalog, resource, { type: "error", message, createdAtNs: 1n });
+  const message = "x".repeat(notificationBytesMax);
+  await catalog.transaction(() => {
+    for (let number = 0; number < 100; number += 1) put(`${number} ${message}`);
+  });
+  const listed = listNotifications(catalog, resource);
+  expect(sizeOfNotifications(catalog, resource).count).toBe(listed.length);
+  expect(sizeOfNotifications(catalog, resource).bytes).toBeLessThanOrEqual(notificationBytesTotal);
+  expect(listed.length).toBe(63);
+  expect(listed.at(-1)?.message.startsWith("99 ")).toBe(true);
+  await catalog.transaction(() => removeNotifications(catalog, resource));
+  expect(catalog.notifications.count()).toBe(0);
+  await catalog.transaction(() => put("again"));
+  expect(listNotifications(catalog, resource)).toHaveLength(1);
+});
+
+test("names of sequences come in pages, each once", async () => {
+  await using scratch = await openScratch();
+  const { catalog } = scratch;
+  const names = ["a", "a-b", "a0", "ab", "b", "b_", "c"];
+  await catalog.transaction(() => {
+    for (const name of names) putSequence(catalog, sequenceOf(name));
+  });
+  const found: string[] = [];
+  for (let page = listSequenceNames(catalog, "", 2); page.length > 0; ) {
+    found.push(...page);
+    page = listSequenceNames(catalog, page.at(-1) ?? "", 2);
+  }
+  expect(found).toEqual([...listSequences(catalog)].map(({ name }) => name));
+  expect(found.toSorted()).toEqual(names.toSorted());
 });
 
 test("API keys are found by fingerprint, listed and removed", async () => {

@@ -1,7 +1,7 @@
 // Memory is bounded by configuration, not by load: hundreds of streams that rest, dozens that send more than the disk takes, and
 // clients that stop in the middle. The memory is read from outside of the server.
 
-import { mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import { mkdtempSync, realpathSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -14,8 +14,8 @@ import { toMessages } from "../load/messages.ts";
 import { blobs } from "../load/robot.ts";
 import { type RunningServer, startServer } from "../server.ts";
 import { buildShim, noShims } from "../store/shim.ts";
+import { inMiB, Memory, MiB } from "./memory.ts";
 
-const MiB = 2 ** 20;
 const idleStreams = 500;
 const idleBytesMax = 200 * MiB;
 const busyStreams = 64;
@@ -28,52 +28,6 @@ if (noShims !== undefined) console.warn(`bounded.test.ts does without its slow d
 interface Topic {
   readonly locator: string;
   readonly uuid: string;
-}
-
-/** Resident anonymous memory of a process, sampled until it is asked for the most. */
-class Memory implements Disposable {
-  readonly #pid: number;
-  readonly #timer: NodeJS.Timeout;
-  #most = 0;
-  #samples = 0;
-
-  constructor(pid: number) {
-    this.#pid = pid;
-    this.#timer = setInterval(() => this.#sample(), 10);
-  }
-
-  [Symbol.dispose](): void {
-    clearInterval(this.#timer);
-  }
-
-  /** Bytes since the last time it was asked for, and how often that was looked. */
-  most(): { bytes: number; samples: number } {
-    this.#sample();
-    const { bytes, samples } = { bytes: this.#most, samples: this.#samples };
-    this.#most = 0;
-    this.#samples = 0;
-    return { bytes, samples };
-  }
-
-  /** The most that was ever resident, files included, as the kernel counts it. */
-  high(): number {
-    return readStatus(this.#pid, "VmHWM");
-  }
-
-  #sample(): void {
-    this.#most = Math.max(this.#most, readStatus(this.#pid, "RssAnon"));
-    this.#samples += 1;
-  }
-}
-
-function readStatus(pid: number, key: string): number {
-  const match = new RegExp(`^${key}:\\s+(\\d+) kB$`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"));
-  if (match === null) throw new Error(`the process ${pid} has no ${key}`);
-  return Number(match[1]) * 1024;
-}
-
-function inMiB(bytes: number): string {
-  return `${(bytes / MiB).toFixed(0)} MiB`;
 }
 
 /** One row of so many bytes in each batch. */

@@ -18,9 +18,15 @@ beforeEach(async () => {
   server.on("stream", (stream, headers) => {
     accepted = stream;
     const options: DoorOptions = {
-      budget: new Budget(1e6),
       pool: new BufferPool(1e6),
-      messageBytesMax: 1e6,
+      limits: () => ({
+        budget: new Budget(1e6),
+        freeBytesMax: 0,
+        messageBytesMax: 1e6,
+        stallMs: 5_000,
+        restMs: undefined,
+        pace: undefined,
+      }),
       serve: (call) => serve(call),
       failed: () => undefined,
     };

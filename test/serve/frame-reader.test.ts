@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Budget } from "../../src/flow/budget.ts";
 import { BufferPool } from "../../src/flow/buffer-pool.ts";
 import { FrameReader, type MessageEncoding } from "../../src/serve/frame-reader.ts";
+import type { PaceLimits } from "../../src/serve/pace.ts";
 
 const messageBytesMax = 100_000;
 let server: Http2Server;
@@ -32,6 +33,9 @@ async function open({
   budgetBytes = 1_000_000,
   encoding = "identity" as MessageEncoding,
   stallMs = 5_000,
+  restMs = undefined as number | undefined,
+  freeBytesMax = 0,
+  pace = undefined as PaceLimits | undefined,
 } = {}): Promise<Pair> {
   const session = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
   const accepted = new Promise<ServerHttp2Stream>((resolve) => streams.push(resolve));
@@ -48,6 +52,9 @@ async function open({
     encoding,
     signal: abort.signal,
     stallMs,
+    restMs,
+    freeBytesMax,
+    pace,
   };
   const reader = new FrameReader(stream, options);
   return { client, reader, budget, abort, [Symbol.dispose]: () => session.destroy() };
@@ -153,5 +160,32 @@ describe("FrameReader", () => {
     first?.release();
     pair.reader.close();
     expect(pair.budget.use()).toMatchObject({ heldBytes: 0, waiting: 0 });
+  });
+});
+
+describe("what others wait for", () => {
+  test("a small message takes nothing from the budget, and does not wait for it", async () => {
+    using pair = await open({ budgetBytes: 8_192, freeBytesMax: 8_192 });
+    using _all = pair.budget.tryTake(8_192);
+    pair.client.write(frame(Buffer.alloc(5_000, 7)));
+    expect((await pair.reader.next())?.bytes.byteLength).toBe(5_000);
+  });
+
+  test("a message that comes too slowly is given up when others wait, and not before", async () => {
+    using pair = await open({ budgetBytes: 8_192, pace: { graceMs: 0, bytesPerSecond: 1_000_000 } });
+    pair.client.write(frame(Buffer.alloc(5_000)).subarray(0, 100));
+    const message = pair.reader.next();
+    message.catch(() => undefined);
+    const early = await Promise.race([message, new Promise((resolve) => setTimeout(resolve, 1_500, "waits"))]);
+    expect(early).toBe("waits");
+    const other = pair.budget.take(8_192, AbortSignal.timeout(5_000));
+    await expect(message).rejects.toMatchObject({ code: "overloaded" });
+    pair.reader.close();
+    (await other)[Symbol.dispose]();
+  });
+
+  test("a client that sends no message at all is given up where it must not rest", async () => {
+    using pair = await open({ restMs: 50 });
+    await expect(pair.reader.next()).rejects.toMatchObject({ code: "expired" });
   });
 });

@@ -3,9 +3,20 @@
 
 import { EventEmitter, once } from "node:events";
 import http2, { type ServerHttp2Session } from "node:http2";
+import net from "node:net";
 import grpc from "@grpc/grpc-js";
-import { describe, expect, test } from "vitest";
-import { headerBytesMax, streamsPerConnectionMax, windowBytes, windowBytesTotal } from "../../src/model/limits.ts";
+import { describe, expect, test, vi } from "vitest";
+import { machineClock } from "../../src/host/clock.ts";
+import { openLog } from "../../src/host/log.ts";
+import {
+  headerBytesMax,
+  settingsAckMs,
+  streamsPerConnectionMax,
+  windowBytes,
+  windowBytesMost,
+  windowBytesTotal,
+} from "../../src/model/limits.ts";
+import { Connections } from "../../src/serve/connections.ts";
 import { openSeam, raiseWindow, type SeamHandlers, Windows } from "../../src/serve/http2-seam.ts";
 
 const takenPath = "/seam.Test/Taken";
@@ -53,6 +64,10 @@ async function bind(): Promise<Bound> {
   };
 }
 
+function guardOf({ connectionsMax = 100, firstCallMs = 60_000 } = {}): Connections {
+  return new Connections({ connectionsMax, firstCallMs, log: openLog("error"), clock: machineClock() });
+}
+
 /** Handlers that answer each taken call with a status of its own and note what they are shown. */
 function noting(): SeamHandlers & { readonly paths: string[]; readonly closedPeers: string[] } {
   const paths: string[] = [];
@@ -60,6 +75,8 @@ function noting(): SeamHandlers & { readonly paths: string[]; readonly closedPee
   return {
     paths,
     closedPeers,
+    connections: guardOf(),
+    crowded: () => undefined,
     takers: new Map([
       [
         takenPath,
@@ -90,8 +107,9 @@ function callEcho(port: number, text: string): Promise<string> {
 }
 
 /** Calls a path on a session; the grpc-status of the answer. */
-async function callRaw(session: http2.ClientHttp2Session, path: string): Promise<unknown> {
+async function callRaw(session: http2.ClientHttp2Session, path: string, extra: object = {}): Promise<unknown> {
   const stream = session.request({
+    ...extra,
     ":method": "POST",
     ":path": path,
     "content-type": "application/grpc",
@@ -161,7 +179,7 @@ describe("calls", () => {
     expect(await callEcho(bound.port, "across the seam")).toBe("across the seam");
   });
 
-  test("streams are counted while they are open, those of grpc-js are not", async () => {
+  test("streams are counted while they are open", async () => {
     await using bound = await bind();
     const ends: (() => void)[] = [];
     const windows = openSeam(bound.server, {
@@ -178,10 +196,12 @@ describe("calls", () => {
       ]),
     });
     const session = http2.connect(`http://127.0.0.1:${bound.port}`);
-    const streams = [0, 1, 2].map(() => session.request({ ":method": "POST", ":path": takenPath }));
+    const streams = [0, 1, 2].map(() =>
+      session.request({ ":method": "POST", ":path": takenPath, "content-type": "application/grpc" }),
+    );
     await Promise.all(streams.map((stream) => once(stream, "response")));
     await callEcho(bound.port, "x");
-    expect(windows.streams).toBe(3);
+    await expect.poll(() => windows.streams).toBe(3);
     for (const end of ends) end();
     for (const stream of streams) stream.resume().end();
     await Promise.all(streams.map((stream) => once(stream, "close")));
@@ -200,6 +220,66 @@ describe("calls", () => {
     expect(handlers.closedPeers).toEqual([]);
     session.destroy();
     await expect.poll(() => handlers.closedPeers).toEqual([peer]);
+  });
+
+  test.each([
+    ["HEAD", "application/grpc", 405],
+    ["GET", "application/grpc", 405],
+    ["POST", "application/json", 415],
+    ["POST", undefined, 415],
+  ])("%s of %s is no gRPC: HTTP status %i", async (method, type, status) => {
+    await using bound = await bind();
+    const handlers = noting();
+    openSeam(bound.server, handlers);
+    const session = http2.connect(`http://127.0.0.1:${bound.port}`);
+    for (const path of [takenPath, echoPath]) {
+      const headers = type === undefined ? {} : { "content-type": type };
+      const stream = session.request({ ":method": method, ":path": path, ...headers }, { endStream: true });
+      const [answer] = (await once(stream, "response")) as [http2.IncomingHttpHeaders];
+      expect(answer[":status"]).toBe(status);
+      stream.resume();
+      await once(stream, "close");
+    }
+    expect(handlers.paths).toEqual([]);
+    session.destroy();
+  });
+
+  test("a deadline in a month is none for grpc-js", async () => {
+    await using bound = await bind();
+    openSeam(bound.server, noting());
+    const session = http2.connect(`http://127.0.0.1:${bound.port}`);
+    expect(await callRaw(session, echoPath, { "grpc-timeout": "2592000S" })).toBe("0");
+    session.destroy();
+  });
+
+  test("a connection that makes no call is closed, one that has made one may rest", async () => {
+    await using bound = await bind();
+    openSeam(bound.server, { ...noting(), connections: guardOf({ firstCallMs: 300 }) });
+    const session = http2.connect(`http://127.0.0.1:${bound.port}`);
+    const silent = http2.connect(`http://127.0.0.1:${bound.port}`);
+    const bare = net.connect(bound.port, "127.0.0.1").resume();
+    expect(await callRaw(session, echoPath)).toBe("0");
+    await Promise.all([once(silent, "close"), once(bare, "close")]);
+    expect(session.destroyed).toBe(false);
+    expect(await callRaw(session, echoPath)).toBe("0");
+    session.destroy();
+  });
+
+  test("connections beyond the limit are refused until others go", async () => {
+    await using bound = await bind();
+    openSeam(bound.server, { ...noting(), connections: guardOf({ connectionsMax: 2 }) });
+    const open = [0, 1].map(() => http2.connect(`http://127.0.0.1:${bound.port}`));
+    for (const session of open) expect(await callRaw(session, echoPath)).toBe("0");
+    await once(
+      net
+        .connect(bound.port, "127.0.0.1")
+        .on("error", () => undefined)
+        .resume(),
+      "close",
+    );
+    expect(await callRaw(open[0] as http2.ClientHttp2Session, echoPath)).toBe("0");
+    for (const session of open) session.destroy();
+    await expect.poll(() => callEcho(bound.port, "again").catch(() => "refused")).toBe("again");
   });
 
   test("clients are told of the raised limits", async () => {
@@ -224,21 +304,38 @@ describe("windows", () => {
   /** What stands for a connection: only what Windows asks of it. */
   class Connection extends EventEmitter {
     readonly told: number[] = [];
+    readonly #acknowledgements: (() => void)[] = [];
+    readonly #ends: (() => void)[] = [];
+    /** A client that acknowledges what it is told at once. */
+    prompt = true;
     destroyed = false;
     closed = false;
-    settings({ initialWindowSize }: { initialWindowSize: number }): void {
+    settings({ initialWindowSize }: { initialWindowSize: number }, done: (error: Error | null) => void): void {
       this.told.push(initialWindowSize);
+      this.#acknowledgements.push(() => done(null));
+      if (this.prompt) this.acknowledge();
+    }
+    acknowledge(): void {
+      this.#acknowledgements.shift()?.();
+    }
+    goaway(): void {}
+    destroy(): void {
+      this.destroyed = true;
     }
     get session(): ServerHttp2Session {
       return this as unknown as ServerHttp2Session;
     }
-  }
-
-  function open(windows: Windows, streams: number): void {
-    while (windows.streams < streams) windows.opened();
-  }
-  function close(windows: Windows, streams: number): void {
-    while (windows.streams > streams) windows.closed();
+    /** Opens streams until so many are open in all, or there is no room. */
+    open(windows: Windows, streams: number): void {
+      while (windows.streams < streams) {
+        const end = windows.open(this.session);
+        if (end === undefined) return;
+        this.#ends.push(end);
+      }
+    }
+    close(windows: Windows, streams: number): void {
+      while (windows.streams > streams) this.#ends.pop()?.();
+    }
   }
 
   test.each([
@@ -254,7 +351,7 @@ describe("windows", () => {
     const windows = new Windows();
     const connection = new Connection();
     windows.add(connection.session);
-    open(windows, streams);
+    connection.open(windows, streams);
     expect(connection.told).toEqual(told);
   });
 
@@ -264,14 +361,14 @@ describe("windows", () => {
     windows.add(connection.session);
     let window: number = windowBytes.most;
     for (let streams = 1; streams <= windowBytesTotal / windowBytes.least; streams += 1) {
-      windows.opened();
+      connection.open(windows, streams);
       window = connection.told.at(-1) ?? window;
       expect(streams * window).toBeLessThanOrEqual(windowBytesTotal);
     }
     for (let streams = windows.streams; streams > 0; streams -= 1) {
       window = connection.told.at(-1) ?? window;
       expect(streams * window).toBeLessThanOrEqual(windowBytesTotal);
-      windows.closed();
+      connection.close(windows, streams - 1);
     }
   });
 
@@ -279,11 +376,11 @@ describe("windows", () => {
     const windows = new Windows();
     const connection = new Connection();
     windows.add(connection.session);
-    open(windows, streams + 1);
+    connection.open(windows, streams + 1);
     const before = connection.told.length;
     for (let round = 0; round < 10; round += 1) {
-      windows.closed();
-      windows.opened();
+      connection.close(windows, streams);
+      connection.open(windows, streams + 1);
     }
     expect(connection.told.length).toBe(before);
   });
@@ -292,12 +389,12 @@ describe("windows", () => {
     const windows = new Windows();
     const connection = new Connection();
     windows.add(connection.session);
-    open(windows, 1_000);
+    connection.open(windows, 1_000);
     const before = connection.told.length;
     const grown: number[] = [];
     for (let streams = 1_000; streams > 0; streams -= 1) {
       const told = connection.told.length;
-      windows.closed();
+      connection.close(windows, streams - 1);
       if (connection.told.length > told) grown.push(windows.streams);
     }
     expect(connection.told.slice(before)).toEqual([128 * KiB, 256 * KiB, 512 * KiB]);
@@ -308,8 +405,8 @@ describe("windows", () => {
     const windows = new Windows();
     const connection = new Connection();
     windows.add(connection.session);
-    open(windows, 1_000);
-    close(windows, 0);
+    connection.open(windows, 1_000);
+    connection.close(windows, 0);
     expect(connection.told.at(-1)).toBe(windowBytes.most);
     expect(windows.streams).toBe(0);
   });
@@ -319,7 +416,7 @@ describe("windows", () => {
     const before = new Connection();
     windows.add(before.session);
     expect(before.told).toEqual([]);
-    open(windows, 300);
+    before.open(windows, 300);
     const late = new Connection();
     windows.add(late.session);
     expect(late.told).toEqual([128 * KiB]);
@@ -328,12 +425,50 @@ describe("windows", () => {
 
   test("connections that have gone are not told, and not kept", () => {
     const windows = new Windows();
-    const [destroyed, closing, gone] = [new Connection(), new Connection(), new Connection()];
-    for (const connection of [destroyed, closing, gone]) windows.add(connection.session);
+    const [destroyed, closing, gone, busy] = [new Connection(), new Connection(), new Connection(), new Connection()];
+    for (const connection of [destroyed, closing, gone, busy]) windows.add(connection.session);
     destroyed.destroyed = true;
     closing.closed = true;
     gone.emit("close");
-    open(windows, 600);
+    busy.open(windows, 600);
     expect([destroyed, closing, gone].map(({ told }) => told)).toEqual([[], [], []]);
+  });
+
+  test("a client that does not acknowledge has the larger window, and no more streams than fit with it", () => {
+    const windows = new Windows();
+    const connection = new Connection();
+    connection.prompt = false;
+    windows.add(connection.session);
+    connection.open(windows, 10_000);
+    expect(windows.streams).toBe(windowBytesMost / windowBytes.most);
+    expect(connection.told).toEqual([256 * KiB]);
+    const other = new Connection();
+    windows.add(other.session);
+    expect(windows.open(other.session)).toBeUndefined();
+    connection.acknowledge();
+    expect(connection.told).toEqual([256 * KiB, 128 * KiB]);
+    expect(windows.open(other.session)).toBeTypeOf("function");
+    connection.prompt = true;
+    connection.acknowledge();
+    connection.open(windows, 10_000);
+    expect(windows.streams).toBe(windowBytesMost / windowBytes.least);
+    connection.close(windows, 1);
+  });
+
+  test("a client that never acknowledges is closed", () => {
+    vi.useFakeTimers();
+    try {
+      const windows = new Windows();
+      const connection = new Connection();
+      connection.prompt = false;
+      windows.add(connection.session);
+      connection.open(windows, 200);
+      vi.advanceTimersByTime(settingsAckMs - 1);
+      expect(connection.destroyed).toBe(false);
+      vi.advanceTimersByTime(1);
+      expect(connection.destroyed).toBe(true);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 });

@@ -1,0 +1,89 @@
+/** Serves one DoAction: the key first, then the body, then the action, then its answer. */
+
+import { create, toBinary } from "@bufbuild/protobuf";
+import { Fault } from "../model/fault.ts";
+import { freeMessageBytes } from "../model/limits.ts";
+import type { DialectProof, ParsedAction } from "../wire/action.ts";
+import { parseAction } from "../wire/action.ts";
+import { writeAnswer, writeEmptyAnswer } from "../wire/answer.ts";
+import { ActionSchema, ResultSchema } from "../wire/flight_pb.js";
+import { readMessage } from "../wire/flight-data.ts";
+import { type ActionParts, LargeResponse, runAction } from "./actions.ts";
+import { type Answer, type AnswerParts, sendAnswer } from "./answer-sender.ts";
+import { demand } from "./authorize.ts";
+import type { TakenCall } from "./call-door.ts";
+import { type CallSign, checkKey, type IdentifyParts, identifyTaken } from "./identify.ts";
+import { type Received, receiveRequest } from "./unary-request.ts";
+
+export interface DoActionParts extends IdentifyParts, AnswerParts {
+  readonly actions: ActionParts;
+  /** Fires when the server stops, with what callers are told. */
+  readonly stopping: AbortSignal;
+}
+
+/** @throws Fault what the call's status is to say */
+export async function doAction(parts: DoActionParts, call: TakenCall): Promise<void> {
+  using request = await receive(parts, call);
+  const { estimateBytes, build } = await answerTo(parts, call, request);
+  await sendAnswer(parts, call, {
+    estimateBytes,
+    build: request.bytes.byteLength <= freeMessageBytes ? build : once(build, request),
+  });
+}
+
+/** What a large body asked is let go with the body: the client may take its time to read. */
+function once(build: Answer["build"], request: Received): Answer["build"] {
+  let left: Answer["build"] | undefined = build;
+  return async () => {
+    if (left === undefined)
+      throw new Fault("overloaded", "The answer was not read while others waited for its memory.");
+    const bytes = await left();
+    left = undefined;
+    request[Symbol.dispose]();
+    return bytes;
+  };
+}
+
+async function answerTo(parts: DoActionParts, call: TakenCall, request: Received): Promise<Answer> {
+  const action = readMessage(ActionSchema, request.bytes, "Action");
+  const { parsed, failure } = tryParse(action.type, action.body);
+  const identity = identifyTaken(parts, call, signOf(parsed?.request.kind, parsed?.proof));
+  if (parsed === undefined) throw failure;
+  demand(identity.caller, parsed.permission, action.type);
+  const { type } = action;
+  const signal = AbortSignal.any([call.signal, parts.stopping]);
+  const response = await runAction(parts.actions, identity, parsed.request, signal);
+  if (response instanceof LargeResponse) {
+    const { estimateBytes, build } = response;
+    return { estimateBytes, build: async () => encode(writeAnswer(type, await build())) };
+  }
+  const bytes = encode(response === "empty" ? writeEmptyAnswer() : writeAnswer(type, response));
+  return { estimateBytes: bytes.byteLength, build: () => bytes };
+}
+
+function encode(body: Uint8Array): Uint8Array {
+  return toBinary(ResultSchema, create(ResultSchema, { body }));
+}
+
+/** A stranger is told so whatever is wrong with what it sends. */
+async function receive(parts: DoActionParts, call: TakenCall): Promise<Received> {
+  try {
+    return await receiveRequest(call, "Action");
+  } catch (error) {
+    if (!(error instanceof Fault && error.code === "cancelled")) checkKey(parts, call);
+    throw error;
+  }
+}
+
+/** Authentication comes before the body's errors, but what the body proves of the dialect decides how it is refused. */
+function tryParse(type: string, body: Uint8Array): { parsed?: ParsedAction; failure?: unknown } {
+  try {
+    return { parsed: parseAction(type, body) };
+  } catch (failure) {
+    return { failure };
+  }
+}
+
+function signOf(kind: string | undefined, proof: DialectProof): CallSign {
+  return { call: kind === "version" || kind === "info" ? kind : "other", proof };
+}
