@@ -14,9 +14,8 @@ import { newUuid } from "../host/entropy.ts";
 import type { Log } from "../host/log.ts";
 import { endOfEntry } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
-import { writeJson } from "../model/json.ts";
 import { isFinalized, type Session, type Topic, type Ulid } from "../model/resource.ts";
-import { sessionDocument, storeFormatVersion } from "../store/documents.ts";
+import { sessionDocument, storeDocument, storeFormatVersion } from "../store/documents.ts";
 import {
   catalogDirectory,
   chunkFile,
@@ -86,14 +85,9 @@ export async function checkOurs(disk: Disk): Promise<void> {
   );
 }
 
-interface StoreDocument {
-  readonly format: number;
-  readonly id: string;
-}
-
 async function checkStore({ disk, catalog, clock }: RecoveryParts): Promise<void> {
   const facts = readStoreFacts(catalog);
-  const document = (await disk.exists(storeFile)) ? await readStoreDocument(disk) : undefined;
+  const document = (await disk.exists(storeFile)) ? await readIdentity(disk) : undefined;
   if (facts !== undefined && facts.format > storeFormatVersion) throw newerVersion(facts.format);
   if (document !== undefined && document.format > storeFormatVersion) throw newerVersion(document.format);
   const sessions = await disk.list(sessionsDirectory);
@@ -115,10 +109,11 @@ async function checkStore({ disk, catalog, clock }: RecoveryParts): Promise<void
     createdAtNs: clock.wallNs(),
   };
   if (facts === undefined) await writeStoreFacts(catalog, own);
-  if (document === undefined) await disk.replaceText(storeFile, `${writeJson({ format: own.format, id: own.id })}\n`);
+  if (document === undefined) await disk.replaceText(storeFile, storeDocument(own));
 }
 
-async function readStoreDocument(disk: Disk): Promise<StoreDocument> {
+/** What has to be known before anything is touched, also of a newer version's document. */
+async function readIdentity(disk: Disk): Promise<{ format: number; id: string }> {
   const text = await disk.readText(storeFile);
   const document = tryParse(text);
   if (typeof document === "object" && document !== null && "format" in document && "id" in document) {

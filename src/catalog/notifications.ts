@@ -17,23 +17,26 @@ export interface Notification {
 
 /** Notifications of a resource, oldest first. */
 export function listNotifications(catalog: Catalog, resource: Uuid): Notification[] {
-  return rowsOf(catalog, resource).map(({ value }) => decodeRow<Notification>(value));
+  return [...catalog.notifications.range(...rangeOf(resource))].map(({ value }) => decodeRow<Notification>(value));
 }
 
 /** Adds a notification; beyond the limit the oldest one goes. */
 export function putNotification(catalog: Catalog, resource: Uuid, notification: Notification): void {
-  const rows = rowsOf(catalog, resource);
-  const last = rows.at(-1);
-  const number = last === undefined ? 0 : Number(last.key[1]) + 1;
-  for (const { key } of rows.slice(0, Math.max(0, rows.length + 1 - notificationsMax)))
-    catalog.notifications.remove(key);
+  const keys = [...catalog.notifications.keys(...rangeOf(resource))];
+  const last = keys.at(-1);
+  const number = last === undefined ? 0 : Number(last[1]) + 1;
+  for (const key of keys.slice(0, Math.max(0, keys.length + 1 - notificationsMax))) catalog.notifications.remove(key);
   catalog.notifications.put([resource, number], encodeRow(notification));
 }
 
 export function removeNotifications(catalog: Catalog, resource: Uuid): void {
-  for (const { key } of rowsOf(catalog, resource)) catalog.notifications.remove(key);
+  const keys = [...catalog.notifications.keys(...rangeOf(resource))];
+  for (const key of keys) catalog.notifications.remove(key);
 }
 
-function rowsOf(catalog: Catalog, resource: Uuid): { key: Key; value: string }[] {
-  return [...catalog.notifications.range([resource, 0], [resource, Number.MAX_SAFE_INTEGER])];
+function rangeOf(resource: Uuid): [Key, Key] {
+  return [
+    [resource, 0],
+    [resource, Number.MAX_SAFE_INTEGER],
+  ];
 }
