@@ -17,6 +17,14 @@ async function sweepSockets(disk: Disk): Promise<void> {
   }
 }
 
+/** Whether a server lives on the directory; asks its sockets, so that the catalog need not be opened for it. */
+export async function isServed(disk: Disk): Promise<boolean> {
+  for (const name of await disk.list(".")) {
+    if (socketName.test(name) && (await askControlSocket(disk.root, name)) !== undefined) return true;
+  }
+  return false;
+}
+
 /** @param answer what the control socket tells @throws Fault wrong_state when a living server has the directory */
 export async function own(disk: Disk, catalog: Catalog, answer: () => string): Promise<AsyncDisposable> {
   const previous = readOwner(catalog);

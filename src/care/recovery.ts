@@ -31,6 +31,7 @@ import {
 } from "../store/layout.ts";
 import type { FoundLog } from "../store/tail-log.ts";
 import { moveToTrash, removeFromTrash, type TrashItem } from "../store/trash.ts";
+import { finishSwaps } from "./swap.ts";
 
 export interface RecoveryParts {
   readonly disk: Disk;
@@ -54,6 +55,7 @@ export interface Recovered {
  */
 export async function recover(parts: RecoveryParts): Promise<Recovered> {
   await checkStore(parts);
+  await finishSwaps(parts);
   await finishDeletes(parts);
   const tail = await recoverTails(parts);
   const sessions = [...listAllSessions(parts.catalog)];

@@ -106,6 +106,12 @@ export function putChunk(catalog: Catalog, topic: Uuid, commit: ChunkCommit): vo
   }
 }
 
+/** Puts a chunk in place of what the rows said of it before; to be called inside a transaction. */
+export function replaceChunk(catalog: Catalog, topic: Uuid, { batches, ...summary }: Chunk): void {
+  removeOpenBatches(catalog, topic, summary.number);
+  putChunk(catalog, topic, { summary, first: 0, batches });
+}
+
 function removeOpenBatches(catalog: Catalog, topic: Uuid, number: number): void {
   const keys = [...catalog.batches.keys([topic, number, 0], [topic, number, Number.MAX_SAFE_INTEGER])];
   for (const key of keys) catalog.batches.remove(key);

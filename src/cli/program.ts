@@ -7,18 +7,27 @@ import { parsePermissions } from "../model/permission.ts";
 import { hideTokens } from "../model/secret.ts";
 import { readConfig } from "./config.ts";
 import { createKey, listKeys, revokeKey } from "./keys.ts";
+import { repairStore } from "./repair.ts";
 import { run } from "./run.ts";
 import { flagOf, noFlagOf, type Setting, type SettingName, settingNames, settings } from "./settings.ts";
+import { verifyStore } from "./verify.ts";
 import { edgeVersion } from "./version.ts";
 
-/** Runs one command line. @throws Fault, or CommanderError when commander has said all there is to say */
-export async function runProgram(argv: readonly string[], signal: AbortSignal): Promise<void> {
+/** Runs one command line; its exit code. @throws Fault, or CommanderError when commander has said all there is to say */
+export async function runProgram(argv: readonly string[], signal: AbortSignal): Promise<number> {
   const program = newCommand("mosaico-edge")
     .description("A Mosaico server for robots, vehicles and labs")
     .version(edgeVersion);
   program.addCommand(runCommand(signal));
   program.addCommand(keyCommand());
+  let exitCode = 0;
+  const endWith = (code: number): void => {
+    exitCode = code;
+  };
+  program.addCommand(verifyCommand(endWith));
+  program.addCommand(repairCommand(endWith));
   await program.parseAsync(argv, { from: "user" });
+  return exitCode;
 }
 
 function newCommand(name: string): Command {
@@ -69,9 +78,33 @@ interface KeyOptions {
   readonly legacySdk?: "0.4" | "0.5";
 }
 
+function dataDirectoryOption(): Option {
+  return new Option("--data-dir <DIR>", "the server's data directory").default("./data");
+}
+
+function verifyCommand(endWith: (code: number) => void): Command {
+  return newCommand("verify")
+    .description(
+      "Read everything that is stored and compare it, also while the server runs; ends with 1 when something is wrong",
+    )
+    .addOption(dataDirectoryOption())
+    .option("--session <ID>", "only this session: locator, UUID or ULID")
+    .option("--json", "print JSON")
+    .action(async (options: { dataDir: string; session?: string; json?: boolean }) =>
+      endWith(await verifyStore(options.dataDir, { session: options.session, json: options.json === true })),
+    );
+}
+
+function repairCommand(endWith: (code: number) => void): Command {
+  return newCommand("repair")
+    .description("Put what is broken into quarantine and keep all that is sound; while no server runs")
+    .addOption(dataDirectoryOption())
+    .action(async (options: { dataDir: string }) => endWith(await repairStore(options.dataDir)));
+}
+
 function keyCommand(): Command {
   const command = newCommand("key").description("API keys of a data directory, also while the server runs");
-  const dataDirectory = new Option("--data-dir <DIR>", "the server's data directory").default("./data");
+  const dataDirectory = dataDirectoryOption();
   command
     .command("create")
     .description("Create a key and print its token, which is shown only now")
