@@ -5,7 +5,7 @@
 
 import { dirname } from "node:path/posix";
 import { type Catalog, openCatalog } from "../catalog/catalog.ts";
-import { listSequences } from "../catalog/resources.ts";
+import { findTopicByUuid, listSequences } from "../catalog/resources.ts";
 import { readStoreFacts } from "../catalog/store-facts.ts";
 import { listAllTailRuns } from "../catalog/tail-rows.ts";
 import type { Clock } from "../host/clock.ts";
@@ -98,18 +98,15 @@ class Repair {
     const byPlace = new Map(topics.map((topic) => [`${topic.session}/${topic.number}`, topic]));
     for (const { topic: uuid, log } of listAllTailRuns(this.#catalog)) {
       const damaged = logs.find(({ path }) => path === tailFile(log));
-      const topic = damaged === undefined ? undefined : this.#placeOf(uuid);
+      const topic = damaged === undefined ? undefined : findTopicByUuid(this.#catalog, uuid);
       if (damaged === undefined || topic === undefined) continue;
       const place = `${topic.session}/${topic.number}`;
-      byPlace.set(place, byPlace.get(place) ?? { ...topic, reasons: damaged.reasons });
+      byPlace.set(
+        place,
+        byPlace.get(place) ?? { session: topic.session, number: topic.number, reasons: damaged.reasons },
+      );
     }
     return [...byPlace.values()];
-  }
-
-  #placeOf(uuid: string): { session: Ulid; number: number } | undefined {
-    const locator = this.#catalog.topicLocators.get(uuid);
-    const topic = locator === undefined ? undefined : this.#catalog.topics.get(locator);
-    return topic === undefined ? undefined : (JSON.parse(topic) as { session: Ulid; number: number });
   }
 
   async #repairTopic(ulid: Ulid, number: number, reasons: readonly string[]): Promise<void> {

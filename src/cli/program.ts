@@ -7,6 +7,7 @@ import { parsePermissions } from "../model/permission.ts";
 import { hideTokens } from "../model/secret.ts";
 import { readConfig } from "./config.ts";
 import { createKey, listKeys, revokeKey } from "./keys.ts";
+import { rebuildStore } from "./rebuild.ts";
 import { repairStore } from "./repair.ts";
 import { run } from "./run.ts";
 import { flagOf, noFlagOf, type Setting, type SettingName, settingNames, settings } from "./settings.ts";
@@ -26,6 +27,7 @@ export async function runProgram(argv: readonly string[], signal: AbortSignal): 
   };
   program.addCommand(verifyCommand(endWith));
   program.addCommand(repairCommand(endWith));
+  program.addCommand(rebuildCommand(endWith));
   await program.parseAsync(argv, { from: "user" });
   return exitCode;
 }
@@ -100,6 +102,16 @@ function repairCommand(endWith: (code: number) => void): Command {
     .description("Put what is broken into quarantine and keep all that is sound; while no server runs")
     .addOption(dataDirectoryOption())
     .action(async (options: { dataDir: string }) => endWith(await repairStore(options.dataDir)));
+}
+
+function rebuildCommand(endWith: (code: number) => void): Command {
+  return newCommand("rebuild")
+    .description("Make a catalog from the directories when the catalog is lost; while no server runs")
+    .addOption(dataDirectoryOption())
+    .option("--replace", "also when there is a sound one, which goes to quarantine")
+    .action(async (options: { dataDir: string; replace?: boolean }) =>
+      endWith(await rebuildStore(options.dataDir, options.replace === true ? "replace" : "keep")),
+    );
 }
 
 function keyCommand(): Command {

@@ -23,6 +23,8 @@ export interface Corpus extends Disposable {
   readonly closed: string;
   /** Locators of all topics with what was sent, schema first. */
   readonly topics: ReadonlyMap<string, readonly Outgoing[]>;
+  /** What a client reads of each topic, message by message. */
+  readonly stored: ReadonlyMap<string, readonly string[]>;
   /** A copy that goes away with the corpus. */
   copy(of: "killed" | "closed"): string;
 }
@@ -42,16 +44,20 @@ export async function makeCorpus(): Promise<Corpus> {
     await server.kill();
   }
   cpSync(killed, closed, { recursive: true });
+  let stored: ReadonlyMap<string, readonly string[]>;
   {
     await using server = await startServer({ dataDir: closed, args: serverArgs });
     await sleep(500);
+    stored = await readAll(server.port, topics.keys());
     await server.stop();
   }
+  expectStored(stored, topics);
   let copies = 0;
   return {
     killed,
     closed,
     topics,
+    stored,
     copy(of) {
       copies += 1;
       const target = path.join(root, `copy-${copies}`);
@@ -154,6 +160,15 @@ function words(count: number): Outgoing[] {
     };
   });
   return toMessages(columns);
+}
+
+/** What was sent is what is read, but for dictionaries, which a client gets at other places. */
+function expectStored(stored: ReadonlyMap<string, readonly string[]>, topics: Corpus["topics"]): void {
+  for (const [locator, [, ...messages]] of topics) {
+    const sent = messages.map(({ header, body }) => Buffer.concat([header, body]).toString("base64"));
+    if (!locator.endsWith("/words") && stored.get(locator)?.join("\n") !== sent.join("\n"))
+      throw new Error(`${locator} is read otherwise than it was sent`);
+  }
 }
 
 /** All batches of all topics as a client reads them: by topic, each message as one text. */
