@@ -25,8 +25,17 @@ export async function isServed(disk: Disk): Promise<boolean> {
   return false;
 }
 
-/** @param answer what the control socket tells @throws Fault wrong_state when a living server has the directory */
-export async function own(disk: Disk, catalog: Catalog, answer: () => string): Promise<AsyncDisposable> {
+/**
+ * @param answer what the control socket tells
+ * @param afterwards `as before` leaves a store that was not closed like that: what a dead owner left has not been cleared away
+ * @throws Fault wrong_state when a living server has the directory
+ */
+export async function own(
+  disk: Disk,
+  catalog: Catalog,
+  answer: () => string,
+  afterwards: "closed" | "as before" = "closed",
+): Promise<AsyncDisposable> {
   const previous = readOwner(catalog);
   if (previous !== undefined && (await askControlSocket(disk.root, previous.socket)) !== undefined) {
     throw new Fault("wrong_state", `Another server (process ${previous.pid}) is running on ${disk.root}.`);
@@ -43,7 +52,7 @@ export async function own(disk: Disk, catalog: Catalog, answer: () => string): P
     throw error;
   }
   stack.defer(async () => {
-    await giveUpOwnership(catalog, owner);
+    await giveUpOwnership(catalog, owner, afterwards === "as before" ? previous : undefined);
     await disk.remove(lockFile);
   });
   return stack;

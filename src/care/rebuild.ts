@@ -6,11 +6,11 @@
 import { type Catalog, openCatalog } from "../catalog/catalog.ts";
 import { replaceChunk } from "../catalog/chunk-rows.ts";
 import { findTopic, putSequence, putSession, putTopic } from "../catalog/resources.ts";
-import { readStoreFacts, writeStoreFacts } from "../catalog/store-facts.ts";
+import { readStoreFacts, takeOwnership, writeStoreFacts } from "../catalog/store-facts.ts";
 import { putTailRun } from "../catalog/tail-rows.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Disk } from "../host/disk.ts";
-import { newUuid } from "../host/entropy.ts";
+import { newUlid, newUuid } from "../host/entropy.ts";
 import { Fault } from "../model/fault.ts";
 import type { JsonText, Sequence, Session, Ulid } from "../model/resource.ts";
 import { readSequenceDocument, readStoreDocument, storeFormatVersion } from "../store/documents.ts";
@@ -161,6 +161,8 @@ class Rebuild {
         `The data directory has format ${facts.format}, this program writes ${storeFormatVersion}.`,
       );
     await writeStoreFacts(catalog, facts);
+    // Nobody knows how the store was left: what a kill may leave is for the next start to clear away, and no damage.
+    await takeOwnership(catalog, { socket: `control-${newUlid(Date.now())}.sock`, pid: process.pid }, undefined);
   }
 
   /** By name. */

@@ -47,7 +47,7 @@ export async function repair(disk: Disk, options: RepairOptions): Promise<readon
   if (problem !== undefined) throw beyondRepair([problem]);
   await using catalog = await openCatalog({ disk, directory: catalogDirectory, onFailure: () => undefined });
   const state = readState(catalog);
-  await using _owner = await own(disk, catalog, () => JSON.stringify({ pid: process.pid }));
+  await using _owner = await own(disk, catalog, () => JSON.stringify({ pid: process.pid }), "as before");
   await finishSwaps({ disk, catalog });
   const look = async (): Promise<readonly Finding[]> =>
     (await lookAtEverything({ disk, catalog, state, options: { onProgress: options.onProgress } })).findings;

@@ -45,10 +45,14 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
   stack.use(await own(disk, catalog, () => JSON.stringify({ pid: process.pid })));
   const recovered = await recover({ disk, catalog, clock, log });
 
+  // What has begun to move is committed before the catalog closes: a store that was stopped has nothing to be cleared away.
+  const leaving = new Set<Promise<void>>();
   const leaveTailLog = (number: number): void => {
-    uploads
+    const left = uploads
       .leaveTailLog(number)
-      .catch((error: unknown) => log.warning("tail_log_stays", { number, reason: String(error) }));
+      .catch((error: unknown) => log.warning("tail_log_stays", { number, reason: String(error) }))
+      .finally(() => leaving.delete(left));
+    leaving.add(left);
   };
   const tail = stack.use(
     new TailLog(disk, {
@@ -57,6 +61,7 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
       onCrowded: leaveTailLog,
     }),
   );
+  stack.defer(async () => void (await Promise.all(leaving)));
   const commit = new GroupCommit(
     { disk, catalog, poison, tail, clock },
     { intervalMs: config.commit_interval_ms, bytes: config.commit_bytes },

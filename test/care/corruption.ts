@@ -2,6 +2,7 @@
 
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { LmdbPage, noPage, readMeta } from "../../src/catalog/lmdb-page.ts";
 import { tailHeaderBytes } from "../../src/store/tail-frame.ts";
 import { randomInteger } from "../load/random.ts";
 
@@ -19,6 +20,7 @@ export type DamageKind = (typeof damageKinds)[number];
 
 export const fileKinds = [
   "data.mdb",
+  "data.mdb, in use",
   "store.json",
   "sequence document",
   "open session.json",
@@ -59,6 +61,7 @@ export function targetsIn(dataDir: string): Record<FileKind, Target[]> {
   const frames = framesIn(dataDir, names);
   return {
     "data.mdb": matching(/^catalog\/data\.mdb$/),
+    "data.mdb, in use": pagesInUse(dataDir),
     "store.json": matching(/^store\.json$/),
     "sequence document": matching(/^sequences\//),
     "open session.json": documents.filter((target) => !isManifest(target)),
@@ -71,6 +74,35 @@ export function targetsIn(dataDir: string): Record<FileKind, Target[]> {
     "tail frame header": frames.map(({ path: file, from }) => ({ path: file, from, to: from + tailHeaderBytes })),
     "tail frame body": frames.map((frame) => ({ ...frame, from: frame.from + tailHeaderBytes })),
   };
+}
+
+/** Headers and nodes of the pages that are reached from the newest meta, and that meta. */
+function pagesInUse(dataDir: string): Target[] {
+  const file = "catalog/data.mdb";
+  const bytes = readFileSync(path.join(dataDir, file));
+  const metas = [bytes, bytes.subarray(4096)].map((page) => readMeta(page));
+  const newest = metas.toSorted((a, b) => Number((b?.transaction ?? 0n) - (a?.transaction ?? 0n)))[0];
+  if (newest === undefined) throw new Error("the corpus has no catalog");
+  const targets: Target[] = [
+    { path: file, from: 4096 * Number(newest.number) + 24, to: 4096 * Number(newest.number) + 184 },
+  ];
+  const visit = (number: bigint, depth: number, name: string): void => {
+    const from = 4096 * Number(number);
+    const page = bytes.subarray(from, from + 4096);
+    targets.push({ path: file, from: from + 8, to: from + 24 + page.readUInt16LE(20) });
+    targets.push({ path: file, from: from + 24 + page.readUInt16LE(22), to: from + 4096 });
+    for (const node of new LmdbPage(page, number, name).nodes(depth)) {
+      if (node.kind === "page") visit(node.number, depth - 1, name);
+      else if (node.kind === "tree" && node.tree.root !== noPage)
+        visit(node.tree.root, node.tree.depth, node.tree.name);
+      else if (node.kind === "overflow") {
+        const at = 4096 * Number(node.number);
+        targets.push({ path: file, from: at, to: at + 24 + node.bytes });
+      }
+    }
+  };
+  for (const tree of [newest.free, newest.main]) if (tree.root !== noPage) visit(tree.root, tree.depth, tree.name);
+  return targets;
 }
 
 function partsOf(file: string): { headEnd: number; footerAt: number | undefined } {

@@ -146,7 +146,7 @@ test(`every one of ${perCell * cells} corruptions is found, or means nothing`, {
       table.set(`${cell.file} ${cell.kind}`, outcome);
       const { findings } = await verify(dataDir);
       if (findings.length > 0) outcome.found += 1;
-      else if (cell.file === "data.mdb" && (await isHarmless(dataDir, everything))) outcome.harmless += 1;
+      else if (cell.file.startsWith("data.mdb") && (await isHarmless(dataDir, everything))) outcome.harmless += 1;
       else missed.push(damage.what);
       damage.undo();
     }
@@ -160,8 +160,9 @@ test(`every one of ${perCell * cells} corruptions is found, or means nothing`, {
     for (const kind of damageKinds) {
       const outcome = table.get(`${file} ${kind}`) ?? { found: 0, harmless: 0 };
       expect(outcome.found + outcome.harmless, `${kind} of ${file}`).toBe(perCell);
-      // Where a page is in use is a matter of chance.
-      if (file !== "data.mdb") expect(outcome.found, `${kind} of ${file}`).toBe(perCell);
+      // Whether a byte of a catalog means something is a matter of chance, where it does is the next row.
+      if (!file.startsWith("data.mdb")) expect(outcome.found, `${kind} of ${file}`).toBe(perCell);
+      else if (file !== "data.mdb") expect(outcome.found, `${kind} of ${file}`).toBeGreaterThan(0);
     }
 });
 
