@@ -27,7 +27,7 @@ process.on("unhandledRejection", (cause) => {
 });
 
 runProgram(process.argv.slice(2), stop.signal).then(
-  () => process.exit(0),
+  (code) => process.exit(code),
   (error: unknown) => {
     const usage = usageExitCode(error);
     if (usage === undefined) process.stderr.write(`mosaico-edge: ${describe(error)}\n`);

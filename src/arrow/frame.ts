@@ -14,6 +14,13 @@ export function paddedBytes(bytes: number): number {
   return (bytes + 7) & ~7;
 }
 
+/** The header with its padding, as a file gives it back; a copy. Its frame is the same as that of the bare header. */
+export function paddedHeader(header: Uint8Array): Uint8Array {
+  const padded = new Uint8Array(paddedBytes(header.byteLength));
+  padded.set(header);
+  return padded;
+}
+
 /** Prefix, header and padding; a copy. */
 export function frameHeader(header: Uint8Array): Uint8Array {
   const frame = new Uint8Array(paddedBytes(prefixBytes + header.byteLength));

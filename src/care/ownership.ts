@@ -17,8 +17,25 @@ async function sweepSockets(disk: Disk): Promise<void> {
   }
 }
 
-/** @param answer what the control socket tells @throws Fault wrong_state when a living server has the directory */
-export async function own(disk: Disk, catalog: Catalog, answer: () => Promise<string>): Promise<AsyncDisposable> {
+/** Whether a server lives on the directory; asks its sockets, so that the catalog need not be opened for it. */
+export async function isServed(disk: Disk): Promise<boolean> {
+  for (const name of await disk.list(".")) {
+    if (socketName.test(name) && (await askControlSocket(disk.root, name)) !== undefined) return true;
+  }
+  return false;
+}
+
+/**
+ * @param answer what the control socket tells
+ * @param afterwards `as before` leaves a store that was not closed like that: what a dead owner left has not been cleared away
+ * @throws Fault wrong_state when a living server has the directory
+ */
+export async function own(
+  disk: Disk,
+  catalog: Catalog,
+  answer: () => Promise<string>,
+  afterwards: "closed" | "as before" = "closed",
+): Promise<AsyncDisposable> {
   const previous = readOwner(catalog);
   if (previous !== undefined && (await askControlSocket(disk.root, previous.socket)) !== undefined) {
     throw new Fault("wrong_state", `Another server (process ${previous.pid}) is running on ${disk.root}.`);
@@ -35,7 +52,7 @@ export async function own(disk: Disk, catalog: Catalog, answer: () => Promise<st
     throw error;
   }
   stack.defer(async () => {
-    await giveUpOwnership(catalog, owner);
+    await giveUpOwnership(catalog, owner, afterwards === "as before" ? previous : undefined);
     await disk.remove(lockFile);
   });
   return stack;

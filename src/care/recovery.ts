@@ -15,9 +15,8 @@ import { failPoint } from "../host/fail-point.ts";
 import type { Log } from "../host/log.ts";
 import { endOfEntry } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
-import { writeJson } from "../model/json.ts";
 import { isFinalized, type Session, type Topic, type Ulid } from "../model/resource.ts";
-import { sessionDocument, storeFormatVersion } from "../store/documents.ts";
+import { sessionDocument, storeDocument, storeFormatVersion } from "../store/documents.ts";
 import {
   catalogDirectory,
   chunkFile,
@@ -33,6 +32,7 @@ import {
 } from "../store/layout.ts";
 import type { FoundLog } from "../store/tail-log.ts";
 import { moveToTrash, removeFromTrash, type TrashItem } from "../store/trash.ts";
+import { finishSwaps } from "./swap.ts";
 
 export interface RecoveryParts {
   readonly disk: Disk;
@@ -56,6 +56,7 @@ export interface Recovered {
  */
 export async function recover(parts: RecoveryParts): Promise<Recovered> {
   await checkStore(parts);
+  await finishSwaps(parts);
   await finishDeletes(parts);
   const tail = await recoverTails(parts);
   const sessions = [...listAllSessions(parts.catalog)];
@@ -88,14 +89,9 @@ export async function checkOurs(disk: Disk): Promise<void> {
   );
 }
 
-interface StoreDocument {
-  readonly format: number;
-  readonly id: string;
-}
-
 async function checkStore({ disk, catalog, clock }: RecoveryParts): Promise<void> {
   const facts = readStoreFacts(catalog);
-  const document = (await disk.exists(storeFile)) ? await readStoreDocument(disk) : undefined;
+  const document = (await disk.exists(storeFile)) ? await readIdentity(disk) : undefined;
   if (facts !== undefined && facts.format > storeFormatVersion) throw newerVersion(facts.format);
   if (document !== undefined && document.format > storeFormatVersion) throw newerVersion(document.format);
   const sessions = await disk.list(sessionsDirectory);
@@ -117,10 +113,11 @@ async function checkStore({ disk, catalog, clock }: RecoveryParts): Promise<void
     createdAtNs: clock.wallNs(),
   };
   if (facts === undefined) await writeStoreFacts(catalog, own);
-  if (document === undefined) await disk.replaceText(storeFile, `${writeJson({ format: own.format, id: own.id })}\n`);
+  if (document === undefined) await disk.replaceText(storeFile, storeDocument(own));
 }
 
-async function readStoreDocument(disk: Disk): Promise<StoreDocument> {
+/** What has to be known before anything is touched, also of a newer version's document. */
+async function readIdentity(disk: Disk): Promise<{ format: number; id: string }> {
   const text = await disk.readText(storeFile);
   const document = tryParse(text);
   if (typeof document === "object" && document !== null && "format" in document && "id" in document) {

@@ -9,28 +9,38 @@ import type { Disk } from "../host/disk.ts";
 import { newNoise } from "../host/entropy.ts";
 import { Fault } from "../model/fault.ts";
 import { catalogMapBytes, catalogPagesCheckedMax, roomStepBytes } from "../model/limits.ts";
-import { checkLmdbFile, lmdbFile } from "./lmdb-file.ts";
+import { checkLmdbFile } from "./lmdb-file.ts";
+import { lmdbFile } from "./lmdb-page.ts";
+import { bytesSeal, type RowSeal, textSeal } from "./row-seal.ts";
 
 export type Key = string | readonly (string | number)[];
 
-export interface TextTable {
-  get(key: Key): string | undefined;
-  put(key: Key, value: string): void;
+/** Each row has a checksum over table, key and value; one that is wrong is a Fault `corrupt` for whoever reads the row. */
+export interface Table<Value> {
+  get(key: Key): Value | undefined;
+  put(key: Key, value: Value): void;
   remove(key: Key): void;
   /** Entries with `start` <= key < `end` in order of the keys. */
-  range(start: Key, end: Key): Iterable<{ key: Key; value: string }>;
-  /** Up to `limit` keys with `start` <= key < `end`, in order. Nothing of the catalog is held open when it returns. */
-  keys(start: Key, end: Key, limit: number): Key[];
+  range(start: Key, end: Key): Iterable<{ key: Key; value: Value }>;
+  /**
+   * All keys, or the first `limit`, with `start` <= key < `end`, in order, without looking at the values: what is to be removed need not be
+   * sound. Nothing of the catalog is held open when it returns.
+   */
+  keys(start: Key, end: Key, limit?: number): Key[];
   count(): number;
+  /** Every row, sound or not. */
+  rows(): Iterable<FoundRow<Value>>;
 }
 
-export interface BytesTable {
-  get(key: Key): Uint8Array | undefined;
-  put(key: Key, value: Uint8Array): void;
-  remove(key: Key): void;
-  range(start: Key, end: Key): Iterable<{ key: Key; value: Uint8Array }>;
-  count(): number;
+export interface FoundRow<Value> {
+  readonly key: Key;
+  /** Undefined when the row is damaged: `problem` says how. */
+  readonly value: Value | undefined;
+  readonly problem?: string | undefined;
 }
+
+export type TextTable = Table<string>;
+export type BytesTable = Table<Uint8Array>;
 
 export interface Catalog extends AsyncDisposable {
   /** Store identity, owner, counters. */
@@ -82,7 +92,7 @@ export interface Catalog extends AsyncDisposable {
   keepRoom(bytes: number): Promise<void>;
 }
 
-const tableNames = [
+export const textTableNames = [
   "facts",
   "sequences",
   "sessions",
@@ -94,7 +104,7 @@ const tableNames = [
   "dialects",
   "trash",
 ] as const;
-const byteTableNames = ["schemas", "chunks", "batches", "tails"] as const;
+export const bytesTableNames = ["schemas", "chunks", "batches", "tails"] as const;
 
 export interface CatalogPlace {
   readonly disk: Disk;
@@ -105,19 +115,28 @@ export interface CatalogPlace {
 }
 
 /**
+ * Opens the catalog for reading alone: nothing is created, and `transaction` must not be called.
+ * @throws Fault corrupt when its file is damaged or a table is missing, unavailable
+ */
+export async function openCatalogToRead(disk: Disk, directory: string): Promise<Catalog> {
+  await checkLmdbFile(disk, directory, catalogPagesCheckedMax);
+  return openLmdb({ disk, directory, onFailure: () => undefined }, "read");
+}
+
+/**
  * Opens the catalog, creating it when it is not there.
  * @throws Fault corrupt when its file is damaged, unavailable
  */
 export async function openCatalog({ disk, directory, onFailure }: CatalogPlace): Promise<Catalog> {
   for (const parent of await disk.makeDirectory(directory)) await disk.syncDirectory(parent);
   await checkLmdbFile(disk, directory, catalogPagesCheckedMax);
-  const catalog = openLmdb({ disk, directory, onFailure });
+  const catalog = openLmdb({ disk, directory, onFailure }, "write");
   // Its files may have just come into being.
   await disk.syncDirectory(directory);
   return catalog;
 }
 
-function openLmdb({ disk, directory, onFailure }: CatalogPlace): Catalog {
+function openLmdb({ disk, directory, onFailure }: CatalogPlace, access: "read" | "write"): Catalog {
   const path = join(disk.root, directory);
   const file = `${directory}/${lmdbFile}`;
   let root: RootDatabase<string, string>;
@@ -125,7 +144,7 @@ function openLmdb({ disk, directory, onFailure }: CatalogPlace): Catalog {
     root = open({
       path,
       noSubdir: false,
-      maxDbs: tableNames.length + byteTableNames.length + 8,
+      maxDbs: textTableNames.length + bytesTableNames.length + 8,
       mapSize: catalogMapBytes,
       // With the default, a failed sync goes unnoticed and pages of the same boot are trusted unflushed.
       overlappingSync: false,
@@ -133,6 +152,7 @@ function openLmdb({ disk, directory, onFailure }: CatalogPlace): Catalog {
       useWritemap: false,
       cache: false,
       encoding: "string",
+      readOnly: access === "read",
       // All writes are made by transactions. With the default, lmdb queues one of its own beside each, and when a commit fails
       // nobody hears the rejection of that one.
       eventTurnBatching: false,
@@ -145,17 +165,17 @@ function openLmdb({ disk, directory, onFailure }: CatalogPlace): Catalog {
     );
   }
   const text = (name: string): TextTable =>
-    table(root.openDB<string, string>({ name, encoding: "string", cache: false }));
+    table(name, root.openDB<string, string>({ name, encoding: "string", cache: false }), textSeal);
   const bytes = (name: string): BytesTable =>
-    table(root.openDB<Uint8Array, string>({ name, encoding: "binary", cache: false }));
+    table(name, root.openDB<Uint8Array, string>({ name, encoding: "binary", cache: false }), bytesSeal);
   const roomBytes = (): number => {
     const { lastPageNumber, pageSize } = root.getStats() as { lastPageNumber: number; pageSize: number };
     return disk.sizeNow(file) - (lastPageNumber + 1) * pageSize;
   };
   const tables = Object.fromEntries([
-    ...tableNames.map((name) => [name, text(name)] as const),
-    ...byteTableNames.map((name) => [name, bytes(name)] as const),
-  ]) as unknown as Pick<Catalog, (typeof tableNames)[number] | (typeof byteTableNames)[number]>;
+    ...textTableNames.map((name) => [name, text(name)] as const),
+    ...bytesTableNames.map((name) => [name, bytes(name)] as const),
+  ]) as unknown as Pick<Catalog, (typeof textTableNames)[number] | (typeof bytesTableNames)[number]>;
 
   return {
     ...tables,
@@ -213,18 +233,45 @@ async function reasonOf(error: unknown): Promise<unknown> {
   );
 }
 
-function table<V>(database: Database<V, string>) {
+function table<Value>(name: string, database: Database<Value, string> | undefined, seal: RowSeal<Value>): Table<Value> {
+  // Only what is opened for reading may lack one.
+  if (database === undefined) throw new Fault("corrupt", `The catalog is damaged: it has no table "${name}".`);
   // lmdb types its keys as mutable arrays; they are never changed.
-  const key = (given: Key): string => given as string;
+  const given = (key: Key): string => key as string;
+  const opened = (key: Key, stored: Value): Value => {
+    const value = seal.open(name, key, stored);
+    if (value !== undefined) return value;
+    throw new Fault(
+      "corrupt",
+      `The catalog is damaged: the row ${JSON.stringify(key)} of "${name}" does not fit its checksum.`,
+    );
+  };
   return {
-    get: (at: Key) => database.get(key(at)),
-    put: (at: Key, value: V) => void database.put(key(at), value),
-    remove: (at: Key) => void database.remove(key(at)),
-    range: (start: Key, end: Key) =>
-      database.getRange({ start: key(start), end: key(end) }) as Iterable<{ key: Key; value: V }>,
-    keys: (start: Key, end: Key, limit: number): Key[] => [
-      ...database.getKeys({ start: key(start), end: key(end), limit }),
+    get(key) {
+      const stored = database.get(given(key));
+      return stored === undefined ? undefined : opened(key, stored);
+    },
+    put: (key, value) => void database.put(given(key), seal.close(name, key, value)),
+    remove: (key) => void database.remove(given(key)),
+    *range(start, end) {
+      const entries = database.getRange({ start: given(start), end: given(end) }) as Iterable<{
+        key: Key;
+        value: Value;
+      }>;
+      for (const { key, value } of entries) yield { key, value: opened(key, value) };
+    },
+    keys: (start, end, limit = Number.POSITIVE_INFINITY) => [
+      ...database.getKeys({ start: given(start), end: given(end), limit }),
     ],
     count: () => database.getCount(),
+    *rows() {
+      for (const { key, value: stored } of database.getRange({}) as Iterable<{ key: Key; value: Value }>) {
+        const value = seal.open(name, key, stored);
+        if (value === undefined) yield { key, value, problem: "does not fit its checksum" };
+        else if (database.get(given(key)) === undefined)
+          yield { key, value: undefined, problem: "is not found by its key" };
+        else yield { key, value };
+      }
+    },
   };
 }

@@ -106,15 +106,21 @@ export function putChunk(catalog: Catalog, topic: Uuid, commit: ChunkCommit): vo
   }
 }
 
+/** Puts a chunk in place of what the rows said of it before; to be called inside a transaction. */
+export function replaceChunk(catalog: Catalog, topic: Uuid, { batches, ...summary }: Chunk): void {
+  removeOpenBatches(catalog, topic, summary.number);
+  putChunk(catalog, topic, { summary, first: 0, batches });
+}
+
 function removeOpenBatches(catalog: Catalog, topic: Uuid, number: number): void {
-  const rows = [...catalog.batches.range([topic, number, 0], [topic, number, Number.MAX_SAFE_INTEGER])];
-  for (const { key } of rows) catalog.batches.remove(key);
+  const keys = catalog.batches.keys([topic, number, 0], [topic, number, Number.MAX_SAFE_INTEGER]);
+  for (const key of keys) catalog.batches.remove(key);
 }
 
 /** Removes all rows of a topic's chunks; to be called inside a transaction. */
 export function removeChunks(catalog: Catalog, topic: Uuid): void {
-  const chunks = [...catalog.chunks.range([topic, 0], [topic, Number.MAX_SAFE_INTEGER])];
-  for (const { key } of chunks) {
+  const keys = catalog.chunks.keys([topic, 0], [topic, Number.MAX_SAFE_INTEGER]);
+  for (const key of keys) {
     removeOpenBatches(catalog, topic, Number(key[1]));
     catalog.chunks.remove(key);
   }

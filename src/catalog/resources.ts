@@ -20,6 +20,11 @@ export function findSequence(catalog: Catalog, name: SequenceName): Sequence | u
   return row === undefined ? undefined : decodeRow<Sequence>(row);
 }
 
+/** All sequences in the order of their names. */
+export function* listSequences(catalog: Catalog): Generator<Sequence> {
+  for (const { value } of catalog.sequences.range("\u0001", behindAscii)) yield decodeRow<Sequence>(value);
+}
+
 /** The sequences that follow a name, or the first ones: some, as many as may be held at once; none behind the last. */
 export function pageSequences(catalog: Catalog, behind: SequenceName | undefined): Sequence[] {
   const start = behind === undefined ? "\u0001" : `${behind}${leastSuffix}`;

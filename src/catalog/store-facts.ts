@@ -60,9 +60,12 @@ export async function takeOwnership(catalog: Catalog, owner: Owner, previous: Ow
   });
 }
 
-export async function giveUpOwnership(catalog: Catalog, owner: Owner): Promise<void> {
+/** @param next whose the store is then: nobody's, or that of a dead process which did not close it */
+export async function giveUpOwnership(catalog: Catalog, owner: Owner, next?: Owner): Promise<void> {
   await catalog.transaction(() => {
-    if (readOwner(catalog)?.socket === owner.socket) catalog.facts.remove("owner");
+    if (readOwner(catalog)?.socket !== owner.socket) return;
+    if (next === undefined) catalog.facts.remove("owner");
+    else catalog.facts.put("owner", encodeRow(next));
   });
 }
 

@@ -49,8 +49,8 @@ export function* listAllTailRuns(catalog: Catalog): Generator<TailRun & { readon
 
 /** Removes rows of batches that lie in a chunk file now, or are deleted; to be called inside a transaction. */
 export function removeTailRuns(catalog: Catalog, topic: Uuid): void {
-  const rows = [...catalog.tails.range([topic, 0], [topic, Number.MAX_SAFE_INTEGER])];
-  for (const { key } of rows) catalog.tails.remove(key);
+  const keys = catalog.tails.keys([topic, 0], [topic, Number.MAX_SAFE_INTEGER]);
+  for (const key of keys) catalog.tails.remove(key);
 }
 
 function decodeRun(first: number, bytes: Uint8Array): TailRun {

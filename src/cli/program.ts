@@ -7,20 +7,31 @@ import { parsePermissions } from "../model/permission.ts";
 import { hideTokens } from "../model/secret.ts";
 import { readConfig } from "./config.ts";
 import { createKey, listKeys, revokeKey } from "./keys.ts";
+import { rebuildStore } from "./rebuild.ts";
+import { repairStore } from "./repair.ts";
 import { run } from "./run.ts";
 import { flagOf, noFlagOf, type Setting, type SettingName, settingNames, settings } from "./settings.ts";
 import { showStatus } from "./status.ts";
+import { verifyStore } from "./verify.ts";
 import { edgeVersion } from "./version.ts";
 
-/** Runs one command line. @throws Fault, or CommanderError when commander has said all there is to say */
-export async function runProgram(argv: readonly string[], signal: AbortSignal): Promise<void> {
+/** Runs one command line; its exit code. @throws Fault, or CommanderError when commander has said all there is to say */
+export async function runProgram(argv: readonly string[], signal: AbortSignal): Promise<number> {
   const program = newCommand("mosaico-edge")
     .description("A Mosaico server for robots, vehicles and labs")
     .version(edgeVersion);
   program.addCommand(runCommand(signal));
   program.addCommand(keyCommand());
   program.addCommand(statusCommand());
+  let exitCode = 0;
+  const endWith = (code: number): void => {
+    exitCode = code;
+  };
+  program.addCommand(verifyCommand(endWith));
+  program.addCommand(repairCommand(endWith));
+  program.addCommand(rebuildCommand(endWith));
   await program.parseAsync(argv, { from: "user" });
+  return exitCode;
 }
 
 function newCommand(name: string): Command {
@@ -82,9 +93,43 @@ function statusCommand(): Command {
     );
 }
 
+function dataDirectoryOption(): Option {
+  return new Option("--data-dir <DIR>", "the server's data directory").default("./data");
+}
+
+function verifyCommand(endWith: (code: number) => void): Command {
+  return newCommand("verify")
+    .description(
+      "Read everything that is stored and compare it, also while the server runs; ends with 1 when something is wrong",
+    )
+    .addOption(dataDirectoryOption())
+    .option("--session <ID>", "only this session: locator, UUID or ULID")
+    .option("--json", "print JSON")
+    .action(async (options: { dataDir: string; session?: string; json?: boolean }) =>
+      endWith(await verifyStore(options.dataDir, { session: options.session, json: options.json === true })),
+    );
+}
+
+function repairCommand(endWith: (code: number) => void): Command {
+  return newCommand("repair")
+    .description("Put what is broken into quarantine and keep all that is sound; while no server runs")
+    .addOption(dataDirectoryOption())
+    .action(async (options: { dataDir: string }) => endWith(await repairStore(options.dataDir)));
+}
+
+function rebuildCommand(endWith: (code: number) => void): Command {
+  return newCommand("rebuild")
+    .description("Make a catalog from the directories when the catalog is lost; while no server runs")
+    .addOption(dataDirectoryOption())
+    .option("--replace", "also when there is a sound one, which goes to quarantine")
+    .action(async (options: { dataDir: string; replace?: boolean }) =>
+      endWith(await rebuildStore(options.dataDir, options.replace === true ? "replace" : "keep")),
+    );
+}
+
 function keyCommand(): Command {
   const command = newCommand("key").description("API keys of a data directory, also while the server runs");
-  const dataDirectory = new Option("--data-dir <DIR>", "the server's data directory").default("./data");
+  const dataDirectory = dataDirectoryOption();
   command
     .command("create")
     .description("Create a key and print its token, which is shown only now")

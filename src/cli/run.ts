@@ -57,10 +57,14 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
   const recovered = await recover({ disk, catalog, clock, log });
   const space = new Space({ disk, clock, log, catalog, floorBytes: config.free_space_floor });
 
+  // What has begun to move is committed before the catalog closes: a store that was stopped has nothing to be cleared away.
+  const leaving = new Set<Promise<void>>();
   const leaveTailLog = (number: number): void => {
-    uploads
+    const left = uploads
       .leaveTailLog(number)
-      .catch((error: unknown) => log.warning("tail_log_stays", { number, reason: String(error) }));
+      .catch((error: unknown) => log.warning("tail_log_stays", { number, reason: String(error) }))
+      .finally(() => leaving.delete(left));
+    leaving.add(left);
   };
   const tail = stack.use(
     new TailLog(disk, {
@@ -69,6 +73,7 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
       onCrowded: leaveTailLog,
     }),
   );
+  stack.defer(async () => void (await Promise.all(leaving)));
   const commit = new GroupCommit(
     { disk, catalog, poison, tail, clock },
     { intervalMs: config.commit_interval_ms, bytes: config.commit_bytes },

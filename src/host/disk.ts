@@ -31,6 +31,12 @@ export interface ReadableFile {
   close(): Promise<void>;
 }
 
+/** What lies under a name; links are not followed. */
+export interface PathState {
+  readonly kind: "file" | "directory" | "socket" | "other";
+  readonly bytes: number;
+}
+
 export interface Disk {
   readonly root: string;
   /** Opens for writing, creating the file when it is not there. */
@@ -50,6 +56,8 @@ export interface Disk {
   /** Names in a directory; none when it is not there. */
   list(directory: string): Promise<string[]>;
   exists(file: string): Promise<boolean>;
+  /** Undefined when nothing is there. */
+  stateOf(file: string): Promise<PathState | undefined>;
   /** Removes a file or a whole directory; not being there is success. */
   remove(file: string): Promise<void>;
   /** Bytes of a file, at once. @throws Fault absent */
@@ -139,6 +147,7 @@ async function diskAt(absolute: string): Promise<Disk> {
           throw fault;
         },
       ),
+    stateOf: (file) => stateOf(at(file), file),
     remove: (file) => wrap(`remove ${file}`, () => fsp.rm(at(file), { recursive: true, force: true })),
     sizeNow(file) {
       try {
@@ -217,6 +226,18 @@ async function isDirectory(absolute: string, doing: Doing): Promise<boolean> {
     throw error;
   }
   throw new Fault("exists", `Cannot ${doing.what}: ${doing.show(absolute)} is there and is no directory`);
+}
+
+async function stateOf(absolute: string, name: string): Promise<PathState | undefined> {
+  try {
+    const stats = await fsp.lstat(absolute);
+    const kind = stats.isFile() ? "file" : stats.isDirectory() ? "directory" : stats.isSocket() ? "socket" : "other";
+    return { kind, bytes: stats.size };
+  } catch (error) {
+    // ENOTDIR: something above is no directory.
+    if (["ENOENT", "ENOTDIR"].includes(errnoOf(error) ?? "")) return undefined;
+    throw toFault(error, `look at ${name}`);
+  }
 }
 
 async function wrap<T>(what: string, act: () => Promise<T>): Promise<T> {

@@ -10,11 +10,12 @@ import { listTailRuns, putTailRun, removeTailRuns, type TailRun } from "../catal
 import type { Disk } from "../host/disk.ts";
 import { failPoint } from "../host/fail-point.ts";
 import { assert } from "../model/assert.ts";
-import type { BatchEntry, ChunkSummary } from "../model/chunk.ts";
+import { type BatchEntry, type ChunkSummary, messageBytesOf } from "../model/chunk.ts";
+import { addBatch, addChunk, addExtent } from "../model/extent.ts";
 import { Fault } from "../model/fault.ts";
 import { chunkBatchesMax, tailTopicBytesMax } from "../model/limits.ts";
 import { type Extent, emptyExtent, type Sequence, type Session, type Topic } from "../model/resource.ts";
-import { type TimeNs, type TimeRange, unionRange } from "../model/time.ts";
+import type { TimeNs, TimeRange } from "../model/time.ts";
 import { ChunkWriter, type MessageFacts } from "../store/chunk-writer.ts";
 import type { DocumentWriter } from "../store/document-writer.ts";
 import { sequenceDocument, sessionDocument, topicDocument } from "../store/documents.ts";
@@ -150,7 +151,7 @@ export class TopicWriter implements Participant {
       {
         file: topicFile(session.ulid, topic.number),
         directory: topicDirectory(session.ulid, topic.number),
-        text: topicDocument(topic),
+        text: topicDocument(topic, this.#schemaHeader),
       },
     ];
     // Also what was there already: whoever made it may not have synced it yet, or have gone away.
@@ -300,10 +301,13 @@ export class TopicWriter implements Participant {
     );
   }
 
-  /** Seals the last chunk and marks the topic as complete, both to be committed. A topic without rows gets an empty file. */
+  /**
+   * Seals the last chunk and marks the topic as complete, both to be committed. The time stands in the footer of the last file, so
+   * a topic without rows gets an empty one, and so does one whose files are all sealed.
+   */
   async complete(atNs: TimeNs): Promise<void> {
-    if (this.current === undefined && this.#nextNumber === 0) await this.rotate();
-    await this.current?.seal();
+    if (this.current === undefined) await this.rotate();
+    await this.current?.seal(atNs);
     this.#completedAtNs = atNs;
   }
 
@@ -445,25 +449,4 @@ function runsOf(first: number, places: readonly TailPlace[]): TailRun[] {
 
 function countBatches(entries: readonly BatchEntry[]): number {
   return entries.filter(({ kind }) => kind === "batch").length;
-}
-
-function messageBytesOf(entry: BatchEntry): number {
-  return entry.metadataBytes + entry.bodyBytes;
-}
-
-function addBatch(extent: Extent, batch: BatchEntry): Extent {
-  return addExtent(extent, { rows: batch.rows, bytes: messageBytesOf(batch), chunks: 0, range: batch.range });
-}
-
-function addChunk(extent: Extent, chunk: ChunkSummary): Extent {
-  return chunk.rows === 0 ? extent : addExtent(extent, { ...chunk, chunks: 1 });
-}
-
-function addExtent(a: Extent, b: Extent): Extent {
-  return {
-    rows: a.rows + b.rows,
-    bytes: a.bytes + b.bytes,
-    chunks: a.chunks + b.chunks,
-    range: unionRange(a.range, b.range),
-  };
 }

@@ -165,10 +165,13 @@ export class Upload {
     };
   }
 
-  async #appendChecked(message: IncomingMessage): Promise<void> {
+  async #appendChecked(given: IncomingMessage): Promise<void> {
     const { schema, topic } = this.#parts;
-    const { header, body } = message;
-    const read = this.#named(() => readMessage(header, body.byteLength));
+    const { header } = given;
+    const read = this.#named(() => readMessage(header, given.body.byteLength));
+    // A file without a footer is read by the lengths in its headers: what a client sent beyond them would be in the way.
+    const body = given.body.subarray(0, read.bodyBytes);
+    const message = { header, body, release: () => given.release() };
     if (read.kind === "schema") {
       throw new Fault(
         "invalid",

@@ -1,5 +1,6 @@
 /** Opens uploads: says who may write which topic now, and knows the uploads that are open. One upload per topic. */
 
+import { paddedHeader } from "../arrow/frame.ts";
 import { withMetadata } from "../arrow/metadata.ts";
 import { equalSchema, readSchema, type Schema, timestampField } from "../arrow/schema.ts";
 import type { Catalog } from "../catalog/catalog.ts";
@@ -89,7 +90,7 @@ export class Uploads {
       );
     }
     // From here to the end of the upload nobody else may begin one.
-    const opening = this.#openUpload(place, schema, stored ?? Uint8Array.from(request.schemaHeader));
+    const opening = this.#openUpload(place, schema, stored ?? paddedHeader(request.schemaHeader));
     this.#open.set(
       topic.uuid,
       opening.catch(() => undefined),

@@ -1,6 +1,6 @@
 /** A chunk is the part of one topic that lies in one Arrow IPC file; its batches are listed by place and content. */
 
-import type { TimeRange } from "./time.ts";
+import { type TimeRange, unionRange } from "./time.ts";
 
 /** One message in a chunk file: a record batch, or the dictionary that the batches behind it refer to. */
 export interface BatchEntry {
@@ -39,4 +39,21 @@ export interface Chunk extends ChunkSummary {
 
 export function endOfEntry(entry: BatchEntry): number {
   return entry.offset + entry.metadataBytes + entry.bodyBytes;
+}
+
+/** Bytes of prefix, header, body and padding. */
+export function messageBytesOf(entry: BatchEntry): number {
+  return entry.metadataBytes + entry.bodyBytes;
+}
+
+/** What entries add up to. Dictionaries have no rows of the topic. */
+export function sumEntries(entries: readonly BatchEntry[]): { rows: number; range: TimeRange | undefined } {
+  let rows = 0;
+  let range: TimeRange | undefined;
+  for (const entry of entries) {
+    if (entry.kind === "dictionary") continue;
+    rows += entry.rows;
+    range = unionRange(range, entry.range);
+  }
+  return { rows, range };
 }

@@ -23,6 +23,18 @@ export function memberText(text: string, name: string): JsonText | undefined {
   return found === undefined ? undefined : withoutSpace(text.slice(found.start, found.end));
 }
 
+/** The values of the array that `text` is, without white space. */
+export function elementTexts(text: JsonText): JsonText[] {
+  const found: JsonText[] = [];
+  let at = 1;
+  while (text.charCodeAt(at) !== closeBracket) {
+    const end = endOfValue(text, at);
+    found.push(text.slice(at, end) as JsonText);
+    at = text.charCodeAt(end) === comma ? end + 1 : end;
+  }
+  return found;
+}
+
 /** A value that is written as the text that it has. */
 export class EmbeddedJson {
   readonly text: JsonText;

@@ -207,6 +207,12 @@ export const ticketBytesMax = 16 * KiB;
 /** Bytes read ahead of small batches in one chunk file. */
 export const readAheadBytes = 32 * KiB;
 
+/** Bytes that verify and rebuild read of a file at once. */
+export const scanBlockBytes = MiB;
+
+/** How often what looks wrong beside a live server is looked at again, and the time between: several commits. */
+export const verifyAgain = { times: 4, pauseMs: 500 } as const;
+
 /** Values and bytes of a dictionary up to which replacements are united; beyond, a replacement begins a new chunk. */
 export const dictionaryUnionMax = { values: 65_536, bytes: 4 * MiB } as const;
 

@@ -3,15 +3,15 @@
  * order of the file; what is behind the last whole entry is cut off when a write fails, and by recovery after a crash.
  */
 
-import { encodeFooter, fileMagic } from "../arrow/file.ts";
+import { fileMagic } from "../arrow/file.ts";
 import { frameHeader, paddedBytes } from "../arrow/frame.ts";
 import { crc32 } from "../host/checksum.ts";
 import type { Disk, WritableFile } from "../host/disk.ts";
 import { failPoint } from "../host/fail-point.ts";
 import { assert } from "../model/assert.ts";
-import { encodeBatches } from "../model/batch-codec.ts";
-import { type BatchEntry, type ChunkSummary, endOfEntry } from "../model/chunk.ts";
-import { type TimeRange, unionRange } from "../model/time.ts";
+import { type BatchEntry, type ChunkSummary, endOfEntry, sumEntries } from "../model/chunk.ts";
+import { type TimeNs, type TimeRange, unionRange } from "../model/time.ts";
+import { chunkFooter } from "./chunk-footer.ts";
 
 /** What is known of a message before it lies in a file. */
 export interface MessageFacts {
@@ -22,9 +22,6 @@ export interface MessageFacts {
 }
 
 const padding = new Uint8Array(8);
-
-/** Key in the footer's custom metadata: the chunk's batch entries, packed and in base64. */
-export const footerBatchesKey = "mosaico-edge:batches";
 
 export class ChunkWriter {
   readonly number: number;
@@ -186,16 +183,14 @@ export class ChunkWriter {
     await this.#file.truncate(this.#bytes);
   }
 
-  /** Writes the footer; the file is complete when the promise ends, and durable with the next sync. */
-  async seal(): Promise<void> {
+  /**
+   * Writes the footer; the file is complete when the promise ends, and durable with the next sync.
+   * @param completedAtNs when this is the last chunk of its topic
+   */
+  async seal(completedAtNs?: TimeNs): Promise<void> {
     await this.#settled;
     assert(!this.sealed, "a chunk is sealed once");
-    const footer = encodeFooter({
-      schemaHeader: this.#schemaHeader,
-      dictionaries: this.#entries.filter((entry) => entry.kind === "dictionary"),
-      batches: this.#entries.filter((entry) => entry.kind === "batch"),
-      metadata: new Map([[footerBatchesKey, Buffer.from(encodeBatches(this.#entries)).toString("base64")]]),
-    });
+    const footer = chunkFooter({ schemaHeader: this.#schemaHeader, entries: this.#entries, completedAtNs });
     await this.#file.write([footer], this.#bytes);
     failPoint("chunk: footer");
     this.#bytes += footer.byteLength;
@@ -211,9 +206,8 @@ export class ChunkWriter {
       number: this.number,
       sealed: this.sealed,
       bytes: this.#sealedBytes ?? (complete ? this.#bytes : last === undefined ? this.#startBytes() : endOfEntry(last)),
-      rows: complete ? this.#rows : rowsOf(whole),
+      ...(complete ? { rows: this.#rows, range: this.#range } : sumEntries(whole)),
       entries: whole.length,
-      range: complete ? this.#range : rangeOf(whole),
     };
   }
 
@@ -224,12 +218,4 @@ export class ChunkWriter {
   close(): Promise<void> {
     return this.#file.close();
   }
-}
-
-function rowsOf(entries: readonly BatchEntry[]): number {
-  return entries.reduce((rows, entry) => rows + (entry.kind === "batch" ? entry.rows : 0), 0);
-}
-
-function rangeOf(entries: readonly BatchEntry[]): TimeRange | undefined {
-  return entries.reduce<TimeRange | undefined>((range, entry) => unionRange(range, entry.range), undefined);
 }

@@ -7,6 +7,8 @@ export const lockFile = "LOCK";
 export const catalogDirectory = "catalog";
 /** LMDB's name for its data. */
 export const catalogFile = `${catalogDirectory}/data.mdb`;
+/** A catalog that is being rebuilt, until it is whole. */
+export const newCatalogDirectory = `${catalogDirectory}.new`;
 export const sequencesDirectory = "sequences";
 export const sessionsDirectory = "sessions";
 export const tailDirectory = "tail";

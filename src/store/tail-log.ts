@@ -102,6 +102,8 @@ export class TailLog implements AsyncDisposable {
   readonly #copyBuffer: Buffer = Buffer.allocUnsafeSlow(tailTopicBytesMax);
   #copying: Promise<void> = Promise.resolve();
   #opening: Promise<void> | undefined;
+  /** Ends when logs that nobody needs any more are gone. */
+  #removing: Promise<void> = Promise.resolve();
   #directoryUnsynced = false;
   #syncMs = 0;
 
@@ -345,7 +347,7 @@ export class TailLog implements AsyncDisposable {
       known.live -= 1;
       if (this.#inBuffer(place) !== undefined) this.#fillingLive -= 1;
     }
-    void this.#removeEmpty();
+    this.#removing = this.#removing.then(() => this.#removeEmpty());
   }
 
   async #removeEmpty(): Promise<void> {
@@ -365,6 +367,7 @@ export class TailLog implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.flush();
+    await this.#removing;
     for (const log of this.#logs.values()) {
       if (log.live === 0) await this.#remove(log);
       else await log.file?.close();

@@ -13,7 +13,7 @@ const folder = mkdtempSync(path.join(tmpdir(), "mosaico-edge-program-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const dataDir = path.join(folder, "data");
 const never = new AbortController().signal;
-const run = (...argv: readonly string[]): Promise<void> => runProgram(argv, never);
+const run = (...argv: readonly string[]): Promise<number> => runProgram(argv, never);
 
 /** What is thrown; commander's own words go to stdout and stderr, which are not looked at. */
 async function thrownBy(...argv: readonly string[]): Promise<unknown> {

@@ -1,0 +1,228 @@
+/**
+ * Rebuild: a catalog from the directories. What only the catalog knew does not come back: API keys, notifications, what SDK clients
+ * were, and what was created and never got data. The new catalog takes its place when it is whole; the old one goes to quarantine.
+ */
+
+import { type Catalog, openCatalog } from "../catalog/catalog.ts";
+import { replaceChunk } from "../catalog/chunk-rows.ts";
+import { findTopic, putSequence, putSession, putTopic } from "../catalog/resources.ts";
+import { readStoreFacts, takeOwnership, writeStoreFacts } from "../catalog/store-facts.ts";
+import { putTailRun } from "../catalog/tail-rows.ts";
+import type { Clock } from "../host/clock.ts";
+import type { Disk } from "../host/disk.ts";
+import { newUlid, newUuid } from "../host/entropy.ts";
+import { Fault } from "../model/fault.ts";
+import type { JsonText, Sequence, Session, Ulid } from "../model/resource.ts";
+import { readSequenceDocument, readStoreDocument, storeFormatVersion } from "../store/documents.ts";
+import {
+  catalogDirectory,
+  newCatalogDirectory,
+  sequencesDirectory,
+  sessionDirectory,
+  sessionsDirectory,
+  storeFile,
+  topicDirectory,
+  trashDirectory,
+  trashPath,
+} from "../store/layout.ts";
+import { checkCatalogRows } from "./catalog-check.ts";
+import { isServed, own } from "./ownership.ts";
+import { Quarantine } from "./quarantine.ts";
+import { isCommitted, type RecordParts, readSessionRecord, type SessionRecord } from "./session-record.ts";
+import { readTailRecords } from "./tail-record.ts";
+import { checkIsStore, findCatalogProblem } from "./verify.ts";
+
+export interface RebuildOptions {
+  readonly clock: Clock;
+  /** Whether a sound catalog goes to quarantine too. */
+  readonly existing: "keep" | "replace";
+  /** Hears what could not be used, in sentences. */
+  onProblem(sentence: string): void;
+}
+
+export interface Rebuilt {
+  readonly sequences: number;
+  readonly sessions: number;
+  readonly topics: number;
+  /** What could not be used, or has to be repaired. */
+  readonly problems: number;
+}
+
+/** @throws Fault absent (no store), wrong_state (a server runs, or there is a sound catalog) */
+export async function rebuild(disk: Disk, options: RebuildOptions): Promise<Rebuilt> {
+  await checkIsStore(disk);
+  if (await isServed(disk))
+    throw new Fault("wrong_state", `A server is running on ${disk.root}: stop it, then rebuild its catalog.`);
+  await using old = await openSound(disk);
+  if (old !== undefined && options.existing === "keep") {
+    throw new Fault(
+      "wrong_state",
+      `${disk.root} has a sound catalog, and what only a catalog knows, as API keys, would be lost. Nothing was touched; --replace does it all the same.`,
+    );
+  }
+  // Nobody may begin to serve what is being replaced; a catalog that is damaged nobody can serve.
+  await using _owner =
+    old === undefined ? undefined : await own(disk, old, async () => JSON.stringify({ pid: process.pid }));
+  return await new Rebuild(disk, options).run();
+}
+
+/** Undefined when there is none, when it is damaged, or when nothing is in it. */
+async function openSound(disk: Disk): Promise<Catalog | undefined> {
+  if ((await findCatalogProblem(disk, false)) !== undefined) return undefined;
+  let catalog: Catalog | undefined;
+  try {
+    catalog = await openCatalog({ disk, directory: catalogDirectory, onFailure: () => undefined });
+    if (checkCatalogRows(catalog).length === 0 && readStoreFacts(catalog) !== undefined) return catalog;
+  } catch (error) {
+    if (!(error instanceof Fault)) throw error;
+  }
+  await catalog?.[Symbol.asyncDispose]();
+  return undefined;
+}
+
+class Rebuild {
+  readonly #disk: Disk;
+  readonly #options: RebuildOptions;
+  readonly #quarantine: Quarantine;
+  readonly #unusable: { path: string; reason: string }[] = [];
+  #problems = 0;
+
+  constructor(disk: Disk, options: RebuildOptions) {
+    this.#disk = disk;
+    this.#options = options;
+    this.#quarantine = new Quarantine(disk, options.clock.wallNs());
+  }
+
+  async run(): Promise<Rebuilt> {
+    // What an attempt that was broken off has left is nobody's.
+    await this.#disk.remove(newCatalogDirectory);
+    const counts = await this.#fill();
+    // A server that starts sweeps what no row names: what is of no use to us may be to somebody.
+    for (const { path, reason } of this.#unusable) await this.#quarantine.put({ path, reasons: [reason] });
+    if ((await this.#disk.stateOf(catalogDirectory)) !== undefined)
+      await this.#quarantine.put({ path: catalogDirectory, reasons: ["another catalog was made of the directories"] });
+    await this.#disk.rename(newCatalogDirectory, catalogDirectory);
+    await this.#disk.syncDirectory(".");
+    return { ...counts, problems: this.#problems };
+  }
+
+  async #fill(): Promise<Omit<Rebuilt, "problems">> {
+    await using catalog = await openCatalog({
+      disk: this.#disk,
+      directory: newCatalogDirectory,
+      onFailure: () => undefined,
+    });
+    await this.#writeFacts(catalog);
+    const sequences = await this.#readSequences();
+    const parts: RecordParts = {
+      disk: this.#disk,
+      tails: await readTailRecords(this.#disk),
+      onUnusable: (path, reason) => this.#putAside(path, reason),
+      onDamaged: (path, reason) => this.#tell(`${path} is damaged: ${reason}`),
+    };
+    let sessions = 0;
+    let topics = 0;
+    for (const name of (await this.#disk.list(sessionsDirectory)).toSorted()) {
+      const record = await readSessionRecord(parts, name as Ulid);
+      if (record === undefined) continue;
+      this.#sequenceOf(sequences, record.session);
+      topics += await this.#writeSession(catalog, record);
+      sessions += 1;
+    }
+    await catalog.transaction(() => {
+      for (const sequence of sequences.values()) putSequence(catalog, sequence);
+    });
+    await this.#keepTrash(catalog);
+    return { sequences: sequences.size, sessions, topics };
+  }
+
+  #tell(sentence: string): void {
+    this.#problems += 1;
+    this.#options.onProblem(sentence);
+  }
+
+  #putAside(path: string, reason: string): void {
+    this.#unusable.push({ path, reason });
+    this.#tell(`${path} goes to quarantine: ${reason}`);
+  }
+
+  async #writeFacts(catalog: Catalog): Promise<void> {
+    let facts = { id: newUuid() as string, format: storeFormatVersion, createdAtNs: this.#options.clock.wallNs() };
+    try {
+      facts = readStoreDocument(await this.#disk.readText(storeFile), storeFile);
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      if ((await this.#disk.stateOf(storeFile)) !== undefined)
+        await this.#quarantine.put({ path: storeFile, reasons: [error.message] });
+      this.#tell(`The store gets another identity: ${error.message}`);
+    }
+    if (facts.format > storeFormatVersion)
+      throw new Fault(
+        "wrong_state",
+        `The data directory has format ${facts.format}, this program writes ${storeFormatVersion}.`,
+      );
+    await writeStoreFacts(catalog, facts);
+    // Nobody knows how the store was left: what a kill may leave is for the next start to clear away, and no damage.
+    await takeOwnership(catalog, { socket: `control-${newUlid(Date.now())}.sock`, pid: process.pid }, undefined);
+  }
+
+  /** By name. */
+  async #readSequences(): Promise<Map<string, Sequence>> {
+    const sequences = new Map<string, Sequence>();
+    for (const name of await this.#disk.list(sequencesDirectory)) {
+      const path = `${sequencesDirectory}/${name}`;
+      try {
+        const sequence = readSequenceDocument(await this.#disk.readText(path), path);
+        if (name !== `${sequence.ulid}.json`) throw new Fault("corrupt", `${path} is the document of ${sequence.ulid}`);
+        sequences.set(sequence.name, sequence);
+      } catch (error) {
+        if (!(error instanceof Fault)) throw error;
+        this.#putAside(path, error.message);
+      }
+    }
+    return sequences;
+  }
+
+  /** A sequence whose document is lost is known by its sessions, but for its UUID and what its user said of it. */
+  #sequenceOf(sequences: Map<string, Sequence>, session: Session): void {
+    if (sequences.get(session.sequence)?.ulid === session.sequenceUlid) return;
+    this.#tell(`Sequence ${session.sequence} has lost its document: it gets another UUID and no user metadata`);
+    sequences.set(session.sequence, {
+      ulid: session.sequenceUlid,
+      uuid: newUuid(),
+      name: session.sequence,
+      userMetadata: "{}" as JsonText,
+      createdAtNs: session.createdAtNs,
+    });
+  }
+
+  /** How many topics it has. */
+  async #writeSession(catalog: Catalog, { session, topics }: SessionRecord): Promise<number> {
+    const unique = topics.filter(({ topic }) => {
+      if (findTopic(catalog, topic.locator) === undefined) return true;
+      this.#putAside(topicDirectory(session.ulid, topic.number), `there is another topic ${topic.locator}`);
+      return false;
+    });
+    if (unique.length < topics.length && session.completedAtNs !== undefined)
+      this.#tell(`${sessionDirectory(session.ulid)} has lost topics`);
+    await catalog.transaction(() => {
+      putSession(catalog, session);
+      for (const record of unique) {
+        const { topic, schemaHeader, chunks, tails } = record;
+        putTopic(catalog, topic);
+        if (isCommitted(record)) catalog.schemas.put(topic.uuid, schemaHeader);
+        for (const chunk of chunks) replaceChunk(catalog, topic.uuid, chunk);
+        for (const run of tails) putTailRun(catalog, topic.uuid, run);
+      }
+    });
+    return unique.length;
+  }
+
+  /** What lies in the trash was deleted: the next start goes on removing it. */
+  async #keepTrash(catalog: Catalog): Promise<void> {
+    const names = await this.#disk.list(trashDirectory);
+    await catalog.transaction(() => {
+      for (const name of names) catalog.trash.put(name, trashPath(name as Ulid));
+    });
+  }
+}

@@ -1,0 +1,173 @@
+/** What the directory of a session tells: everything that the catalog has to know of its data. */
+
+import { fileMagic } from "../arrow/file.ts";
+import { frameHeader } from "../arrow/frame.ts";
+import type { TailRun } from "../catalog/tail-rows.ts";
+import type { Disk } from "../host/disk.ts";
+import { type Chunk, sumEntries } from "../model/chunk.ts";
+import { Fault } from "../model/fault.ts";
+import type { Session, Topic, Ulid } from "../model/resource.ts";
+import type { TimeNs } from "../model/time.ts";
+import { chunkFooter } from "../store/chunk-footer.ts";
+import { type ManifestTopic, readSessionDocument, readTopicDocument } from "../store/documents.ts";
+import { chunkFile, sessionDirectory, sessionFile, topicDirectory, topicFile } from "../store/layout.ts";
+import { readChunkRecord, readSchemaHeader } from "./chunk-record.ts";
+import { extentOf, hasFiles } from "./session-books.ts";
+import { type TailRecords, tailRunsOf } from "./tail-record.ts";
+
+export interface TopicRecord {
+  readonly topic: Topic;
+  readonly schemaHeader: Uint8Array;
+  readonly chunks: readonly Chunk[];
+  readonly tails: readonly TailRun[];
+}
+
+export interface SessionRecord {
+  readonly session: Session;
+  readonly topics: readonly TopicRecord[];
+}
+
+export interface RecordParts {
+  readonly disk: Disk;
+  readonly tails: TailRecords;
+  /** Hears of a path that is of no use as it is, and why. */
+  onUnusable(path: string, reason: string): void;
+  /** Hears of what is taken though it is damaged: verify will find it, and repair mend it. */
+  onDamaged(path: string, reason: string): void;
+}
+
+/** Undefined when the directory does not say which session it is; that has been heard of then. */
+export async function readSessionRecord(parts: RecordParts, ulid: Ulid): Promise<SessionRecord | undefined> {
+  const { disk, onUnusable } = parts;
+  let document: ReturnType<typeof readSessionDocument>;
+  try {
+    document = readSessionDocument(await disk.readText(sessionFile(ulid)), sessionFile(ulid));
+    if (document.session.ulid !== ulid) throw new Fault("corrupt", `it is the document of ${document.session.ulid}`);
+  } catch (error) {
+    onUnusable(sessionDirectory(ulid), reasonOf(error));
+    return undefined;
+  }
+  const { session, topics: manifest } = document;
+  const topics: TopicRecord[] = [];
+  for (const number of await numbersIn(disk, ulid, manifest)) {
+    const listed = manifest?.find(({ topic }) => topic.number === number);
+    const topic = await readTopic(parts, ulid, number, listed);
+    if (topic !== undefined) topics.push(topic);
+  }
+  // Numbers of topics that have left nothing are free again: nothing on the disk has them.
+  const next = Math.max(0, ...topics.map(({ topic }) => topic.number + 1));
+  return { session: manifest === undefined ? { ...session, topicNumberNext: next } : session, topics };
+}
+
+async function numbersIn(disk: Disk, ulid: Ulid, manifest: readonly ManifestTopic[] | undefined): Promise<number[]> {
+  if (manifest !== undefined) return manifest.map(({ topic }) => topic.number);
+  const names = await disk.list(sessionDirectory(ulid));
+  return names
+    .filter((name) => /^(0|[1-9][0-9]*)$/.test(name))
+    .map(Number)
+    .toSorted((a, b) => a - b);
+}
+
+async function readTopic(
+  parts: RecordParts,
+  ulid: Ulid,
+  number: number,
+  listed: ManifestTopic | undefined,
+): Promise<TopicRecord | undefined> {
+  const named = await readName(parts, ulid, number, listed);
+  if (named === undefined) return undefined;
+  const { schemaHeader } = named;
+  const { chunks, completedAtNs } = await readChunks(parts, named, listed);
+  const first = chunks.reduce((sum, { entries }) => sum + entries, 0);
+  const { runs, unused } = tailRunsOf(parts.tails.get(`${ulid}/${number}`) ?? [], first);
+  if (unused > 0) parts.onDamaged(topicDirectory(ulid, number), `${unused} batches in tail logs come behind a gap`);
+  const topic = { ...named.topic, completedAtNs: listed?.topic.completedAtNs ?? completedAtNs };
+  // What is complete has nothing in tail logs any more.
+  const tails = topic.completedAtNs === undefined ? runs : [];
+  const extent = extentOf({ topic, schemaHeader, chunks, tails });
+  return { topic: { ...topic, extent }, schemaHeader, chunks, tails };
+}
+
+/** Which topic it is, and its schema: by its document, or by the manifest and the first file that has one. */
+async function readName(
+  { disk, onUnusable, onDamaged }: RecordParts,
+  ulid: Ulid,
+  number: number,
+  listed: ManifestTopic | undefined,
+): Promise<{ topic: Topic; schemaHeader: Uint8Array } | undefined> {
+  const path = topicFile(ulid, number);
+  try {
+    const named = readTopicDocument(await disk.readText(path), path, ulid);
+    if (named.topic.number === number && (listed === undefined || named.topic.uuid === listed.topic.uuid)) return named;
+    throw new Fault("corrupt", `${path} is of another topic: ${named.topic.locator}`);
+  } catch (error) {
+    const reason = reasonOf(error);
+    for (const chunk of listed?.chunks ?? []) {
+      const file = chunkFile(ulid, number, chunk.number);
+      if ((await disk.stateOf(file))?.kind !== "file") continue;
+      const schemaHeader = await readSchemaHeader(disk, file);
+      if (listed === undefined || schemaHeader === undefined) continue;
+      onDamaged(path, reason);
+      return { topic: listed.topic, schemaHeader };
+    }
+    onUnusable(topicDirectory(ulid, number), reason);
+    return undefined;
+  }
+}
+
+async function readChunks(
+  { disk, onUnusable, onDamaged }: RecordParts,
+  { topic, schemaHeader }: { topic: Topic; schemaHeader: Uint8Array },
+  listed: ManifestTopic | undefined,
+): Promise<{ chunks: Chunk[]; completedAtNs: TimeNs | undefined }> {
+  const directory = topicDirectory(topic.session, topic.number);
+  const names = await disk.list(directory);
+  const found = names.flatMap((name) => /^([0-9]{5,})\.arrow$/.exec(name)?.[1] ?? []).map(Number);
+  const count = listed?.chunks.length ?? Math.max(0, ...found.map((number) => number + 1));
+  const chunks: Chunk[] = [];
+  let completedAtNs: TimeNs | undefined;
+  for (let number = 0; number < count; number += 1) {
+    const path = chunkFile(topic.session, topic.number, number);
+    const isLast = number === count - 1;
+    try {
+      const record = await readChunkRecord(disk, { path, number, schemaHeader });
+      completedAtNs = record.completedAtNs;
+      const mustBeSealed = listed !== undefined || !isLast;
+      if (mustBeSealed && !record.chunk.sealed) onDamaged(path, "it has no sound footer");
+      else if (record.bytesBehind > 0) onDamaged(path, `${record.bytesBehind} bytes behind its last whole batch`);
+      chunks.push(
+        mustBeSealed
+          ? sealedChunk(record.chunk, schemaHeader, isLast ? listed?.topic.completedAtNs : undefined)
+          : record.chunk,
+      );
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      if ((await disk.stateOf(path)) !== undefined) onUnusable(path, error.message);
+      onDamaged(path, error.message);
+      const empty = { number, sealed: true, bytes: 0, rows: 0, entries: 0, batches: [] };
+      chunks.push(sealedChunk(empty, schemaHeader, isLast ? listed?.topic.completedAtNs : undefined));
+    }
+  }
+  return { chunks, completedAtNs };
+}
+
+/** The chunk as it is with its footer; repair writes that when the file has none. */
+function sealedChunk(chunk: Chunk, schemaHeader: Uint8Array, completedAtNs: TimeNs | undefined): Chunk {
+  if (chunk.sealed && chunk.bytes > 0) return chunk;
+  const footer = chunkFooter({ schemaHeader, entries: chunk.batches, completedAtNs });
+  const last = chunk.batches.at(-1);
+  const end =
+    last === undefined
+      ? fileMagic.byteLength + frameHeader(schemaHeader).byteLength
+      : last.offset + last.metadataBytes + last.bodyBytes;
+  return { ...chunk, ...sumEntries(chunk.batches), sealed: true, bytes: end + footer.byteLength };
+}
+
+/** Whether rows of chunks, tails or completion stand for the topic. */
+export function isCommitted(record: TopicRecord): boolean {
+  return hasFiles(record);
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,26 @@
+/** The command `verify`: findings as lines or JSON on stdout, how far it is on a terminal. */
+
+import { describeFinding } from "../care/finding.ts";
+import { verify } from "../care/verify.ts";
+import { findDisk } from "../host/disk.ts";
+import { printOut } from "../host/log.ts";
+import { openProgress } from "./progress.ts";
+
+/** The exit code: 0 when nothing is damaged. @throws Fault absent when the directory is no store or has no such session */
+export async function verifyStore(
+  dataDirectory: string,
+  { session, json }: { session: string | undefined; json: boolean },
+): Promise<number> {
+  const disk = await findDisk(dataDirectory);
+  const progress = openProgress("verify");
+  const verified = await verify(disk, { session, onProgress: progress.show }).finally(progress.end);
+  const damaged = verified.findings.some(({ severity }) => severity === "damage");
+  if (json) printOut(`${JSON.stringify({ ...verified, sound: !damaged })}\n`);
+  else {
+    for (const finding of verified.findings) printOut(`${describeFinding(finding)}\n`);
+    printOut(
+      `${damaged ? "damaged" : "sound"}: ${verified.sessions} sessions, ${verified.bytes} bytes of chunks read\n`,
+    );
+  }
+  return damaged ? 1 : 0;
+}
