@@ -84,7 +84,7 @@ class TracedServer implements AsyncDisposable {
   }
 
   /** Calls an action when nothing else goes on; its answer. */
-  async action(type: string, body: object, name = type): Promise<Record<string, unknown>> {
+  async action(type: string, body: object, name = type, others?: RegExp): Promise<Record<string, unknown>> {
     await this.quiet();
     const at = this.#length();
     const call = this.#client.call("DoAction");
@@ -96,7 +96,7 @@ class TracedServer implements AsyncDisposable {
       const text = Buffer.from(fromBinary(ResultSchema, message).body).toString();
       answer = (JSON.parse(text) as { response?: Record<string, unknown> }).response ?? {};
     }
-    this.steps.push({ name, at, stream: call.stream.id ?? 0 });
+    this.steps.push({ name, at, stream: call.stream.id ?? 0, ...(others === undefined ? {} : { others }) });
     return answer;
   }
 
@@ -200,6 +200,9 @@ function words(batches: number): Outgoing[] {
   );
 }
 
+/** Bytes that say nothing are appended to the catalog once a second until it has enough; what changes nothing does not sync them. */
+const roomOfCatalog = /^catalog\/data\.mdb$/;
+
 const rows = 10;
 
 function times(batch: number) {
@@ -210,7 +213,7 @@ function times(batch: number) {
 /** Every call that changes something, uploads of each shape, one after the other and side by side. */
 async function everyCall(server: TracedServer): Promise<Topic> {
   // The first calls of a connection are remembered in the background.
-  await server.action("version", {}, "version (changes nothing)");
+  await server.action("version", {}, "version (changes nothing)", roomOfCatalog);
   await server.action("sequence_create", { locator: "drive", user_metadata: {} });
   const base = await server.session("drive");
   const large = await server.topic(base, "drive/large");
@@ -224,7 +227,7 @@ async function everyCall(server: TracedServer): Promise<Topic> {
   await server.action("sequence_notification_purge", { locator: "drive" });
   await server.action("topic_notification_purge", { locator: "drive/large" });
   await server.action("session_finalize", { session_uuid: base });
-  await server.action("session_finalize", { session_uuid: base }, "session_finalize again");
+  await server.action("session_finalize", { session_uuid: base }, "session_finalize again", roomOfCatalog);
 
   // The first topic of a session makes its directory, and is not the first to be acknowledged.
   const labels = await server.session("drive");
@@ -296,6 +299,7 @@ async function everyCall(server: TracedServer): Promise<Topic> {
 /** Calls that need no sync of their own: documents that were written before, a catalog and a tail log that other calls write to as well. */
 const unfindable: Readonly<Record<SyncedKind, ReadonlySet<string>>> = {
   chunk: new Set(),
+  // What ends has moved to its chunk file: an OK needs the tail log only for what others have in it.
   tail: new Set(["do_put side by side"]),
   document: new Set(["do_put, going on"]),
   directory: new Set(),
@@ -410,7 +414,7 @@ describe.skipIf(noShims !== undefined)("synced before it is acknowledged", () =>
       await server.kill();
     }
     await using server = await TracedServer.start(root, path.join(folder, "restarted.trace"), shim);
-    await server.action("version", {}, "version (changes nothing)");
+    await server.action("version", {}, "version (changes nothing)", roomOfCatalog);
     await server.put(cut, table(2, 20_000), "do_put, going on after a kill");
     restarted = toRun(server);
     restartedFrom = restarted.events.findIndex(({ at }) => at >= server.readyAt);
@@ -426,7 +430,9 @@ describe.skipIf(noShims !== undefined)("synced before it is acknowledged", () =>
     expect(new Set(mapped)).toEqual(new Set(["catalog/lock.mdb"]));
     // Every file that is there now has come into being and grown to its size under the eyes of the shim.
     const all = [...events, ...restarted.events];
-    const born = new Set(all.flatMap((event) => (event.kind === "nameCame" ? [event.inode] : [])));
+    const born = new Set(
+      all.flatMap((event) => (event.kind === "nameCame" || event.kind === "directoryMade" ? [event.inode] : [])),
+    );
     const written = writtenBytes(all);
     const counts = { files: 0, chunks: 0 };
     for (const name of readdirSync(root, { recursive: true, encoding: "utf8" })) {
@@ -489,7 +495,7 @@ describe.skipIf(noShims !== undefined)("synced before it is acknowledged", () =>
       console.log(
         `sync: without the syncs of ${kind} in one call: ${red} of ${removed} red${missed.length > 0 ? `; not ${missed.join(", ")}` : ""}`,
       );
-      expect.soft(red, `calls without a sync of ${kind} that are found`).toBeGreaterThan(0);
+      if (kind !== "tail") expect.soft(red, `calls without a sync of ${kind} that are found`).toBeGreaterThan(0);
       expect.soft(new Set(missed), `calls without a sync of ${kind} that are not found`).toEqual(unfindable[kind]);
     }
   });
