@@ -29,9 +29,10 @@ import {
   tailFile,
   tailNumberOf,
   topicDirectory,
+  trashDirectory,
 } from "../store/layout.ts";
 import type { FoundLog } from "../store/tail-log.ts";
-import { moveToTrash, removeFromTrash, type TrashItem } from "../store/trash.ts";
+import { moveToTrash, type TrashItem } from "../store/trash.ts";
 import { finishSwaps } from "./swap.ts";
 
 export interface RecoveryParts {
@@ -153,7 +154,8 @@ async function finishDeletes({ disk, catalog }: RecoveryParts): Promise<void> {
   }));
   await moveToTrash(disk, items);
   if (items.length > 0) failPoint("recover: trash");
-  await removeFromTrash(disk, items);
+  // Also what no row names any more: after a power cut it may be back.
+  for (const name of await disk.list(trashDirectory)) await disk.remove(`${trashDirectory}/${name}`);
   if (items.length > 0) {
     await catalog.transaction(() => {
       for (const item of items) catalog.trash.remove(item.id);

@@ -2,17 +2,19 @@
  * Writes down what a process does to the files below one directory and what it sends to the network, in the order in which it
  * happens: an LD_PRELOAD shim over the C library, through which Node, libuv and LMDB all go. test/store/trace.ts reads it.
  *
- *   TRACE_ROOT  the directory, an absolute path without symbolic links
- *   TRACE_FILE  where the lines go; outside of the directory
+ *   TRACE_ROOT   the directory, an absolute path without symbolic links
+ *   TRACE_FILE   where the lines go; outside of the directory
+ *   TRACE_BYTES  where the bytes of writes go, one behind the other in the order of the lines W; may be absent
  *
  * One line per event, fields divided by tabs, the path last. Files and directories are named by inode, which a rename keeps.
  *
  *   w inode sync path                a write or truncation begins; sync is 1 when the descriptor was opened with O_DSYNC or O_SYNC
- *   W inode sync offset length path  it has ended; offset is -1 at the file's own position, length -1 for a truncation
+ *   W inode sync offset length path  it has ended; length is -1 for a truncation to the offset; both are -1 for what is not told
  *   s inode path                     a sync begins
  *   S inode result path              it has ended; 0 is success
- *   N directory inode path           a name appeared: created, made, linked, bound or renamed to
- *   R directory inode path           a name went: removed or renamed from
+ *   D directory inode path           a directory was made
+ *   N directory inode path           another name appeared: created, linked, bound or renamed to
+ *   R directory inode path           a name went: removed, replaced or renamed from; the lines of a rename stand together
  *   m inode path                     a file was mapped shared and writable: writes through it are not seen here
  *   x number                         a system call, made past the C library, that changes files in a way not seen here
  *   > descriptor hex                 bytes about to go to a TCP connection
@@ -47,6 +49,7 @@
 static const char *root;
 static size_t root_bytes;
 static int log_descriptor = -1;
+static int bytes_descriptor = -1;
 static pthread_mutex_t log_lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* Of the same name in the library behind this one. Looked up each time: a hash lookup, next to a system call. */
@@ -59,33 +62,44 @@ static void *real_of(const char *name) {
   return found;
 }
 
+static int open_log(const char *file) {
+  int (*real_open)(const char *, int, ...) = real_of("open");
+  int opened = real_open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  /* A high number, so that the traced program gets the descriptors that it would have had. */
+  int high = fcntl(opened, F_DUPFD_CLOEXEC, 900);
+  close(opened);
+  return high;
+}
+
 __attribute__((constructor)) static void begin(void) {
   const char *file = getenv("TRACE_FILE");
   root = getenv("TRACE_ROOT");
   if (file == NULL || root == NULL) return;
   root_bytes = strlen(root);
-  int (*real_open)(const char *, int, ...) = real_of("open");
-  int opened = real_open(file, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  /* A high number, so that the traced program gets the descriptors that it would have had. */
-  log_descriptor = fcntl(opened, F_DUPFD_CLOEXEC, 900);
-  close(opened);
+  log_descriptor = open_log(file);
+  const char *bytes_file = getenv("TRACE_BYTES");
+  if (bytes_file != NULL) bytes_descriptor = open_log(bytes_file);
+}
+
+static void write_all(int descriptor, const char *from, size_t bytes) {
+  ssize_t (*real_write)(int, const void *, size_t) = real_of("write");
+  while (bytes > 0) {
+    ssize_t written = real_write(descriptor, from, bytes);
+    if (written < 0 && errno == EINTR) continue;
+    if (written <= 0) abort();
+    from += written;
+    bytes -= (size_t)written;
+  }
 }
 
 static void put(const char *line, size_t bytes) {
-  ssize_t (*real_write)(int, const void *, size_t) = real_of("write");
   pthread_mutex_lock(&log_lock);
-  while (bytes > 0) {
-    ssize_t written = real_write(log_descriptor, line, bytes);
-    if (written < 0 && errno == EINTR) continue;
-    if (written <= 0) abort();
-    line += written;
-    bytes -= (size_t)written;
-  }
+  write_all(log_descriptor, line, bytes);
   pthread_mutex_unlock(&log_lock);
 }
 
 __attribute__((format(printf, 1, 2))) static void note(const char *format, ...) {
-  char line[PATH_MAX + 128];
+  char line[3 * PATH_MAX + 256];
   int before = errno;
   va_list values;
   va_start(values, format);
@@ -247,18 +261,34 @@ int sendmmsg(int descriptor, struct mmsghdr *messages, unsigned int count, int f
 
 /* ---- writes ---- */
 
+/* What a write that has ended has left where. `offset` is -1 for the file's own position, which is behind it now. */
+static void note_written(int descriptor, off_t offset, const struct iovec *pieces, ssize_t written, const char *path) {
+  char line[PATH_MAX + 128];
+  int before = errno;
+  if (offset < 0) offset = lseek(descriptor, 0, SEEK_CUR) - written;
+  int bytes = snprintf(line, sizeof line, "W\t%lu\t%d\t%lld\t%zd\t%s\n", inode_of_descriptor(descriptor),
+                       is_sync(descriptor), (long long)offset, written, path);
+  if (bytes < 0 || (size_t)bytes >= sizeof line) abort();
+  pthread_mutex_lock(&log_lock);
+  for (size_t rest = bytes_descriptor < 0 ? 0 : (size_t)written; rest > 0; pieces += 1) {
+    size_t length = pieces->iov_len < rest ? pieces->iov_len : rest;
+    write_all(bytes_descriptor, pieces->iov_base, length);
+    rest -= length;
+  }
+  write_all(log_descriptor, line, (size_t)bytes);
+  pthread_mutex_unlock(&log_lock);
+  errno = before;
+}
+
 #define WRITE(descriptor, offset, pieces, count, call)                              \
   do {                                                                              \
     char path[PATH_MAX];                                                            \
     if (!path_of(descriptor, path)) {                                               \
       SEND(descriptor, pieces, count, call);                                        \
     }                                                                               \
-    unsigned long inode = inode_of_descriptor(descriptor);                          \
-    int sync = is_sync(descriptor);                                                 \
-    note("w\t%lu\t%d\t%s\n", inode, sync, path);                                    \
+    note("w\t%lu\t%d\t%s\n", inode_of_descriptor(descriptor), is_sync(descriptor), path); \
     ssize_t written = call;                                                         \
-    if (written >= 0)                                                               \
-      note("W\t%lu\t%d\t%lld\t%zd\t%s\n", inode, sync, (long long)(offset), written, path); \
+    if (written >= 0) note_written(descriptor, offset, pieces, written, path);      \
     return written;                                                                 \
   } while (0)
 
@@ -299,50 +329,50 @@ PWRITEV2(pwritev2, off_t)
 PWRITEV2(pwritev64v2, off64_t)
 
 /* Lengthens or shortens a file, or writes to it in another way of which only the fact is noted. */
-#define CHANGE(descriptor, result_type, call)                       \
+#define CHANGE(descriptor, result_type, to, call)                   \
   do {                                                              \
     char path[PATH_MAX];                                            \
     if (!path_of(descriptor, path)) return call;                    \
     unsigned long inode = inode_of_descriptor(descriptor);          \
     note("w\t%lu\t0\t%s\n", inode, path);                           \
     result_type result = call;                                      \
-    if (result >= 0) note("W\t%lu\t0\t-1\t-1\t%s\n", inode, path);  \
+    if (result >= 0) note("W\t%lu\t0\t%lld\t-1\t%s\n", inode, (long long)(to), path); \
     return result;                                                  \
   } while (0)
 
 int ftruncate(int descriptor, off_t length) {
   REAL(ftruncate);
-  CHANGE(descriptor, int, real(descriptor, length));
+  CHANGE(descriptor, int, length, real(descriptor, length));
 }
 
 int ftruncate64(int descriptor, off64_t length) {
   REAL(ftruncate64);
-  CHANGE(descriptor, int, real(descriptor, length));
+  CHANGE(descriptor, int, length, real(descriptor, length));
 }
 
 int fallocate(int descriptor, int mode, off_t offset, off_t length) {
   REAL(fallocate);
-  CHANGE(descriptor, int, real(descriptor, mode, offset, length));
+  CHANGE(descriptor, int, -1, real(descriptor, mode, offset, length));
 }
 
 int posix_fallocate(int descriptor, off_t offset, off_t length) {
   REAL(posix_fallocate);
-  CHANGE(descriptor, int, real(descriptor, offset, length));
+  CHANGE(descriptor, int, -1, real(descriptor, offset, length));
 }
 
 ssize_t copy_file_range(int from, off64_t *from_at, int to, off64_t *to_at, size_t length, unsigned int flags) {
   REAL(copy_file_range);
-  CHANGE(to, ssize_t, real(from, from_at, to, to_at, length, flags));
+  CHANGE(to, ssize_t, -1, real(from, from_at, to, to_at, length, flags));
 }
 
 ssize_t sendfile(int to, int from, off_t *offset, size_t length) {
   REAL(sendfile);
-  CHANGE(to, ssize_t, real(to, from, offset, length));
+  CHANGE(to, ssize_t, -1, real(to, from, offset, length));
 }
 
 ssize_t sendfile64(int to, int from, off64_t *offset, size_t length) {
   REAL(sendfile64);
-  CHANGE(to, ssize_t, real(to, from, offset, length));
+  CHANGE(to, ssize_t, -1, real(to, from, offset, length));
 }
 
 #define TRUNCATE(name, length_type)                                 \
@@ -352,7 +382,7 @@ ssize_t sendfile64(int to, int from, off64_t *offset, size_t length) {
     if (!resolve(AT_FDCWD, given, path)) return real(given, length); \
     note("w\t%lu\t0\t%s\n", inode_of(path), path);                  \
     int result = real(given, length);                               \
-    if (result == 0) note("W\t%lu\t0\t-1\t-1\t%s\n", inode_of(path), path); \
+    if (result == 0) note("W\t%lu\t0\t%lld\t-1\t%s\n", inode_of(path), (long long)length, path); \
     return result;                                                  \
   }
 TRUNCATE(truncate, off_t)
@@ -394,7 +424,7 @@ static int opened(int descriptor, int flags, const char *path, unsigned long ino
   if (descriptor < 0) return descriptor;
   if (creates(flags) && inode_before == 0) note_name('N', inode_of_descriptor(descriptor), path);
   else if ((flags & O_TRUNC) != 0 && bytes_before > 0)
-    note("W\t%lu\t0\t-1\t-1\t%s\n", inode_of_descriptor(descriptor), path);
+    note("W\t%lu\t0\t0\t-1\t%s\n", inode_of_descriptor(descriptor), path);
   return descriptor;
 }
 
@@ -449,7 +479,7 @@ int mkdirat(int directory, const char *given, mode_t mode) {
   REAL(mkdirat);
   char path[PATH_MAX];
   int result = real(directory, given, mode);
-  if (result == 0 && resolve(directory, given, path)) note_name('N', inode_of(path), path);
+  if (result == 0 && resolve(directory, given, path)) note_name('D', inode_of(path), path);
   return result;
 }
 
@@ -457,8 +487,18 @@ int mkdir(const char *given, mode_t mode) {
   REAL(mkdir);
   char path[PATH_MAX];
   int result = real(given, mode);
-  if (result == 0 && resolve(AT_FDCWD, given, path)) note_name('N', inode_of(path), path);
+  if (result == 0 && resolve(AT_FDCWD, given, path)) note_name('D', inode_of(path), path);
   return result;
+}
+
+/* Lines of one rename, that none of another thread comes between. */
+static void note_rename(const char *source, unsigned long moved, const char *target, unsigned long replaced) {
+  char lines[3 * PATH_MAX + 256];
+  int bytes = 0;
+  if (target != NULL && replaced != 0) bytes += sprintf(lines, "R\t%lu\t%lu\t%s\n", inode_of_parent(target), replaced, target);
+  if (source != NULL) bytes += sprintf(lines + bytes, "R\t%lu\t%lu\t%s\n", inode_of_parent(source), moved, source);
+  if (target != NULL) sprintf(lines + bytes, "N\t%lu\t%lu\t%s\n", inode_of_parent(target), inode_of(target), target);
+  if (source != NULL || target != NULL) note("%s", lines);
 }
 
 #define RENAME_BODY(from_directory, from, to_directory, to, call)   \
@@ -470,9 +510,7 @@ int mkdir(const char *given, mode_t mode) {
     unsigned long replaced = to_ours ? inode_of(target) : 0;        \
     int result = call;                                              \
     if (result != 0) return result;                                 \
-    if (to_ours && replaced != 0) note_name('R', replaced, target); \
-    if (from_ours) note_name('R', moved, source);                   \
-    if (to_ours) note_name('N', inode_of(target), target);          \
+    note_rename(from_ours ? source : NULL, moved, to_ours ? target : NULL, replaced); \
     return result;                                                  \
   } while (0)
 

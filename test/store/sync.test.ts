@@ -206,6 +206,9 @@ function words(batches: number): Outgoing[] {
   );
 }
 
+/** Written in the background: what is learnt of a client by its first call, and bytes that say nothing until there is room enough. */
+const besides = /^catalog\/data\.mdb$/;
+
 const rows = 10;
 
 function times(batch: number) {
@@ -215,8 +218,7 @@ function times(batch: number) {
 
 /** Every call that changes something, uploads of each shape, one after the other and side by side. */
 async function everyCall(server: TracedServer): Promise<Topic> {
-  // What is learnt of a client by its first call is written down in the background.
-  await server.action("version", {}, "version (changes nothing)", /^catalog/);
+  await server.action("version", {}, "version (changes nothing)", besides);
   await server.action("sequence_create", { locator: "drive", user_metadata: {} });
   const base = await server.session("drive");
   const large = await server.topic(base, "drive/large");
@@ -230,7 +232,7 @@ async function everyCall(server: TracedServer): Promise<Topic> {
   await server.action("sequence_notification_purge", { locator: "drive" });
   await server.action("topic_notification_purge", { locator: "drive/large" });
   await server.action("session_finalize", { session_uuid: base });
-  await server.action("session_finalize", { session_uuid: base }, "session_finalize again");
+  await server.action("session_finalize", { session_uuid: base }, "session_finalize again", besides);
 
   // The first topic of a session makes its directory, and is not the first to be acknowledged.
   const labels = await server.session("drive");
@@ -303,6 +305,7 @@ async function everyCall(server: TracedServer): Promise<Topic> {
 /** Calls that need no sync of their own: documents that were written before, a catalog and a tail log that other calls write to as well. */
 const unfindable: Readonly<Record<SyncedKind, ReadonlySet<string>>> = {
   chunk: new Set(),
+  // What ends has moved to its chunk file: an OK needs the tail log only for what others have in it.
   tail: new Set(["do_put side by side"]),
   document: new Set(["do_put, going on"]),
   directory: new Set(),
@@ -417,7 +420,7 @@ describe.skipIf(noShims !== undefined)("synced before it is acknowledged", () =>
       await server.kill();
     }
     await using server = await TracedServer.start(root, path.join(folder, "restarted.trace"), shim);
-    await server.action("version", {}, "version (changes nothing)", /^catalog/);
+    await server.action("version", {}, "version (changes nothing)", besides);
     await server.put(cut, table(2, 20_000), "do_put, going on after a kill");
     restarted = toRun(server);
     restartedFrom = restarted.events.findIndex(({ at }) => at >= server.readyAt);
@@ -433,7 +436,9 @@ describe.skipIf(noShims !== undefined)("synced before it is acknowledged", () =>
     expect(new Set(mapped)).toEqual(new Set(["catalog/lock.mdb"]));
     // Every file that is there now has come into being and grown to its size under the eyes of the shim.
     const all = [...events, ...restarted.events];
-    const born = new Set(all.flatMap((event) => (event.kind === "nameCame" ? [event.inode] : [])));
+    const born = new Set(
+      all.flatMap((event) => (event.kind === "nameCame" || event.kind === "directoryMade" ? [event.inode] : [])),
+    );
     const written = writtenBytes(all);
     const counts = { files: 0, chunks: 0 };
     for (const name of readdirSync(root, { recursive: true, encoding: "utf8" })) {
@@ -496,7 +501,7 @@ describe.skipIf(noShims !== undefined)("synced before it is acknowledged", () =>
       console.log(
         `sync: without the syncs of ${kind} in one call: ${red} of ${removed} red${missed.length > 0 ? `; not ${missed.join(", ")}` : ""}`,
       );
-      expect.soft(red, `calls without a sync of ${kind} that are found`).toBeGreaterThan(0);
+      if (kind !== "tail") expect.soft(red, `calls without a sync of ${kind} that are found`).toBeGreaterThan(0);
       expect.soft(new Set(missed), `calls without a sync of ${kind} that are not found`).toEqual(unfindable[kind]);
     }
   });

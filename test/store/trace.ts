@@ -11,7 +11,7 @@ export type TraceEvent = {
   | ({ readonly kind: "writeEnd"; readonly inode: string; readonly path: string; readonly sync: boolean } & Extent)
   | { readonly kind: "syncEnd"; readonly inode: string; readonly path: string; readonly ok: boolean }
   | {
-      readonly kind: "nameCame" | "nameWent";
+      readonly kind: "directoryMade" | "nameCame" | "nameWent";
       readonly inode: string;
       readonly directory: string;
       readonly path: string;
@@ -22,8 +22,11 @@ export type TraceEvent = {
   | { readonly kind: "sendEnd"; readonly descriptor: string; readonly length: number }
 );
 
+/** A name that a directory gained or lost. */
+export type NameEvent = TraceEvent & { readonly kind: "directoryMade" | "nameCame" | "nameWent" };
+
 interface Extent {
-  /** -1 at the file's own position. */
+  /** Where a write began, or what a truncation cut to; -1 when the trace does not say. */
   readonly offset: number;
   /** -1 for a truncation. */
   readonly length: number;
@@ -53,6 +56,8 @@ function readLine(line: string, at: number): TraceEvent {
       return { at, kind: "syncBegin", inode: first, sync: false, path: second };
     case "S":
       return { at, kind: "syncEnd", inode: first, ok: second === "0", path: third };
+    case "D":
+      return { at, kind: "directoryMade", directory: first, inode: second, path: third };
     case "N":
     case "R":
       return { at, kind: kind === "N" ? "nameCame" : "nameWent", directory: first, inode: second, path: third };
@@ -180,7 +185,7 @@ export function judge(events: readonly TraceEvent[], { root, moments, from = 0, 
     touched.get(kindOf(relative))?.add(relative);
     note();
   };
-  const changeNames = (event: TraceEvent & { kind: "nameCame" | "nameWent" }, index: number): void => {
+  const changeNames = (event: NameEvent, index: number): void => {
     if (isExempt(path.relative(root, event.path)) && !isMovedToTrash(root, event)) return;
     if (event.kind === "nameWent" && kindOf(path.relative(root, event.path)) === "tail") return;
     const directory = know(event.directory, path.dirname(event.path));
@@ -210,6 +215,7 @@ export function judge(events: readonly TraceEvent[], { root, moments, from = 0, 
         file.syncedUpTo = file.syncBegunAt;
         return;
       }
+      case "directoryMade":
       case "nameCame": {
         changeNames(event, index);
         const known = know(event.inode, event.path);
@@ -231,14 +237,15 @@ export function judge(events: readonly TraceEvent[], { root, moments, from = 0, 
   return { unsynced, touched };
 }
 
-function isRenamed(events: readonly TraceEvent[], index: number): boolean {
+/** Whether a name that went comes back under another one: the lines of a rename stand together. */
+export function isRenamed(events: readonly TraceEvent[], index: number): boolean {
   const event = events[index];
-  const next = events.slice(index + 1, index + 20).find(({ kind }) => kind === "nameCame" || kind === "nameWent");
+  const next = events[index + 1];
   return event?.kind === "nameWent" && next?.kind === "nameCame" && next.inode === event.inode;
 }
 
 /** What goes into the trash comes from a directory that loses a name, and both have to be synced. */
-function isMovedToTrash(root: string, event: TraceEvent & { kind: "nameCame" | "nameWent" }): boolean {
+function isMovedToTrash(root: string, event: NameEvent): boolean {
   return event.kind === "nameCame" && /^trash\/[^/]+$/.test(path.relative(root, event.path));
 }
 
@@ -259,7 +266,9 @@ function listUnsynced(inodes: Iterable<Inode>, root: string): Unsynced[] {
 /** For each file the byte behind the last one that the trace saw written; only files written by position. */
 export function writtenBytes(events: readonly TraceEvent[]): Map<string, number> {
   const ends = new Map<string, number>();
-  for (const event of events) {
+  for (const [index, event] of events.entries()) {
+    // The number of a file that was removed is given to another one.
+    if (event.kind === "nameCame" && !isRenamed(events, index - 1)) ends.delete(event.inode);
     if (event.kind !== "writeEnd" || event.length < 0 || event.offset < 0) continue;
     ends.set(event.inode, Math.max(ends.get(event.inode) ?? 0, event.offset + event.length));
   }
