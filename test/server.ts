@@ -9,8 +9,10 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { catalogRoomBytes } from "../src/model/limits.ts";
 
 const readyWaitMs = 20_000;
 const stopWaitMs = 20_000;
@@ -133,6 +135,42 @@ export function runToEnd(
       resolve({ code: error === null ? 0 : (error.code ?? error.signal), stdout, stderr }),
     );
   });
+}
+
+/** What tests look at of `mosaico-edge status --json`. */
+export interface ServerStatus {
+  readonly pid: number;
+  readonly port: number;
+  readonly poisoned: boolean;
+  readonly memory: Readonly<
+    Record<
+      "upload" | "smallUpload" | "merge" | "send",
+      { limitBytes: number; heldBytes: number; waiting: number; waitsTotal: number }
+    >
+  >;
+  readonly commit: { readonly commits: number; readonly longestLagMs: number };
+  readonly space: { readonly freeBytes: number; readonly catalogRoomBytes: number };
+  readonly uploads: {
+    readonly open: number;
+    readonly streams: readonly {
+      readonly topic: string;
+      readonly rows: number;
+      readonly memoryWaitMs: number;
+      readonly restMs: number;
+    }[];
+  };
+}
+
+/** Asks the server that runs on a data directory. */
+export async function readStatus(dataDir: string): Promise<ServerStatus> {
+  const { code, stdout, stderr } = await runToEnd(["status", "--data-dir", dataDir, "--json"]);
+  if (code !== 0) throw new Error(`status ended with ${code}: ${stderr}`);
+  return JSON.parse(stdout) as ServerStatus;
+}
+
+/** Waits until the catalog has written all the room that it keeps in its file, which it does step by step. */
+export async function untilCatalogHasRoom(dataDir: string): Promise<void> {
+  while ((await readStatus(dataDir)).space.catalogRoomBytes < catalogRoomBytes / 2) await sleep(50);
 }
 
 /** Makes an API key, also while the server runs; the token. */

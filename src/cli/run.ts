@@ -15,7 +15,7 @@ import { openFilesMax } from "../host/open-files.ts";
 import type { FinalizeParts } from "../ingest/finalize.ts";
 import { GroupCommit } from "../ingest/group-commit.ts";
 import { Uploads } from "../ingest/uploads.ts";
-import { loanLeastMs } from "../model/limits.ts";
+import { loanLeastMs, smallMessageShare } from "../model/limits.ts";
 import { Dialects } from "../serve/dialects.ts";
 import { Health } from "../serve/health.ts";
 import { startServer } from "../serve/server.ts";
@@ -79,7 +79,7 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
     { intervalMs: config.commit_interval_ms, bytes: config.commit_bytes },
   );
   const chunkBytesMax = config.max_chunk_size_in_bytes;
-  const { uploadBudget, mergeBudget, sendBudget, pool } = divideMemory(config);
+  const { uploadBudget, smallUploadBudget, mergeBudget, sendBudget, pool } = divideMemory(config);
   // Merges give their memory back when somebody waits, so an upload that holds a message may wait for theirs, not for its own.
   const unfoldBudget = mergeBudget;
   const uploads = new Uploads({ disk, catalog, clock, commit, tail, space, poison, unfoldBudget, chunkBytesMax });
@@ -97,6 +97,7 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
     uploads,
     health,
     uploadBudget,
+    smallUploadBudget,
     mergeBudget,
     sendBudget,
     loanLeastMs,
@@ -137,7 +138,7 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
       commit,
       tail,
       uploads,
-      budgets: { upload: uploadBudget, merge: mergeBudget, send: sendBudget },
+      budgets: { upload: uploadBudget, smallUpload: smallUploadBudget, merge: mergeBudget, send: sendBudget },
     });
   const ready = {
     event: "ready",
@@ -172,8 +173,11 @@ function certificateOf({ tls_cert: chain, tls_key: key }: Config): Certificate |
  */
 function divideMemory({ memory_budget, max_message_bytes }: Config) {
   const readBytes = Math.max(Math.floor(memory_budget / 4), max_message_bytes);
+  const uploadBytes = memory_budget - readBytes;
+  const smallBytes = Math.floor(uploadBytes * smallMessageShare);
   return {
-    uploadBudget: new Budget(memory_budget - readBytes),
+    uploadBudget: new Budget(uploadBytes - smallBytes),
+    smallUploadBudget: new Budget(smallBytes),
     mergeBudget: new Budget(Math.floor(readBytes / 2)),
     sendBudget: new Budget(Math.floor(readBytes / 2)),
     pool: new BufferPool(Math.floor(memory_budget / 4)),

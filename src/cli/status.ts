@@ -2,7 +2,7 @@
 
 import type { Retention } from "../care/retention.ts";
 import type { Space } from "../care/space.ts";
-import { openCatalog } from "../catalog/catalog.ts";
+import { openCatalogToRead } from "../catalog/catalog.ts";
 import { readOwner } from "../catalog/store-facts.ts";
 import type { Budget } from "../flow/budget.ts";
 import { askControlSocket } from "../host/control-socket.ts";
@@ -27,7 +27,7 @@ export interface StatusParts {
   readonly commit: GroupCommit;
   readonly tail: TailLog;
   readonly uploads: Uploads;
-  readonly budgets: Readonly<Record<"upload" | "merge" | "send", Budget>>;
+  readonly budgets: Readonly<Record<"upload" | "smallUpload" | "merge" | "send", Budget>>;
 }
 
 /** One JSON with everything that is counted. */
@@ -40,7 +40,7 @@ export async function statusText(parts: StatusParts): Promise<string> {
     port: parts.port,
     uptimeMs: Math.round(parts.nowMs() - parts.startedAtMs),
     poisoned: parts.poison.poisoned,
-    memory: { upload: budgets.upload.use(), merge: budgets.merge.use(), send: budgets.send.use() },
+    memory: Object.fromEntries(Object.entries(budgets).map(([name, budget]) => [name, budget.use()])),
     commit: rounded(parts.commit.use()),
     tail: parts.tail.use(),
     space: parts.space.use(),
@@ -61,7 +61,7 @@ function rounded<Counters extends object>(counters: Counters): object {
 /** Prints it: as it is for programs, line by line for people. @throws Fault absent, unavailable when no server runs there */
 export async function showStatus(dataDirectory: string, format: "json" | "text"): Promise<void> {
   const disk = await findDisk(dataDirectory);
-  await using catalog = await openCatalog({ disk, directory: catalogDirectory, onFailure: () => undefined });
+  await using catalog = await openCatalogToRead(disk, catalogDirectory);
   const owner = readOwner(catalog);
   const answer = owner === undefined ? undefined : await askControlSocket(disk.root, owner.socket);
   if (answer === undefined) throw new Fault("unavailable", `No server runs on ${disk.root}`);

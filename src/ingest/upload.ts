@@ -52,6 +52,7 @@ export interface UploadParts {
   readonly dictionaries: DictionaryState;
   /** What compressed bytes are unfolded in, where they have to be. */
   readonly unfoldBudget: Budget;
+  memoryWaitMs(): number;
 }
 
 function raise(error: unknown): never {
@@ -71,6 +72,8 @@ export interface UploadUse extends Taken {
   readonly tailBytes: number;
   /** Time that it has stood because the disk was slower than its client. */
   readonly diskWaitMs: number;
+  /** Time that its messages have waited for memory. */
+  readonly memoryWaitMs: number;
   /** Time since its last message. */
   readonly restMs: number;
 }
@@ -161,6 +164,7 @@ export class Upload {
       ...this.#taken,
       tailBytes: writer.tailBytes,
       diskWaitMs: Math.round(this.#diskWaitMs),
+      memoryWaitMs: Math.round(this.#parts.memoryWaitMs()),
       restMs: Math.round(clock.monotonicMs() - this.#lastAtMs),
     };
   }

@@ -42,6 +42,8 @@ export interface UploadRequest {
   readonly schemaHeader: Uint8Array;
   /** Rows that the client takes for durable; who says so may take over from a stream that is still open. */
   readonly resumeRows?: number | undefined;
+  /** Time that the stream has waited for memory so far, in milliseconds. */
+  memoryWaitMs(): number;
 }
 
 export class Uploads {
@@ -90,7 +92,10 @@ export class Uploads {
       );
     }
     // From here to the end of the upload nobody else may begin one.
-    const opening = this.#openUpload(place, schema, stored ?? paddedHeader(request.schemaHeader));
+    const opening = this.#openUpload(place, schema, {
+      ...request,
+      schemaHeader: stored ?? paddedHeader(request.schemaHeader),
+    });
     this.#open.set(
       topic.uuid,
       opening.catch(() => undefined),
@@ -103,14 +108,15 @@ export class Uploads {
     }
   }
 
-  async #openUpload(place: TopicPlace, schema: Schema, schemaHeader: Uint8Array): Promise<Upload> {
+  async #openUpload(place: TopicPlace, schema: Schema, { schemaHeader, memoryWaitMs }: UploadRequest): Promise<Upload> {
     const { disk, clock, commit, poison, space, unfoldBudget } = this.#parts;
     const writer = await this.#openWriter(place, schemaHeader);
     const dictionaries = new DictionaryState(disk, schema);
     // The new stream sends its dictionaries anew, and they may differ from those of the chunk that is open.
     if (dictionaries.needed && writer.current !== undefined) await writer.rotate();
     const { topic } = place;
-    return new Upload({ topic, schema, writer, commit, space, poison, clock, dictionaries, unfoldBudget });
+    const shared = { commit, space, poison, clock, unfoldBudget };
+    return new Upload({ ...shared, topic, schema, writer, dictionaries, memoryWaitMs });
   }
 
   #openWriter(place: TopicPlace, schemaHeader: Uint8Array): Promise<TopicWriter> {

@@ -80,6 +80,14 @@ export const freeMessageBytes = 16 * KiB;
 export const actionBytesTotal = 16 * MiB;
 assert(2 * actionBytesMax <= actionBytesTotal, "one body always fits, also when it unfolds");
 
+/**
+ * Messages of uploads up to this many bytes draw on a share of the budget of their own: the sensors of a robot do not stand behind
+ * its cameras, and not behind whoever announces a large message and does not send it.
+ */
+export const smallMessageBytes = 64 * KiB;
+/** That share, of what uploads may hold. */
+export const smallMessageShare = 1 / 16;
+
 /** What a caller without a valid key may send: enough to see which SDK it is, which decides how it is refused. */
 export const stranger = { bodyBytes: 4 * KiB, waitMs: 5_000 } as const;
 

@@ -13,6 +13,7 @@ import type { Budget, Held } from "../flow/budget.ts";
 import { BufferPool, type Lease } from "../flow/buffer-pool.ts";
 import { assert } from "../model/assert.ts";
 import { Fault } from "../model/fault.ts";
+import { smallMessageBytes } from "../model/limits.ts";
 import { Pace, type PaceLimits } from "./pace.ts";
 
 export const messageEncodings = ["identity", "gzip", "deflate"] as const;
@@ -27,6 +28,8 @@ export interface Frame {
 /** What the messages of a request may be, and what they may hold up. */
 export interface RequestLimits {
   readonly budget: Budget;
+  /** What messages up to `smallMessageBytes` take theirs from instead. */
+  readonly smallBudget?: Budget;
   /** Messages up to this many bytes take nothing from the budget. */
   readonly freeBytesMax: number;
   readonly messageBytesMax: number;
@@ -73,6 +76,8 @@ export class FrameReader {
   #ready: RawFrame | undefined;
   #ended = false;
   #messages = 0;
+  #memoryWaitMs = 0;
+  #memoryWaitSinceMs: number | undefined;
   #failure: unknown;
   #wake: (() => void) | undefined;
   /** Runs while bytes are waited for that have to come: those of a message under way, which holds memory. */
@@ -122,6 +127,12 @@ export class FrameReader {
   /** Messages that have come whole. */
   get messages(): number {
     return this.#messages;
+  }
+
+  /** Time that messages have waited for their memory, in milliseconds. */
+  get memoryWaitMs(): number {
+    const sinceMs = this.#memoryWaitSinceMs;
+    return this.#memoryWaitMs + (sinceMs === undefined ? 0 : performance.now() - sinceMs);
   }
 
   /** Gives back what a message under way holds, and takes no more. */
@@ -204,7 +215,7 @@ export class FrameReader {
 
   /** Checks the length before anything is allocated, then waits for its memory. */
   async #admit(): Promise<Assembly> {
-    const { budget, freeBytesMax, pool, messageBytesMax, setting, encoding, signal } = this.#options;
+    const { freeBytesMax, pool, messageBytesMax, setting, encoding } = this.#options;
     const flag = this.#prefix.readUInt8(0);
     const length = this.#prefix.readUInt32BE(1);
     if (flag > 1) throw new Fault("invalid", `A gRPC message starts with flag ${flag}, expected 0 or 1.`);
@@ -221,10 +232,22 @@ export class FrameReader {
     // A compressed message may unfold to the limit.
     const bytes = BufferPool.classBytes(length) + (compressed ? messageBytesMax : 0);
     const pace = this.#pace();
-    const held =
-      bytes <= freeBytesMax ? undefined : await budget.take(Math.min(bytes, budget.limitBytes), signal, pace?.wanted);
+    const held = bytes <= freeBytesMax ? undefined : await this.#take(bytes, pace);
     pace?.begin();
     return { compressed, length, lease: pool.lease(length), held, pace, filled: 0 };
+  }
+
+  async #take(bytes: number, pace: Pace | undefined): Promise<Held> {
+    const { signal, budget: large, smallBudget = large } = this.#options;
+    const budget = bytes <= smallMessageBytes ? smallBudget : large;
+    const sinceMs = performance.now();
+    this.#memoryWaitSinceMs = sinceMs;
+    try {
+      return await budget.take(Math.min(bytes, budget.limitBytes), signal, pace?.wanted);
+    } finally {
+      this.#memoryWaitSinceMs = undefined;
+      this.#memoryWaitMs += performance.now() - sinceMs;
+    }
   }
 
   #pace(): Pace | undefined {

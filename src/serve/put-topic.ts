@@ -39,6 +39,7 @@ export async function putTopic(parts: PutTopicParts, call: TakenCall): Promise<v
       uuid: command.uuid,
       schemaHeader: data.header,
       resumeRows: resumeRowsOf(call),
+      memoryWaitMs: () => call.frames.memoryWaitMs,
     });
     begun = { upload, command };
   } finally {

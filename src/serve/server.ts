@@ -37,8 +37,9 @@ export interface ServerParts
     GetTopicParts,
     Omit<DoActionParts & ShowFlightParts, "answerBudget" | "stopping"> {
   readonly health: Health;
-  /** What uploads may hold together. */
+  /** What uploads may hold together: in large messages, and in small ones. */
   readonly uploadBudget: Budget;
+  readonly smallUploadBudget: Budget;
   readonly messageBytesMax: number;
   /** Files and sockets that the process may have open. */
   readonly openFilesMax: number;
@@ -181,9 +182,10 @@ function connectionsMaxOf(openFilesMax: number): number {
   return Math.max(8, Math.min(connections.most, Math.floor(openFilesMax / connections.filesPerConnection)));
 }
 
-function putLimits({ uploadBudget, messageBytesMax }: ServerParts): LimitsByCaller {
+function putLimits({ uploadBudget, smallUploadBudget, messageBytesMax }: ServerParts): LimitsByCaller {
   const limits: RequestLimits = {
     budget: uploadBudget,
+    smallBudget: smallUploadBudget,
     freeBytesMax: 0,
     messageBytesMax,
     setting: "max_message_bytes",

@@ -14,7 +14,7 @@ import { randomBytes, randomFrom } from "../load/random.ts";
 import { blobs } from "../load/robot.ts";
 import { createTopic, expectSame, openSession, readTopic } from "../round-trip.ts";
 import { seed } from "../seed.ts";
-import { type RunningServer, startServer } from "../server.ts";
+import { type RunningServer, startServer, untilCatalogHasRoom } from "../server.ts";
 
 const MiB = 2 ** 20;
 const diskBytes = 192 * MiB;
@@ -118,6 +118,8 @@ describe.skipIf(typeof mounted === "string")("a disk that another process fills"
     const session = await openSession(client, "drive");
     const topic = await createTopic(client, session, "drive/camera");
     const sent = batches(20, 0);
+
+    await untilCatalogHasRoom(dataDir);
 
     // Uploads stop before the floor.
     filler.leave(floorBytes + 40 * MiB);

@@ -12,7 +12,7 @@ import { TicketSchema } from "../../src/wire/flight_pb.js";
 import { FlightClient, type Outgoing, type PutCall } from "../load/flight-client.ts";
 import { toMessages } from "../load/messages.ts";
 import { blobs } from "../load/robot.ts";
-import { type RunningServer, startServer } from "../server.ts";
+import { type RunningServer, readStatus, startServer } from "../server.ts";
 import { buildShim, noShims } from "../store/shim.ts";
 import { inMiB, Memory, MiB } from "./memory.ts";
 
@@ -208,17 +208,7 @@ describe("clients that stall", () => {
     using stalled = new FlightClient(server.port);
     // Together they hold less than the budget: more of them would make the others wait until they are given up.
     const topics = await makeTopics(client, "cut", 8 + 5);
-    const [schema, batch] = table(1, 16 * MiB - 64 * 1024);
-    if (schema === undefined || batch === undefined) throw new Error("a table has a schema and a batch");
-    const puts: PutCall[] = [];
-    for (const topic of topics.slice(0, 5)) {
-      const put = stalled.openPut(topic);
-      await put.sendData(schema);
-      const prefix = Buffer.alloc(5);
-      prefix.writeUInt32BE(16 * MiB, 1);
-      await put.call.write([prefix, new Uint8Array(1_000)]);
-      puts.push(put);
-    }
+    const puts = await Promise.all(topics.slice(0, 5).map((topic) => beginLarge(stalled, topic)));
     // In the prefix of a message, and in no message at all.
     await puts[0]?.call.write([new Uint8Array(3)]);
     const others = topics.slice(5);
@@ -235,7 +225,41 @@ describe("clients that stall", () => {
     expect(rows).toEqual(topics.map(() => 2));
     expect(tookMs).toBeLessThan(othersMsMax);
   });
+
+  test("small messages stand behind no large ones", { timeout: 40_000 }, async () => {
+    await using server = await startServer();
+    using client = new FlightClient(server.port);
+    using stalled = new FlightClient(server.port);
+    const large = await makeTopics(client, "cameras", 16);
+    const small = await makeTopics(client, "sensors", 8);
+    await Promise.all(large.map((topic) => beginLarge(stalled, topic)));
+    const waiting = async () => (await readStatus(server.dataDir)).memory.upload.waiting;
+    await expect.poll(waiting, { timeout: 10_000 }).toBeGreaterThan(0);
+    const startedMs = performance.now();
+    await Promise.all(small.map((topic) => client.put(topic, table(20, 4_000))));
+    const tookMs = performance.now() - startedMs;
+    const { memory, uploads } = await readStatus(server.dataDir);
+    const waits = uploads.streams.filter(({ memoryWaitMs }) => memoryWaitMs > 0).length;
+    console.log(
+      `bounded: ${memory.upload.waiting} large messages wait for memory: 8 uploads of small ones took ${tookMs.toFixed(0)} ms`,
+    );
+    expect(memory.upload.waiting).toBeGreaterThan(0);
+    expect(waits).toBeGreaterThanOrEqual(memory.upload.waiting);
+    expect(tookMs).toBeLessThan(othersMsMax);
+  });
 });
+
+/** Announces a message of 16 MiB and stops inside of it. */
+async function beginLarge(client: FlightClient, topic: Topic): Promise<PutCall> {
+  const [schema] = table(1, 1_000);
+  if (schema === undefined) throw new Error("a table has a schema");
+  const put = client.openPut(topic);
+  await put.sendData(schema);
+  const prefix = Buffer.alloc(5);
+  prefix.writeUInt32BE(16 * MiB, 1);
+  await put.call.write([prefix, new Uint8Array(1_000)]);
+  return put;
+}
 
 /** The server may not have seen yet that the first client is gone. */
 async function putWhenFree(client: FlightClient, topic: Topic, messages: readonly Outgoing[]): Promise<void> {
