@@ -127,10 +127,11 @@ export class GroupCommit {
     const startedMs = this.#clock.monotonicMs();
     this.#committingSinceMs = this.#notedAtMs;
     this.#notedAtMs = undefined;
-    await this.#tail.flush();
+    // Before the log is written: what is noted from now on may have missed that, and is for the next commit.
     const participants = [...this.#dirty];
     this.#dirty.clear();
     this.#dirtyBytes = 0;
+    await this.#tail.flush();
     const parts = participants.flatMap((participant) => participant.part() ?? []);
     if (parts.length === 0) {
       this.#committingSinceMs = undefined;
@@ -141,7 +142,7 @@ export class GroupCommit {
       await this.#sync(parts);
     } catch (error) {
       // Without a descriptor nothing was synced and nothing is in doubt.
-      if (isOutOfFiles(error)) for (const participant of participants) this.#dirty.add(participant);
+      if (isOutOfFiles(error)) for (const participant of participants) this.note(participant, 0);
       throw error;
     }
     try {

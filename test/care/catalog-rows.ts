@@ -7,14 +7,15 @@ import { listAllTailRuns } from "../../src/catalog/tail-rows.ts";
 import { findDisk } from "../../src/host/disk.ts";
 import type { Uuid } from "../../src/model/resource.ts";
 
-type Rows = Readonly<Record<string, readonly unknown[]>>;
+/** Of each table keys and values. */
+export type Rows = Readonly<Record<string, readonly (readonly [key: unknown, value: unknown])[]>>;
 
 /** @param tables which of the plain ones */
 export async function catalogRows(dataDir: string, tables: "data" | "all"): Promise<Rows> {
   await using catalog = await openCatalogToRead(await findDisk(dataDir), "catalog");
   const plain = ["sequences", "sessions", "sessionKeys", "topics", "topicLocators"] as const;
   const others = ["notifications", "keys", "dialects"] as const;
-  const rows: Record<string, unknown[]> = {};
+  const rows: Record<string, (readonly [unknown, unknown])[]> = {};
   for (const name of tables === "all" ? [...plain, ...others] : plain)
     rows[name] = [...catalog[name].rows()].map(({ key, value }) => [key, decoded(value)]);
   rows["facts"] = [...catalog.facts.rows()]
@@ -26,7 +27,7 @@ export async function catalogRows(dataDir: string, tables: "data" | "all"): Prom
   rows["chunks"] = chunks.map(({ key, value }) => [key, hex(value)]);
   rows["batches"] = chunks.map(({ key }) => [key, readChunk(catalog, String(key[0]) as Uuid, Number(key[1]))?.batches]);
   rows["tails"] = [...listAllTailRuns(catalog)].flatMap(({ topic, first, log, batches }) =>
-    batches.map((entry, index) => [topic, first + index, log, entry]),
+    batches.map((entry, index) => [[topic, first + index], { log, entry }]),
   );
   return rows;
 }

@@ -1,12 +1,14 @@
-// A commit that finds no free descriptor: nothing is lost, nothing is poisoned, and what was not synced is before the next row.
+// What was noted is committed, whatever happens while a commit is under way; and a commit that finds no free descriptor: nothing
+// is lost, nothing is poisoned, and what was not synced is before the next row.
 
 import { expect, test } from "vitest";
 import { machineClock } from "../../src/host/clock.ts";
-import { type Disk, openDisk } from "../../src/host/disk.ts";
+import { type Disk, openDisk, type WritableFile } from "../../src/host/disk.ts";
+import { newUlid } from "../../src/host/entropy.ts";
 import { toFault } from "../../src/host/errno.ts";
 import { type CommitPart, GroupCommit, type Participant } from "../../src/ingest/group-commit.ts";
 import { Poison } from "../../src/store/poison.ts";
-import { TailLog } from "../../src/store/tail-log.ts";
+import { TailLog, type TailPlace } from "../../src/store/tail-log.ts";
 import { openScratch } from "../catalog/scratch.ts";
 
 /** What the disk's next syncs of paths fail with. */
@@ -82,4 +84,82 @@ test("EIO poisons the store", async () => {
   expect(first).toMatchObject({ code: "unavailable" });
   expect(second).toMatchObject({ code: "unavailable" });
   expect({ row, poisoned }).toEqual({ row: undefined, poisoned: true });
+});
+
+test("without a descriptor the commit is tried again by itself", async () => {
+  await using scratch = await openScratch();
+  const { catalog } = scratch;
+  const { disk } = await openFailing(scratch.directory, ["EMFILE", "EMFILE"]);
+  const poison = new Poison(() => undefined);
+  const tail = new TailLog(disk, { found: [], onFailure: () => undefined, onCrowded: () => undefined });
+  const commit = new GroupCommit({ disk, catalog, poison, tail, clock: machineClock() }, { intervalMs: 5, bytes: 1e9 });
+  const upload = new Upload(() => catalog.facts.put("row", "there"));
+  commit.note(upload, 1);
+  await expect.poll(() => upload.committed).toBe(1);
+});
+
+/** Commits how many of its batches are in the tail log's file. */
+class SmallBatches implements Participant {
+  committed = 0;
+  readonly #tail: TailLog;
+  readonly #places: TailPlace[] = [];
+
+  constructor(tail: TailLog) {
+    this.#tail = tail;
+  }
+
+  async append(): Promise<void> {
+    const index = this.#places.length;
+    const facts = { rows: 1, sorted: true, range: { startNs: 1n, endNs: 1n } };
+    const place = { session: newUlid(1), topicNumber: 0, index };
+    this.#places.push(
+      await this.#tail.append({ ...place, ...facts, header: new Uint8Array(8), body: new Uint8Array(8) }),
+    );
+  }
+
+  part(): CommitPart | undefined {
+    const whole = this.#places.filter((place) => this.#tail.isWhole(place)).length;
+    if (whole === this.committed) return undefined;
+    const committed = async (): Promise<void> => {
+      this.committed = whole;
+    };
+    return { files: [], documents: [], directories: [], apply: () => undefined, committed };
+  }
+}
+
+test("a small batch that comes while the log is written for a commit is committed by the next one", async () => {
+  await using scratch = await openScratch();
+  const disk = await openDisk(scratch.directory);
+  let beforeWrite: () => Promise<void> = async () => undefined;
+  const interrupted: Disk = {
+    ...disk,
+    async openWritable(path) {
+      const file = await disk.openWritable(path);
+      const write: WritableFile["write"] = async (buffers, position) => {
+        await beforeWrite();
+        await file.write(buffers, position);
+      };
+      return {
+        path: file.path,
+        write,
+        sync: () => file.sync(),
+        truncate: (at) => file.truncate(at),
+        close: () => file.close(),
+      };
+    },
+  };
+  const { catalog } = scratch;
+  const poison = new Poison(() => undefined);
+  const tail = new TailLog(interrupted, { found: [], onFailure: () => undefined, onCrowded: () => undefined });
+  const parts = { disk, catalog, poison, tail, clock: machineClock() };
+  const commit = new GroupCommit(parts, { intervalMs: 5, bytes: 1e9 });
+  const upload = new SmallBatches(tail);
+  beforeWrite = async () => {
+    beforeWrite = async () => undefined;
+    await upload.append();
+    commit.note(upload, 1);
+  };
+  await upload.append();
+  commit.note(upload, 1);
+  await expect.poll(() => upload.committed).toBe(2);
 });

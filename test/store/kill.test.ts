@@ -7,6 +7,7 @@ import path from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { failPoints } from "../../src/host/fail-point.ts";
 import { Campaign, failPointProgram, phases, words } from "../torture/campaign.ts";
+import { describeLoss, lossBeyondIntervalMsMax } from "../torture/recorder.ts";
 
 const seed = 20_260_102;
 const rounds = 52;
@@ -24,11 +25,16 @@ test("what was acknowledged survives kills at random moments", { timeout: 180_00
   const campaign = new Campaign({ dataDir, seed, workers: 4 });
   for (let round = 0; round < rounds; round += 1)
     await campaign.killInPhase(phases[round % phases.length] ?? "mid-upload");
+  const rebuilt = await campaign.compareRebuilt();
   const end = await campaign.end();
   const { kills, compared, recovered, phaseHits } = campaign;
   console.log(`kill: ${kills} kills; compared ${words(compared)}`);
   console.log(`kill: recovery found ${words(recovered)}; ${end}`);
   console.log(`kill: clients were in ${words(Object.fromEntries(phaseHits))}`);
+  console.log(`kill: ${describeLoss(campaign.loss)}`);
+  console.log(`kill: verified, and rebuilt with equal rows in ${words(rebuilt.equal)}`);
+  expect(campaign.loss.batchesLost).toBeGreaterThan(0);
+  expect(Math.max(...campaign.loss.beyondIntervalMs)).toBeLessThanOrEqual(lossBeyondIntervalMsMax);
   for (const phase of phases) expect.soft(phaseHits.get(phase), `kills during: ${phase}`).toBeGreaterThan(0);
   expect(kills).toBeGreaterThanOrEqual(killsMin);
   // Restarts that found something to repair: the kills came at moments that matter.

@@ -25,6 +25,9 @@ import {
   rowsPerBatch,
 } from "../store/ledger.ts";
 
+import { expectRebuiltEqual, type Rebuilt } from "./rebuilt.ts";
+import { type Death, nothingLost, Recorder } from "./recorder.ts";
+
 const chunkBytesMax = 64 * 1024;
 /** The program with fail points; `node build/bundle.mjs --fail-points` makes it. */
 export const failPointProgram = path.resolve(import.meta.dirname, "../../dist/fail-points/mosaico-edge.cjs");
@@ -106,6 +109,7 @@ class Killer {
   readonly #dead = Promise.withResolvers<void>();
   #times = 0;
   killed = false;
+  killedAtMs = Number.NaN;
   /** The server refuses what begins now, and may do so in the middle of a call. */
   stopping = false;
   /** What each client was doing when the server died. */
@@ -142,6 +146,7 @@ class Killer {
   kill(): void {
     if (this.killed) return;
     this.killed = true;
+    this.killedAtMs = performance.now();
     this.#signal("SIGKILL");
     this.hits.push(...this.#current.values());
     this.#server.kill().then(this.#dead.resolve, this.#dead.reject);
@@ -374,6 +379,9 @@ export class Campaign {
   readonly recovered = { openSessions: 0, sweptPaths: 0, cutFiles: 0 };
   readonly phaseHits = new Map<Phase, number>(phases.map((phase) => [phase, 0]));
   readonly pointHits = new Map<FailPoint, number>();
+  readonly loss = nothingLost();
+  /** The stream that the last death cut, until the next life has told what is left of it. */
+  #cut: { readonly recorder: Recorder; readonly death: Death } | undefined;
   kills = 0;
 
   constructor({ dataDir, seed, workers }: CampaignOptions) {
@@ -449,10 +457,14 @@ export class Campaign {
     if (plan.kind === "phase" && plan.phase === "stop")
       setTimeout(() => killer.stop(randomInteger(random, 30)), 40 + randomInteger(random, 60));
     const giveUp = setTimeout(() => killer.kill(), plan.kind === "point" ? 1_500 : 4_000);
+    const recorder = new Recorder(`recorder-${this.#tables.stamp()}`, [64, 20_000][randomInteger(random, 2)] ?? 64);
+    const recording = recorder.run(server.port);
     const outcomes = await Promise.allSettled(workers.map((worker) => worker.run()));
     clearTimeout(giveUp);
     killer.kill();
     await killer.dead;
+    await recording;
+    this.#cut = { recorder, death: { diedAtMs: killer.killedAtMs, intervalMs: interval } };
     for (const worker of workers) worker[Symbol.dispose]();
     const failed = outcomes.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason] : []));
     if (failed.length > 0) throw failed[0];
@@ -468,6 +480,7 @@ export class Campaign {
       if (this.#random() < 0.3) await this.#compare(server, "touched, once more later");
       await tailsMoved(this.#dataDir, server);
       await this.#compare(server, "touched");
+      await this.#settleCut(server);
     } catch (error) {
       await sleep(20);
       if (kind === "point" && server.diedByItself()) return false;
@@ -475,6 +488,14 @@ export class Campaign {
     }
     expectFilesAsShown(this.#dataDir, this.#ledgers);
     return true;
+  }
+
+  async #settleCut({ port }: RunningServer): Promise<void> {
+    if (this.#cut === undefined) return;
+    using client = new FlightClient(port);
+    await client.action("version", {});
+    await this.#cut.recorder.settle(client, this.#cut.death, this.loss);
+    this.#cut = undefined;
   }
 
   #died(plan: Plan, hits: readonly Phase[]): void {
@@ -519,10 +540,26 @@ export class Campaign {
     await Promise.all(this.#ledgers.map(compareLedger));
   }
 
+  /**
+   * Leaves the store as a kill and a recovery leave it, with open topics and frames in tail logs, and compares its catalog with
+   * one that is made of the directories.
+   */
+  async compareRebuilt(): Promise<Rebuilt> {
+    for (let tries = 0; ; tries += 1) {
+      await this.killInPhase("mid-upload");
+      // What lay behind the last commit is cut off; what lies in tail logs has not moved yet.
+      await this.dieAt("recover: done", 1);
+      const rebuilt = await expectRebuiltEqual(this.#dataDir);
+      if (rebuilt.openTopics > 0 && (rebuilt.equal["tails"] ?? 0) > 0) return rebuilt;
+      if (tries === 10) throw new Error(`after ${tries} kills there was no open topic with frames in a tail log`);
+    }
+  }
+
   /** Compares everything; every session that is open can be ended. Answers what was done, in words. */
   async end(): Promise<string> {
     await using server = await startServer({ dataDir: this.#dataDir });
     await this.#compare(server, "all");
+    await this.#settleCut(server);
     const said = await everythingGoesOn(server, this.#ledgers);
     const living = await listSessions(server, this.#ledgers);
     await server.stop();

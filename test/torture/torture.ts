@@ -9,6 +9,7 @@ import { parseArgs } from "node:util";
 import { failPoints } from "../../src/host/fail-point.ts";
 import { randomFrom, randomInteger } from "../load/random.ts";
 import { Campaign, phases, words } from "./campaign.ts";
+import { describeLoss, lossBeyondIntervalMsMax } from "./recorder.ts";
 
 const { values } = parseArgs({
   options: {
@@ -44,15 +45,27 @@ while (performance.now() < untilMs) {
     console.log(`torture: ${Math.round((untilMs - toldMs) / 60_000)} minutes left, ${campaign.kills} deaths`);
   }
 }
+const rebuilt = await campaign.compareRebuilt();
 const end = await campaign.end();
 console.log(`torture: ${campaign.kills} deaths; compared ${words(campaign.compared)}`);
 console.log(`torture: recovery found ${words(campaign.recovered)}; ${end}`);
 console.log(`torture: clients were in ${words(Object.fromEntries(campaign.phaseHits))}`);
 console.log(`torture: died at ${words(Object.fromEntries(campaign.pointHits))}`);
+console.log(`torture: ${describeLoss(campaign.loss)}`);
+console.log(
+  `torture: verified, and rebuilt with rows equal in ${words(rebuilt.equal)}; ${rebuilt.openTopics} topics were open; ${rebuilt.unknown} resources had no data`,
+);
 const missed = [
   ...phases.filter((phase) => (campaign.phaseHits.get(phase) ?? 0) === 0),
   ...failPoints.filter((point) => !campaign.pointHits.has(point)),
 ];
+const beyond = Math.max(0, ...campaign.loss.beyondIntervalMs);
+if (beyond > lossBeyondIntervalMsMax) {
+  console.error(
+    `torture: a death took ${beyond} ms beyond the commit interval, expected at most ${lossBeyondIntervalMsMax}`,
+  );
+  process.exitCode = 1;
+}
 if (missed.length > 0) {
   console.error(`torture: never met: ${missed.join(", ")}`);
   process.exitCode = 1;
