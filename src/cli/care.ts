@@ -1,6 +1,7 @@
 /** Starts what looks after the store while it is served: room on the disk, retention, sessions that nobody returns to. */
 
 import { Abandoned } from "../care/abandoned.ts";
+import { ClockWatch } from "../care/clock-watch.ts";
 import { Retention } from "../care/retention.ts";
 import type { Space } from "../care/space.ts";
 import { findSequence, findSession, listSessions } from "../catalog/resources.ts";
@@ -45,6 +46,7 @@ export function startCare(parts: CareParts): Care {
       deleteSession: async ({ ulid }) => void (await deleteSession(parts, ulid)),
     },
   });
+  const clockWatch = new ClockWatch({ catalog, clock, log, openTopics: () => uploads.openTopics() });
   const stack = new AsyncDisposableStack();
   let told = "";
   const failed = (event: string) => (error: unknown) => {
@@ -57,6 +59,7 @@ export function startCare(parts: CareParts): Care {
     startPeriodic({
       everyMs: retentionTickMs,
       async act() {
+        await clockWatch.tick();
         await space.tick();
         await retention.tick();
       },

@@ -217,6 +217,10 @@ export class Uploads {
     }
   }
 
+  openTopics(): Iterable<Uuid> {
+    return this.#open.keys();
+  }
+
   isUploading({ uuid }: Topic): boolean {
     return this.#open.has(uuid) || this.#moving.has(uuid);
   }

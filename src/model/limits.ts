@@ -287,7 +287,10 @@ export const evictionMarginBytes = 512 * MiB;
 export const freeSpaceLookMs = 100;
 export const freshLookBytes = 256 * KiB;
 
-/** Time between two looks at retention and at the free space, in milliseconds. */
+/** Nanoseconds that the wall clock goes another way than the monotonic one, between two looks, before it is told: slewing is no jump. */
+export const clockJumpNs = 2_000_000_000n;
+
+/** Time between two looks at retention, at the free space and at the clock, in milliseconds. */
 export const retentionTickMs = 1_000;
 
 /** Evictions that `status` shows, the last ones. */
