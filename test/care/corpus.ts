@@ -14,7 +14,7 @@ import { baseTopics, blobs, labelTopics } from "../load/robot.ts";
 import { createTopic, readTopic } from "../round-trip.ts";
 import { createKey, startServer } from "../server.ts";
 
-const drive = { startNs: 1_700_000_000_000_000_000n, seconds: 4, seed: 7 };
+const drive = { startNs: 1_700_000_000_000_000_000n, seed: 7 };
 export const serverArgs = ["--max-chunk-size-in-bytes", "150000", "--commit-interval-ms", "20"];
 
 export interface Corpus extends Disposable {
@@ -30,7 +30,8 @@ export interface Corpus extends Disposable {
   copy(of: "killed" | "closed"): string;
 }
 
-export async function makeCorpus(): Promise<Corpus> {
+/** @param seconds of what a robot's sensors send */
+export async function makeCorpus(seconds = 4): Promise<Corpus> {
   const root = mkdtempSync(path.join(tmpdir(), "mosaico-edge-corpus-"));
   const killed = path.join(root, "killed");
   const closed = path.join(root, "closed");
@@ -40,7 +41,7 @@ export async function makeCorpus(): Promise<Corpus> {
     await createKey(killed, "read");
     await createKey(killed, "manage");
     using client = new FlightClient(server.port);
-    await fill(client, topics);
+    await fill(client, topics, seconds);
     for (const [locator, messages] of topics) await untilStored(client, locator, messages);
     await server.kill();
   }
@@ -70,20 +71,20 @@ export async function makeCorpus(): Promise<Corpus> {
   };
 }
 
-async function fill(client: FlightClient, topics: Map<string, readonly Outgoing[]>): Promise<void> {
+async function fill(client: FlightClient, topics: Map<string, readonly Outgoing[]>, seconds: number): Promise<void> {
   await client.action("info", {});
   await client.action("sequence_create", {
     locator: "drive-a",
     user_metadata: { robot: "milo", "7": 1.0, deep: [{ a: null }] },
   });
   const base = await openSession(client, "drive-a");
-  for (const { path: below, messages } of baseTopics(drive))
+  for (const { path: below, messages } of baseTopics({ ...drive, seconds }))
     await upload(client, topics, base, `drive-a/${below}`, messages);
   await upload(client, topics, base, "drive-a/words", words(6));
   await upload(client, topics, base, "drive-a/nothing", toMessages([numbers(1, 0, 8)]).slice(0, 1));
   await client.action("session_finalize", { session_uuid: base });
   const labels = await openSession(client, "drive-a");
-  for (const { path: below, messages } of labelTopics({ ...drive, seconds: 40 }))
+  for (const { path: below, messages } of labelTopics({ ...drive, seconds: 10 * seconds }))
     await upload(client, topics, labels, `drive-a/${below}`, messages);
   await client.action("session_finalize", { session_uuid: labels });
   await notify(client, "drive-a", "a sensor was late");
@@ -154,7 +155,7 @@ async function untilStored(client: FlightClient, locator: string, messages: read
 const random = randomFrom(11);
 
 /** Rows from `first` on, with values of so many bytes. */
-function numbers(rows: number, first: number, bytes: number): Columns {
+export function numbers(rows: number, first: number, bytes: number): Columns {
   const times = BigInt64Array.from({ length: rows }, (_none, row) => drive.startNs + BigInt(first + row));
   return {
     timestamp_ns: makeVector(makeData({ type: new Int64(), data: times })),

@@ -1,0 +1,71 @@
+// Data directories that earlier versions have left, by a kill and by a stop: this version verifies them, serves what they hold,
+// goes on with their open sessions, and rebuilds their catalogs.
+
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { describe, expect, test } from "vitest";
+import { storeFormatVersion } from "../../src/store/documents.ts";
+import { catalogRows } from "../care/catalog-rows.ts";
+import { numbers, readAll, serverArgs } from "../care/corpus.ts";
+import { FlightClient } from "../load/flight-client.ts";
+import { toMessages } from "../load/messages.ts";
+import { runToEnd, startServer } from "../server.ts";
+import { archiveOf, digestsOf, type GoldenState, goldenStates, writtenFile } from "./golden.ts";
+
+const formats = Array.from({ length: storeFormatVersion }, (_none, index) => index + 1);
+const all = formats.flatMap((format) => goldenStates.map((state) => ({ format, state })));
+
+/** A copy of the data directory, for as long as it is looked at. */
+function unpack(format: number, state: GoldenState): Disposable & { readonly dataDir: string } {
+  const root = mkdtempSync(path.join(tmpdir(), "mosaico-edge-golden-"));
+  const dataDir = path.join(root, "data");
+  mkdirSync(dataDir, { mode: 0o700 });
+  execFileSync("tar", ["--extract", "--no-same-owner", "--file", archiveOf(format, state), "--directory", dataDir]);
+  return { dataDir, [Symbol.dispose]: () => rmSync(root, { recursive: true, force: true }) };
+}
+
+describe.each(all)("a store of format $format that was $state", ({ format, state }) => {
+  const written = JSON.parse(readFileSync(writtenFile(format), "utf8")) as Record<string, string>;
+
+  test("is sound, serves what it holds, and takes more", async () => {
+    using golden = unpack(format, state);
+    const { dataDir } = golden;
+    expect(await runToEnd(["verify", "--data-dir", dataDir])).toMatchObject({ code: 0 });
+    expect(Object.keys(written).length).toBeGreaterThan(10);
+    {
+      await using server = await startServer({ dataDir, args: serverArgs });
+      expect(digestsOf(await readAll(server.port, Object.keys(written)))).toEqual(written);
+      await finishOpenTopic(dataDir, server.port);
+      await server.stop();
+    }
+    await using server = await startServer({ dataDir, args: serverArgs });
+    const again = digestsOf(await readAll(server.port, Object.keys(written)));
+    expect(Object.keys(again).filter((locator) => again[locator] !== written[locator])).toEqual(["drive-b/small"]);
+    await server.stop();
+    expect(await runToEnd(["verify", "--data-dir", dataDir])).toMatchObject({ code: 0 });
+  });
+
+  test("has a catalog that can be rebuilt", async () => {
+    using golden = unpack(format, state);
+    const before = await catalogRows(golden.dataDir, "data");
+    rmSync(path.join(golden.dataDir, "catalog"), { recursive: true });
+    expect(await runToEnd(["rebuild", "--data-dir", golden.dataDir])).toMatchObject({ code: 0 });
+    expect(await catalogRows(golden.dataDir, "data")).toEqual(before);
+  });
+});
+
+test("there are golden directories of this format", () => {
+  for (const state of goldenStates) expect(existsSync(archiveOf(storeFormatVersion, state))).toBe(true);
+});
+
+/** Whoever has the UUID goes on with a topic that was cut. */
+async function finishOpenTopic(dataDir: string, port: number): Promise<void> {
+  const { topics = [] } = await catalogRows(dataDir, "data");
+  const [, row] = topics.find(([locator]) => locator === "drive-b/small") ?? [];
+  const { uuid } = row as { uuid: string };
+  using client = new FlightClient(port);
+  await client.action("info", {});
+  await client.put({ locator: "drive-b/small", uuid }, toMessages([numbers(2, 1_000, 40)]));
+}
