@@ -59,6 +59,8 @@ export class Uploads {
   constructor(parts: UploadsParts) {
     this.#parts = parts;
     this.#documents = new DocumentWriter(parts.disk);
+    const { signal } = parts.poison;
+    signal.addEventListener("abort", () => void this.#stopAll(signal.reason), { once: true });
   }
 
   /**
@@ -151,6 +153,11 @@ export class Uploads {
     }
     if (this.#closed.has(topic.uuid)) throw new Fault("wrong_state", `Topic \`${locator}\` is being deleted.`);
     return place;
+  }
+
+  /** Streams that rest are told at once that nothing more is written. */
+  async #stopAll(reason: Fault): Promise<void> {
+    for (const upload of await Promise.all(this.#open.values())) void upload?.stop(reason);
   }
 
   #placeOf(topic: Topic): TopicPlace {

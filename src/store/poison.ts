@@ -3,8 +3,7 @@
 import { Fault } from "../model/fault.ts";
 
 export class Poison {
-  #cause: unknown;
-  #poisoned = false;
+  readonly #abort = new AbortController();
   readonly #onPoison: (cause: unknown) => void;
 
   constructor(onPoison: (cause: unknown) => void) {
@@ -12,20 +11,25 @@ export class Poison {
   }
 
   get poisoned(): boolean {
-    return this.#poisoned;
+    return this.#abort.signal.aborted;
+  }
+
+  /** Fires when the store is poisoned, with what whoever writes is told. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
   }
 
   poison(cause: unknown): void {
-    if (this.#poisoned) return;
-    this.#poisoned = true;
-    this.#cause = cause;
+    if (this.poisoned) return;
+    const reason = cause instanceof Error ? cause.message : String(cause);
     this.#onPoison(cause);
+    this.#abort.abort(
+      new Fault("unavailable", `The store writes nothing more until a restart, after: ${reason}`, cause),
+    );
   }
 
   /** @throws Fault unavailable when the store is poisoned */
   check(): void {
-    if (!this.#poisoned) return;
-    const reason = this.#cause instanceof Error ? this.#cause.message : String(this.#cause);
-    throw new Fault("unavailable", `The store writes nothing more until a restart, after: ${reason}`, this.#cause);
+    this.#abort.signal.throwIfAborted();
   }
 }
