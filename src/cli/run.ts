@@ -168,18 +168,18 @@ function certificateOf({ tls_cert: chain, tls_key: key }: Config): Certificate |
 }
 
 /**
- * Reads have a quarter of the budget and never less than one message: a client that reads slowly must not stop a recording.
- * Half of that is for merges, half for what is on its way to sockets. The pool keeps at most another quarter of what was given back.
+ * Reads have a quarter of the budget and never less than one message: a client that reads slowly must not stop a recording. Half
+ * of that is for merges, half for what is on its way to sockets, which gives up what small messages of uploads have for themselves.
+ * The pool keeps at most another quarter of what was given back.
  */
 function divideMemory({ memory_budget, max_message_bytes }: Config) {
   const readBytes = Math.max(Math.floor(memory_budget / 4), max_message_bytes);
-  const uploadBytes = memory_budget - readBytes;
-  const smallBytes = Math.floor(uploadBytes * smallMessageShare);
+  const smallBytes = Math.floor(memory_budget * smallMessageShare);
   return {
-    uploadBudget: new Budget(uploadBytes - smallBytes),
+    uploadBudget: new Budget(memory_budget - readBytes),
     smallUploadBudget: new Budget(smallBytes),
     mergeBudget: new Budget(Math.floor(readBytes / 2)),
-    sendBudget: new Budget(Math.floor(readBytes / 2)),
+    sendBudget: new Budget(Math.floor(readBytes / 2) - smallBytes),
     pool: new BufferPool(Math.floor(memory_budget / 4)),
   };
 }

@@ -85,8 +85,8 @@ assert(2 * actionBytesMax <= actionBytesTotal, "one body always fits, also when 
  * its cameras, and not behind whoever announces a large message and does not send it.
  */
 export const smallMessageBytes = 64 * KiB;
-/** That share, of what uploads may hold. */
-export const smallMessageShare = 1 / 16;
+/** That share, of the budget. */
+export const smallMessageShare = 1 / 32;
 
 /** What a caller without a valid key may send: enough to see which SDK it is, which decides how it is refused. */
 export const stranger = { bodyBytes: 4 * KiB, waitMs: 5_000 } as const;

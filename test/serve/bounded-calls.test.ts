@@ -206,7 +206,8 @@ describe("large answers that nobody reads", () => {
     const before = await rounds(40);
     const bytes = await rounds(80);
     console.log(`bounded: 800 flight infos whose deadline has passed: ${inMiB(bytes - before)} more`);
-    expect(bytes - before).toBeLessThan(moreBytesMax);
+    // Left behind they would be 700 MiB; the collector takes its time on a machine that is busy.
+    expect(bytes - before).toBeLessThan(350 * MiB);
   });
 });
 

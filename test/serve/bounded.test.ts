@@ -21,6 +21,11 @@ const idleBytesMax = 200 * MiB;
 const busyStreams = 64;
 const busyBatches = 2;
 const busyBytesMax = 512 * MiB;
+/** By memory budget: the default, and the smallest that takes these messages. */
+const budgets = [
+  { budget: 256 * MiB, bytesMax: busyBytesMax },
+  { budget: 64 * MiB, bytesMax: 320 * MiB },
+];
 const writeDelayMs = 40;
 
 if (noShims !== undefined) console.warn(`bounded.test.ts does without its slow disk: ${noShims}`);
@@ -134,39 +139,70 @@ async function begun(server: RunningServer, topics: readonly Topic[]): Promise<v
 }
 
 describe.skipIf(noShims !== undefined)("a slow disk", () => {
-  test(`${busyStreams} uploads of 16 MiB batches at once`, { timeout: 100_000 }, async () => {
-    const folder = realpathSync(mkdtempSync(path.join(tmpdir(), "mosaico-edge-slow-")));
-    try {
-      const dataDir = path.join(folder, "data");
-      const env = { ...buildShim("slow-write", folder), SLOW_ROOT: dataDir, SLOW_MS: String(writeDelayMs) };
-      await using server = await startServer({ dataDir, env });
-      using memory = new Memory(server.pid);
-      using client = new FlightClient(server.port);
-      const topics = await makeTopics(client, "busy", busyStreams);
-      // Below the limit of a message with its framing, as SDKs send it.
-      const messages = table(busyBatches, 16 * MiB - 64 * 1024);
-      const startedMs = performance.now();
-      memory.most();
-      await Promise.all(topics.map((topic) => client.put(topic, messages)));
-      const seconds = (performance.now() - startedMs) / 1000;
-      const busy = memory.most();
-      const written = (busyStreams * busyBatches * 16 * MiB) / 1e6;
-      console.log(
-        `bounded: ${busyStreams} uploads of ${busyBatches} x 16 MiB, each write ${writeDelayMs} ms late: RssAnon at most ${inMiB(busy.bytes)} (${busy.samples} samples), VmHWM ${inMiB(memory.high())}; ${seconds.toFixed(1)} s, ${(written / seconds).toFixed(0)} MB/s`,
-      );
-      expect(await rowsOf(client, "busy")).toEqual(topics.map(() => busyBatches));
-      for (const { locator } of topics.slice(0, 4)) {
-        const sent = messages.reduce((sum, { body }) => sum + body.byteLength, 0);
-        expect(await readRows(client, locator)).toEqual({ batches: busyBatches, bytes: sent });
+  test.each(budgets)(
+    `${busyStreams} uploads of 16 MiB batches at once, with a budget of $budget bytes`,
+    {
+      timeout: 100_000,
+    },
+    async ({ budget, bytesMax }) => {
+      const folder = realpathSync(mkdtempSync(path.join(tmpdir(), "mosaico-edge-slow-")));
+      try {
+        const dataDir = path.join(folder, "data");
+        const env = { ...buildShim("slow-write", folder), SLOW_ROOT: dataDir, SLOW_MS: String(writeDelayMs) };
+        await using server = await startServer({ dataDir, env, args: ["--memory-budget", String(budget)] });
+        using memory = new Memory(server.pid);
+        using client = new FlightClient(server.port);
+        const topics = await makeTopics(client, "busy", busyStreams);
+        // Below the limit of a message with its framing, as SDKs send it.
+        const messages = table(busyBatches, 16 * MiB - 64 * 1024);
+        const startedMs = performance.now();
+        memory.most();
+        const [held] = await Promise.all([
+          mostHeld(server, topics.length),
+          ...topics.map((topic) => client.put(topic, messages)),
+        ]);
+        const seconds = (performance.now() - startedMs) / 1000;
+        const busy = memory.most();
+        const written = (busyStreams * busyBatches * 16 * MiB) / 1e6;
+        console.log(
+          `bounded: budget ${inMiB(budget)}, of which at most ${inMiB(held.bytes)} were seen held: ${busyStreams} uploads of ${busyBatches} x 16 MiB, each write ${writeDelayMs} ms late: RssAnon at most ${inMiB(busy.bytes)} (${busy.samples} samples), VmHWM ${inMiB(memory.high())}; ${seconds.toFixed(1)} s, ${(written / seconds).toFixed(0)} MB/s`,
+        );
+        expect(await rowsOf(client, "busy")).toEqual(topics.map(() => busyBatches));
+        for (const { locator } of topics.slice(0, 4)) {
+          const sent = messages.reduce((sum, { body }) => sum + body.byteLength, 0);
+          expect(await readRows(client, locator)).toEqual({ batches: busyBatches, bytes: sent });
+        }
+        // The shim was there: every batch is written by itself, eight at a time.
+        expect(seconds).toBeGreaterThan((busyStreams * busyBatches * writeDelayMs) / 1000 / 8);
+        expect(busy.bytes).toBeLessThanOrEqual(bytesMax);
+        // Uploads have what reads leave, and stand when they hold it.
+        expect(held.waiting).toBeGreaterThan(0);
+        expect(held.bytes).toBeLessThanOrEqual(budget);
+        expect(held.bytes).toBeGreaterThanOrEqual(budget / 2);
+      } finally {
+        rmSync(folder, { recursive: true, force: true });
       }
-      // The shim was there: every batch is written by itself, eight at a time.
-      expect(seconds).toBeGreaterThan((busyStreams * busyBatches * writeDelayMs) / 1000 / 8);
-      expect(busy.bytes).toBeLessThanOrEqual(busyBytesMax);
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
-    }
-  });
+    },
+  );
 });
+
+/** The most that budgets were seen to hold together until so many uploads have begun and all have ended, and the most that waited. */
+async function mostHeld({ dataDir }: RunningServer, uploads: number): Promise<{ bytes: number; waiting: number }> {
+  const most = { bytes: 0, waiting: 0 };
+  for (let open = 0, seen = 0; seen < uploads / 2 || open > 0; ) {
+    const status = await readStatus(dataDir);
+    const all = Object.values(status.memory);
+    most.bytes = Math.max(
+      most.bytes,
+      all.reduce((sum, { heldBytes }) => sum + heldBytes, 0),
+    );
+    most.waiting = Math.max(most.waiting, status.memory.upload.waiting);
+    open = status.uploads.open;
+    seen = Math.max(seen, open);
+    await sleep(50);
+  }
+  return most;
+}
 
 describe("clients that stall", () => {
   const othersMsMax = 5_000;
