@@ -21,7 +21,7 @@ import { readStatus, serverCommand, startServer, untilCatalogHasRoom } from "../
 import { inMiB, Memory, MiB } from "./memory.ts";
 
 /** What a server may have more when everything that is bounded is full. */
-const moreBytesMax = 150 * MiB;
+const moreBytesMax = 256 * MiB;
 
 /** Begins an action with a body of so many bytes, of which all but the last 100 kB are sent. */
 function halfAction(client: FlightClient, bytes: number): Call {
