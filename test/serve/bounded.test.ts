@@ -24,7 +24,7 @@ const busyBytesMax = 512 * MiB;
 /** By memory budget: the default, and the smallest that takes these messages. */
 const budgets = [
   { budget: 256 * MiB, bytesMax: busyBytesMax },
-  { budget: 64 * MiB, bytesMax: 320 * MiB },
+  { budget: 64 * MiB, bytesMax: 256 * MiB },
 ];
 const writeDelayMs = 40;
 
