@@ -8,13 +8,25 @@ import path from "node:path";
 import { parseArgs } from "node:util";
 import { FlightClient } from "../load/flight-client.ts";
 import { type RunningServer, startServer } from "../server.ts";
-import { bytesOf, images, type Load, messagesOf, single, small, tiny } from "./loads.ts";
+import {
+  automotive,
+  batchesOf,
+  bytesOf,
+  can,
+  greedy,
+  idle,
+  images,
+  type Load,
+  type LoadPart,
+  messagesOf,
+  single,
+  small,
+  tiny,
+} from "./loads.ts";
 import { plainAppend, touchPages } from "./plain-append.ts";
 import { cpuSeconds, withPeak } from "./process-use.ts";
+import { createTopics, type Pacing, putAll, putInTime } from "./put-load.ts";
 import { preparePyarrow, pyarrowPut } from "./pyarrow.ts";
-
-/** Messages of one stream that are on their way at once. */
-const inFlight = 2;
 
 interface Row {
   readonly name: string;
@@ -32,15 +44,23 @@ const loads = [
   single(10, 1024),
   images(1, 1024),
   images(10, 1024),
+  automotive(4),
   small(40),
   tiny(1000),
+  can(10),
+  greedy(256),
+  greedy(64),
 ];
-const known = [...loads.map(({ name }) => name), "idle"];
+/** Of real time, and for how long. */
+const paced = { speed: 0.4, seconds: 20 };
+const pacedName = `automotive at ${paced.speed}`;
+const known = [...loads.map(({ name }) => name), pacedName, "idle"];
 const unknown = positionals.filter((start) => !known.some((name) => name.startsWith(start)));
 if (unknown.length > 0) {
   console.error(`bench: unknown load ${unknown.join(", ")}, expected the start of ${known.join(", ")}`);
   process.exit(64);
 }
+const besidePlain: readonly string[] = ["single 4 MiB", "images 1 MiB", "automotive"];
 const wanted = (name: string): boolean =>
   positionals.length === 0 || positionals.some((start) => name.startsWith(start));
 
@@ -52,29 +72,32 @@ console.log(line("load", "MB/s", "batches/s", "CPU s/GB", "CPU ms/batch", "peak 
 
 for (const load of loads) {
   if (!wanted(load.name)) continue;
-  await withServer(async (server) => {
-    const put = await measure(`${load.name} put`, load, server, () => putAll(server, load));
-    print(put);
-    if (load.topics === 1) print(await measure(`${load.name} get`, load, server, () => getAll(server, load)));
+  const [stream] = load.parts;
+  await withServer(load, async (server) => {
+    print(await measure(`${load.name} put`, load, server, () => putAll(server.port, load)));
+    if (load.parts.length === 1 && stream?.topics === 1)
+      print(await measure(`${load.name} get`, load, server, () => getAll(server, stream)));
   });
-  if (load.name === "single 4 MiB") {
+  if (load.name === "single 4 MiB" && stream !== undefined) {
     await preparePyarrow();
-    await withServer(async (server) =>
-      print(await measure(`${load.name} put, pyarrow`, load, server, () => pyarrowPut(server, load))),
+    await withServer(load, async (server) =>
+      print(await measure(`${load.name} put, pyarrow`, load, server, () => pyarrowPut(server, stream))),
     );
-    print(await plainAppend(where(), load));
   }
+  // What the disk itself gives, for messages of that size, beside what came of it.
+  if (besidePlain.includes(load.name)) print(await plainAppend(where(), load));
 }
-if (wanted("idle")) await withServer(idle);
+if (wanted(pacedName)) await inTime();
+if (wanted("idle")) await withServer(idle(), idling);
 
 function where(): string {
   return values.disk ?? "/dev/shm";
 }
 
-async function withServer(act: (server: RunningServer) => Promise<void>): Promise<void> {
+async function withServer(load: Load, act: (server: RunningServer) => Promise<void>): Promise<void> {
   const dataDir = await mkdtemp(path.join(where(), "mosaico-edge-bench-"));
   try {
-    await using server = await startServer({ dataDir });
+    await using server = await startServer({ dataDir, args: load.args ?? [] });
     await act(server);
     await server.stop();
   } finally {
@@ -91,66 +114,49 @@ async function measure(name: string, load: Load, { pid }: RunningServer, act: ()
   return {
     name,
     bytes: bytesOf(load),
-    batches: load.topics * load.batches,
+    batches: batchesOf(load),
     seconds,
     cpuSeconds: cpuSeconds(pid) - cpu,
     peakAnonymousBytes,
   };
 }
 
-/** Every topic on one connection, all at once; ends when the session is finalized. */
-async function putAll({ port }: RunningServer, load: Load): Promise<void> {
-  using client = new FlightClient(port);
-  const { session, topics } = await createTopics(client, load);
-  await Promise.all(
-    topics.map(async (topic) => {
-      const put = client.openPut(topic);
-      const sending: Promise<void>[] = [];
-      for (const message of messagesOf(load, inFlight + 1)) {
-        sending.push(put.sendData(message));
-        if (sending.length > inFlight) await sending.shift();
-      }
-      await put.finish();
-    }),
-  );
-  await client.action("session_finalize", { session_uuid: session });
-}
-
-async function createTopics(client: FlightClient, load: Load) {
-  await client.action("info", {});
-  await client.action("sequence_create", { locator: "bench", user_metadata: {} });
-  const { uuid: session } = (await client.action("session_create", { locator: "bench" })) as { uuid: string };
-  const topics: { locator: string; uuid: string }[] = [];
-  for (let index = 0; index < load.topics; index += 1) {
-    const locator = `bench/t${index}`;
-    const { uuid } = (await client.action("topic_create", {
-      session_uuid: session,
-      locator,
-      ontology_tag: "load",
-      serialization_format: "default",
-      user_metadata: {},
-    })) as { uuid: string };
-    topics.push({ locator, uuid });
-  }
-  return { session, topics };
-}
-
-async function getAll({ port }: RunningServer, load: Load): Promise<void> {
+async function getAll({ port }: RunningServer, part: LoadPart): Promise<void> {
   using client = new FlightClient(port);
   const info = await client.info({ resource_locator: "bench/t0" });
   const [ticket] = info.endpoint.flatMap((endpoint) => endpoint.ticket?.ticket ?? []);
   if (ticket === undefined) throw new Error("bench/t0 has no ticket");
   let batches = -1;
   for await (const _message of client.get(ticket)) batches += 1;
-  if (batches !== load.batches) throw new Error(`${load.name}: read ${batches} batches, expected ${load.batches}`);
+  if (batches !== part.batches) throw new Error(`bench/t0: read ${batches} batches, expected ${part.batches}`);
+}
+
+/** A vehicle in time: how late messages go out, because the server takes them late, and when they are durable. */
+async function inTime(): Promise<void> {
+  const load = automotive(paced.seconds * paced.speed);
+  await withServer(load, async (server) => {
+    let pacing: Pacing = { lateMs: [], durableMs: [] };
+    const put = async (): Promise<void> => {
+      pacing = await putInTime(server.port, load, paced.speed);
+    };
+    print(await measure(`${pacedName}, in time`, load, server, put));
+    const { lateMs, durableMs } = pacing;
+    const at = (sorted: readonly number[], share: number): string =>
+      (sorted[Math.floor(share * (sorted.length - 1))] ?? Number.NaN).toFixed(0);
+    console.log(
+      `  late by ${at(lateMs, 0.5)} ms (median), ${at(lateMs, 0.99)} ms (p99), ${at(lateMs, 1)} ms (most); durable after ${at(durableMs, 0.5)}, ${at(durableMs, 0.99)}, ${at(durableMs, 1)} ms; ${lateMs.length} messages`,
+    );
+  });
 }
 
 /** 500 streams that send their schema and nothing more for a while, then one batch each. */
-async function idle(server: RunningServer): Promise<void> {
-  const load: Load = { ...tiny(1), name: "idle", topics: 500 };
+async function idling(server: RunningServer): Promise<void> {
+  const load = idle();
+  const [part] = load.parts;
+  if (part === undefined) throw new Error("idle has topics");
   using client = new FlightClient(server.port);
   const { topics } = await createTopics(client, load);
-  const [schema, batch] = [...messagesOf(load, 1)];
+  const [schema, batch] = [...messagesOf(part, 1)];
   if (schema === undefined || batch === undefined) throw new Error("idle has no batch");
   const puts = topics.map((topic) => client.openPut(topic));
   await Promise.all(puts.map((put) => put.sendData(schema)));

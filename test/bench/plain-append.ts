@@ -3,14 +3,15 @@
 import { closeSync, fdatasyncSync, openSync, writeSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import path from "node:path";
-import { bytesOf, type Load } from "./loads.ts";
+import { batchesOf, bytesOf, type Load } from "./loads.ts";
 
 const fileBytes = 64 * 2 ** 20;
 const syncEveryMs = 200;
 
 export async function plainAppend(directory: string, load: Load) {
   const bytes = bytesOf(load);
-  const batch = Buffer.alloc(bytes / (load.topics * load.batches), 1);
+  const batches = batchesOf(load);
+  const batch = Buffer.alloc(Math.floor(bytes / batches), 1);
   const folder = await mkdtemp(path.join(directory, "mosaico-edge-plain-"));
   const cpu = process.cpuUsage();
   const startedMs = performance.now();
@@ -18,7 +19,7 @@ export async function plainAppend(directory: string, load: Load) {
     let descriptor = -1;
     let syncedMs = startedMs;
     let number = 0;
-    for (let index = 0, inFile = fileBytes; index < load.topics * load.batches; index += 1) {
+    for (let index = 0, inFile = fileBytes; index < batches; index += 1) {
       if (inFile + batch.byteLength > fileBytes) {
         if (descriptor >= 0) finish(descriptor);
         descriptor = openSync(path.join(folder, String(number)), "w");
@@ -36,7 +37,7 @@ export async function plainAppend(directory: string, load: Load) {
     return {
       name: "plain durable append",
       bytes,
-      batches: load.topics * load.batches,
+      batches,
       seconds: (performance.now() - startedMs) / 1000,
       cpuSeconds: (user + system) / 1e6,
       peakAnonymousBytes: 0,

@@ -14,7 +14,8 @@
  *   S inode result path              it has ended; 0 is success
  *   D directory inode path           a directory was made
  *   N directory inode path           another name appeared: created, linked, bound or renamed to
- *   R directory inode path           a name went: removed, replaced or renamed from; the lines of a rename stand together
+ *   R directory inode path           a name went: removed, or replaced by a rename
+ *   M directory inode path           a name went: renamed; where it came stands in the next line, which is an N
  *   m inode path                     a file was mapped shared and writable: writes through it are not seen here
  *   x number                         a system call, made past the C library, that changes files in a way not seen here
  *   > descriptor hex                 bytes about to go to a TCP connection
@@ -496,7 +497,7 @@ static void note_rename(const char *source, unsigned long moved, const char *tar
   char lines[3 * PATH_MAX + 256];
   int bytes = 0;
   if (target != NULL && replaced != 0) bytes += sprintf(lines, "R\t%lu\t%lu\t%s\n", inode_of_parent(target), replaced, target);
-  if (source != NULL) bytes += sprintf(lines + bytes, "R\t%lu\t%lu\t%s\n", inode_of_parent(source), moved, source);
+  if (source != NULL) bytes += sprintf(lines + bytes, "M\t%lu\t%lu\t%s\n", inode_of_parent(source), moved, source);
   if (target != NULL) sprintf(lines + bytes, "N\t%lu\t%lu\t%s\n", inode_of_parent(target), inode_of(target), target);
   if (source != NULL || target != NULL) note("%s", lines);
 }

@@ -15,6 +15,8 @@ export type TraceEvent = {
       readonly inode: string;
       readonly directory: string;
       readonly path: string;
+      /** Whether a name that went comes back under another one, which the next event tells. */
+      readonly renamed: boolean;
     }
   | { readonly kind: "mapped"; readonly path: string }
   | { readonly kind: "rawCall"; readonly number: number }
@@ -57,10 +59,12 @@ function readLine(line: string, at: number): TraceEvent {
     case "S":
       return { at, kind: "syncEnd", inode: first, ok: second === "0", path: third };
     case "D":
-      return { at, kind: "directoryMade", directory: first, inode: second, path: third };
+      return { at, kind: "directoryMade", directory: first, inode: second, path: third, renamed: false };
     case "N":
+      return { at, kind: "nameCame", directory: first, inode: second, path: third, renamed: false };
     case "R":
-      return { at, kind: kind === "N" ? "nameCame" : "nameWent", directory: first, inode: second, path: third };
+    case "M":
+      return { at, kind: "nameWent", directory: first, inode: second, path: third, renamed: kind === "M" };
     case "m":
       return { at, kind: "mapped", path: second };
     case "x":
@@ -237,11 +241,11 @@ export function judge(events: readonly TraceEvent[], { root, moments, from = 0, 
   return { unsynced, touched };
 }
 
-/** Whether a name that went comes back under another one: the lines of a rename stand together. */
+/** Whether a name that went comes back under another one below the root. The number of a file that was removed goes to the next one. */
 export function isRenamed(events: readonly TraceEvent[], index: number): boolean {
   const event = events[index];
   const next = events[index + 1];
-  return event?.kind === "nameWent" && next?.kind === "nameCame" && next.inode === event.inode;
+  return event?.kind === "nameWent" && event.renamed && next?.kind === "nameCame" && next.inode === event.inode;
 }
 
 /** What goes into the trash comes from a directory that loses a name, and both have to be synced. */
