@@ -21,6 +21,7 @@ import {
   catalogDirectory,
   chunkFile,
   quarantineDirectory,
+  sequencesDirectory,
   sessionDirectory,
   sessionFile,
   sessionsDirectory,
@@ -63,6 +64,7 @@ export async function recover(parts: RecoveryParts): Promise<Recovered> {
   const sessions = [...listAllSessions(parts.catalog)];
   const open = sessions.filter((session) => !isFinalized(session));
   let sweptPaths = tail.sweptPaths + (await sweepSessions(parts, new Set(sessions.map((session) => session.ulid))));
+  sweptPaths += await sweepSequences(parts);
   let cutFiles = tail.cutFiles;
   for (const session of open) {
     const done = await recoverSession(parts, session);
@@ -226,6 +228,13 @@ async function sweepSessions({ disk, log }: RecoveryParts, known: ReadonlySet<st
   }
   if (unknown.length > 0) await disk.syncDirectory(sessionsDirectory);
   return unknown.length;
+}
+
+/** Documents that were not whole when a kill came: nothing was committed by them, and their sequence may be gone since. */
+async function sweepSequences({ disk }: RecoveryParts): Promise<number> {
+  const unfinished = (await disk.list(sequencesDirectory)).filter((name) => name.endsWith(".json.new"));
+  for (const name of unfinished) await disk.remove(`${sequencesDirectory}/${name}`);
+  return unfinished.length;
 }
 
 async function hasManifest(disk: Disk, session: Ulid): Promise<boolean> {

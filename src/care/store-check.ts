@@ -104,7 +104,7 @@ async function checkSequences(parts: StoreCheckParts): Promise<Finding[]> {
     const where = `${sequencesDirectory}/${name}`;
     if (sequences.has(where)) continue;
     const extra = { where, what: "extra", expected: "nothing", found: name } as const;
-    const interrupted = trashPaths(catalog).has(where) || sequences.has(where.replace(/\.new$/, ""));
+    const interrupted = trashPaths(catalog).has(where) || name.endsWith(".json.new");
     findings.push(...(interrupted ? leftover(state, extra) : [damage(extra)]));
   }
   return findings;
