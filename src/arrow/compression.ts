@@ -3,6 +3,7 @@
  * bytes may unfold to thousands of times as many, so what they announce is summed up before anything is allocated.
  */
 
+import { setImmediate as turn } from "node:timers/promises";
 import { createZstdDecompress, zstdDecompressSync } from "node:zlib";
 import { Fault } from "../model/fault.ts";
 import { unfoldAtOnceBytesMax } from "../model/limits.ts";
@@ -154,11 +155,6 @@ function zstdPieces(content: Uint8Array): AsyncIterable<Uint8Array> {
   const stream = createZstdDecompress({ chunkSize: unfoldAtOnceBytesMax });
   stream.end(content);
   return stream;
-}
-
-/** Lets other calls go first. */
-function turn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
 }
 
 function checkLength(found: number, expected: number): void {

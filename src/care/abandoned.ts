@@ -6,7 +6,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import type { Catalog } from "../catalog/catalog.ts";
 import { listNotifications, putNotification } from "../catalog/notifications.ts";
-import { findSequence, listSessions, listTopics, pageSequences } from "../catalog/resources.ts";
+import { findSequence, listSessions, listTopics, sequencePages } from "../catalog/resources.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Log } from "../host/log.ts";
 import { topicsNamedMax } from "../model/limits.ts";
@@ -80,8 +80,7 @@ export class Abandoned {
   /** Reads the catalog page by page, so that calls are served in between. */
   async *#openSessions(): AsyncGenerator<OpenSession> {
     const { catalog } = this.#parts;
-    let page = pageSequences(catalog, undefined);
-    for (let last = page.at(-1); last !== undefined; page = pageSequences(catalog, last.name), last = page.at(-1)) {
+    for (const page of sequencePages(catalog)) {
       for (const sequence of page) {
         const open = [...listSessions(catalog, sequence.ulid)].filter((session) => !isFinalized(session));
         if (open.length === 0) continue;
@@ -143,14 +142,16 @@ function rowsOf(topics: readonly Topic[]): number {
 
 function missing(topics: readonly Topic[]): string {
   if (topics.length === 0) return "";
-  const named = topics.slice(0, topicsNamedMax).map(({ locator, extent }) => `${locator} (${extent.rows} rows)`);
-  const more = topics.length > topicsNamedMax ? ` and ${topics.length - topicsNamedMax} more` : "";
-  return `; the upload of these has not ended, what came behind their last row may be missing: ${named.join(", ")}${more}`;
+  const named = someOf(topics.map(({ locator, extent }) => `${locator} (${extent.rows} rows)`));
+  return `; the upload of these has not ended, what came behind their last row may be missing: ${named}`;
 }
 
 function never(topics: readonly Topic[]): string {
   if (topics.length === 0) return "";
-  const named = topics.slice(0, topicsNamedMax).map(({ locator }) => locator);
-  const more = topics.length > topicsNamedMax ? ` and ${topics.length - topicsNamedMax} more` : "";
-  return `; nothing was ever uploaded to: ${named.join(", ")}${more}`;
+  return `; nothing was ever uploaded to: ${someOf(topics.map(({ locator }) => locator))}`;
+}
+
+function someOf(names: readonly string[]): string {
+  const more = names.length > topicsNamedMax ? ` and ${names.length - topicsNamedMax} more` : "";
+  return `${names.slice(0, topicsNamedMax).join(", ")}${more}`;
 }

@@ -6,7 +6,7 @@
 import { setImmediate as turn } from "node:timers/promises";
 import type { Catalog } from "../catalog/catalog.ts";
 import { putNotification } from "../catalog/notifications.ts";
-import { findSequence, listSessions, listTopics, pageSequences } from "../catalog/resources.ts";
+import { findSequence, listSessions, listTopics, sequencePages } from "../catalog/resources.ts";
 import { readStoredBytes } from "../catalog/store-facts.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Log } from "../host/log.ts";
@@ -130,26 +130,21 @@ export class Retention {
 
   /** All finalized sessions. Reads the catalog page by page, so that calls are served in between. */
   async #candidates(): Promise<NamedCandidate[]> {
-    const { catalog } = this.#parts;
+    const { catalog, policy } = this.#parts;
+    const { rules, rest } = policy;
     const candidates: NamedCandidate[] = [];
-    let page = pageSequences(catalog, undefined);
-    for (let last = page.at(-1); last !== undefined; page = pageSequences(catalog, last.name), last = page.at(-1)) {
+    for (const page of sequencePages(catalog)) {
       for (const sequence of page) {
         const topics = Map.groupBy(listTopics(catalog, sequence.name), (topic) => topic.session);
         for (const session of listSessions(catalog, sequence.ulid)) {
           const own = topics.get(session.ulid) ?? [];
-          const candidate = this.#candidate(session, own, classOf({ sequence, topics: own }, ...this.#classes()));
+          const candidate = this.#candidate(session, own, classOf({ sequence, topics: own }, rules, rest));
           if (candidate !== undefined) candidates.push(candidate);
         }
       }
       await turn();
     }
     return candidates;
-  }
-
-  #classes(): [readonly ClassRule[], RetentionClass] {
-    const { rules, rest } = this.#parts.policy;
-    return [rules, rest];
   }
 
   #candidate(session: Session, topics: readonly Topic[], retentionClass: RetentionClass): NamedCandidate | undefined {

@@ -23,8 +23,8 @@ export interface Table<Value> {
   /** Entries with `start` <= key < `end` in order of the keys. */
   range(start: Key, end: Key): Iterable<{ key: Key; value: Value }>;
   /**
-   * All keys, or the first `limit`, with `start` <= key < `end`, in order, without looking at the values: what is to be removed need not be
-   * sound. Nothing of the catalog is held open when it returns.
+   * All keys, or the first `limit`, with `start` <= key < `end`, in order, without looking at the values: what is to be removed
+   * need not be sound. Nothing of the catalog is held open when it returns.
    */
   keys(start: Key, end: Key, limit?: number): Key[];
   count(): number;

@@ -25,15 +25,20 @@ export function* listSequences(catalog: Catalog): Generator<Sequence> {
   for (const { value } of catalog.sequences.range("\u0001", behindAscii)) yield decodeRow<Sequence>(value);
 }
 
-/** The sequences that follow a name, or the first ones: some, as many as may be held at once; none behind the last. */
-export function pageSequences(catalog: Catalog, behind: SequenceName | undefined): Sequence[] {
-  const start = behind === undefined ? "\u0001" : `${behind}${leastSuffix}`;
-  return page(catalog.sequences.range(start, behindAscii)).map((row) => decodeRow<Sequence>(row));
+/** All sequences in the order of their names, as many at a time as may be held. In between nothing of the catalog is held open. */
+export function* sequencePages(catalog: Catalog): Generator<Sequence[]> {
+  for (let start = "\u0001"; ; ) {
+    const rows = page(catalog.sequences.range(start, behindAscii)).map((row) => decodeRow<Sequence>(row));
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    yield rows;
+    start = `${last.name}${leastSuffix}`;
+  }
 }
 
 /** Up to `limit` names of sequences behind a given one, in order. */
 export function listSequenceNames(catalog: Catalog, behind: string, limit: number): SequenceName[] {
-  return catalog.sequences.keys(`${behind}\u0001`, behindAscii, limit) as SequenceName[];
+  return catalog.sequences.keys(`${behind}${leastSuffix}`, behindAscii, limit) as SequenceName[];
 }
 
 /** Bytes of the rows of a sequence, its sessions and its topics. */
@@ -110,10 +115,15 @@ export function* listTopics(catalog: Catalog, sequence: SequenceName): Generator
     yield decodeRow<Topic>(value);
 }
 
-/** The topics of a sequence that follow a locator, or the first ones, as `pageSequences` does. */
-export function pageTopics(catalog: Catalog, sequence: SequenceName, behind: TopicLocator | undefined): Topic[] {
-  const start = behind === undefined ? `${sequence}/` : `${behind}${leastSuffix}`;
-  return page(catalog.topics.range(start, `${sequence}/${behindAscii}`)).map((row) => decodeRow<Topic>(row));
+/** The topics of a sequence, as `sequencePages` does. */
+export function* topicPages(catalog: Catalog, sequence: SequenceName): Generator<Topic[]> {
+  for (let start = `${sequence}/`; ; ) {
+    const rows = page(catalog.topics.range(start, `${sequence}/${behindAscii}`)).map((row) => decodeRow<Topic>(row));
+    const last = rows.at(-1);
+    if (last === undefined) return;
+    yield rows;
+    start = `${last.locator}${leastSuffix}`;
+  }
 }
 
 /** The first rows, one at least. The range is closed with that: it holds on to the state of the catalog that it saw. */

@@ -83,10 +83,9 @@ interface KeyOptions {
 }
 
 function statusCommand(): Command {
-  return new Command("status")
+  return newCommand("status")
     .description("What the server that runs on a data directory says of itself")
-    .exitOverride()
-    .option("--data-dir <DIR>", "the server's data directory", "./data")
+    .addOption(dataDirectoryOption())
     .option("--json", "as one line of JSON")
     .action(async ({ dataDir, json }: { dataDir: string; json?: boolean }) =>
       showStatus(dataDir, json === true ? "json" : "text"),

@@ -104,7 +104,6 @@ export class Upload {
     });
   }
 
-  /** What has been written of this stream: rows, batches with rows, and bytes of their bodies. */
   /** What is durable of the topic, with what earlier uploads left. */
   get durable(): Durable {
     return this.#parts.writer.durable;
@@ -115,6 +114,7 @@ export class Upload {
     this.#parts.writer.onDurable = listener;
   }
 
+  /** What has been written of this stream: rows, batches with rows, and bytes of their bodies. */
   get taken(): Taken {
     return this.#taken;
   }

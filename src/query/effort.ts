@@ -3,6 +3,7 @@
  * was made to be slow. Counted and not timed: a query that is refused is refused on every machine.
  */
 
+import { setImmediate as turn } from "node:timers/promises";
 import { Fault } from "../model/fault.ts";
 import { querySteps } from "../model/limits.ts";
 
@@ -29,7 +30,7 @@ export class Effort {
     this.#total += this.#steps;
     this.#steps = 0;
     if (this.#total > querySteps.totalMax) throw tooCostly(querySteps.totalMax, "in all");
-    await new Promise<void>((resolve) => setImmediate(resolve));
+    await turn();
     this.#signal.throwIfAborted();
   }
 }

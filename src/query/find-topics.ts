@@ -4,7 +4,7 @@
  */
 
 import type { Catalog } from "../catalog/catalog.ts";
-import { pageSequences, pageTopics } from "../catalog/resources.ts";
+import { sequencePages, topicPages } from "../catalog/resources.ts";
 import { type JsonValue, parseJson } from "../model/json.ts";
 import { pathOfTopic, type SequenceName } from "../model/locator.ts";
 import type { CatalogQuery, SequenceFilter, TopicFilter } from "../model/predicate.ts";
@@ -33,8 +33,7 @@ export async function findTopics(
   if (!hasConditions(query.sequence) && !hasConditions(query.topic)) return [];
   const effort = new Effort(signal);
   const found: FoundSequence[] = [];
-  let page = pageSequences(catalog, undefined);
-  for (let last = page.at(-1); last !== undefined; page = pageSequences(catalog, last.name), last = page.at(-1)) {
+  for (const page of sequencePages(catalog)) {
     for (const sequence of page) {
       if (!(await matchesSequence(query.sequence, sequence, effort))) continue;
       const topics = await findIn(catalog, sequence.name, query.topic, effort);
@@ -51,12 +50,7 @@ async function findIn(
   effort: Effort,
 ): Promise<FoundTopic[]> {
   const found: FoundTopic[] = [];
-  let page = pageTopics(catalog, sequence, undefined);
-  for (
-    let last = page.at(-1);
-    last !== undefined;
-    page = pageTopics(catalog, sequence, last.locator), last = page.at(-1)
-  ) {
+  for (const page of topicPages(catalog, sequence)) {
     for (const topic of page) {
       if (!(await matchesTopic(filter, topic, effort))) continue;
       const { locator, ontologyTag, extent } = topic;

@@ -7,9 +7,8 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import type { Durable } from "../ingest/topic-writer.ts";
 import type { Upload } from "../ingest/upload.ts";
 import { PutResultSchema } from "../wire/flight_pb.js";
+import { frame } from "./answer-sender.ts";
 import type { ResponseStream } from "./response-stream.ts";
-
-const prefixBytes = 5;
 
 export class AckSender {
   readonly #response: ResponseStream;
@@ -49,9 +48,5 @@ export class AckSender {
 
 function encode({ rows, batches }: Durable): Uint8Array {
   const appMetadata = new TextEncoder().encode(JSON.stringify({ rows, batches }));
-  const message = toBinary(PutResultSchema, create(PutResultSchema, { appMetadata }));
-  const frame = Buffer.alloc(prefixBytes + message.byteLength);
-  frame.writeUInt32BE(message.byteLength, 1);
-  frame.set(message, prefixBytes);
-  return frame;
+  return frame(toBinary(PutResultSchema, create(PutResultSchema, { appMetadata })));
 }

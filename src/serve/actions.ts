@@ -22,10 +22,11 @@ import { type CreateParts, createSequence, createSession, createTopic } from "..
 import { type FinalizeParts, finalizeSession } from "../ingest/finalize.ts";
 import { deleteSequence, deleteSession, deleteTopic, type RemoveParts } from "../ingest/remove.ts";
 import { Fault } from "../model/fault.ts";
+import { freeMessageBytes } from "../model/limits.ts";
 import type { SequenceName, TopicLocator } from "../model/locator.ts";
 import type { CatalogQuery } from "../model/predicate.ts";
 import { isCompleted, isFinalized, type Session, type Uuid } from "../model/resource.ts";
-import { findTopics } from "../query/find-topics.ts";
+import { type FoundSequence, findTopics } from "../query/find-topics.ts";
 import type { ActionRequest, NotificationTarget } from "../wire/action.ts";
 import {
   apiKeyAnswer,
@@ -167,25 +168,25 @@ function listOf(catalog: Catalog, target: NotificationTarget): LargeResponse {
   );
 }
 
-/** What is found is counted and let go: whoever waits for memory holds none. */
-async function foundBy(catalog: Catalog, query: CatalogQuery, signal: AbortSignal): Promise<LargeResponse> {
+/** What is large is counted, let go and found again: whoever waits for memory holds none. */
+async function foundBy(catalog: Catalog, query: CatalogQuery, signal: AbortSignal): Promise<ActionResponse> {
+  const answer = async (): Promise<object> => answerOf(query, await findTopics(catalog, query, signal));
+  const found = await findTopics(catalog, query, signal);
   let bytes = 0;
-  for (const { sequence, topics } of await findTopics(catalog, query, signal)) {
+  for (const { sequence, topics } of found) {
     bytes += sequence.length + 50;
     for (const { locator, ontologyTag } of topics) bytes += locator.length + ontologyTag.length + 150;
   }
-  return new LargeResponse(bytes, async () => {
-    const found = await findTopics(catalog, query, signal);
-    return queryAnswer(
-      found.map(({ sequence, topics }) => ({
-        sequence,
-        topics: topics.map((topic) => ({
-          topic,
-          range: query.includeTimestampRange ? topic.extent.range : undefined,
-        })),
-      })),
-    );
-  });
+  return bytes <= freeMessageBytes ? answerOf(query, found) : new LargeResponse(bytes, answer);
+}
+
+function answerOf({ includeTimestampRange }: CatalogQuery, found: readonly FoundSequence[]): object {
+  return queryAnswer(
+    found.map(({ sequence, topics }) => ({
+      sequence,
+      topics: topics.map((topic) => ({ topic, range: includeTimestampRange ? topic.extent.range : undefined })),
+    })),
+  );
 }
 
 async function openSession(
@@ -231,7 +232,7 @@ function abandonedSessions(
   name: SequenceName,
 ): Session[] | undefined {
   const sequence = findSequence(catalog, name);
-  if (sequence === undefined || listNotifications(catalog, sequence.uuid).length > 0) return undefined;
+  if (sequence === undefined || sizeOfNotifications(catalog, sequence.uuid).count > 0) return undefined;
   const sessions = [...listSessions(catalog, sequence.ulid)];
   const isUnused = (session: Session) => !isFinalized(session) && session.topicNumberNext === 0;
   const isAbandoned = (session: Session) => isUnused(session) && dialects.isAbandoned(session, asking);

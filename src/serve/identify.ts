@@ -1,9 +1,9 @@
 /** Ties a call to its connection and its caller. */
 
-import type { IncomingHttpHeaders } from "node:http2";
 import type { DialectProof } from "../wire/action.ts";
 import { provenGeneration } from "../wire/dialect.ts";
 import { type Authorizer, authenticate, type Caller, tokenHeader } from "./authorize.ts";
+import type { CallHead } from "./call-door.ts";
 import type { Connection, Dialects } from "./dialects.ts";
 
 export interface Identity {
@@ -31,11 +31,6 @@ export interface CallOrigin {
 
 /** Of calls that show nothing beyond that they come. */
 export const plainSign: CallSign = { call: "other", proof: undefined };
-
-interface CallHead {
-  readonly peer: string;
-  readonly headers: IncomingHttpHeaders;
-}
 
 /** The caller of a call that was taken over from grpc-js. @throws Fault unauthenticated, denied, invalid */
 export function identifyTaken(parts: IdentifyParts, head: CallHead, sign: CallSign = plainSign): Identity {
