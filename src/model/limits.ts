@@ -134,6 +134,9 @@ export const settingsAckMs = 10_000;
 /** HTTP/2 receive window per stream: above half a MiB nothing is gained, below 64 KiB every message waits for credit. */
 export const windowBytes = { least: 64 * KiB, most: 512 * KiB } as const;
 
+/** Bytes received after which the pieces that they came in are freed: what they take beside the budget, twice at most. */
+export const youngGarbageBytes = 16 * MiB;
+
 /** HTTP/2 receive window of a connection; Node refills it by itself, so it only has to be larger than one round trip. */
 export const connectionWindowBytes = 16 * MiB;
 

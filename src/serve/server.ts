@@ -3,6 +3,7 @@
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { Budget } from "../flow/budget.ts";
 import type { Certificate } from "../host/certificate.ts";
+import { YoungGarbage } from "../host/young-garbage.ts";
 import { Fault } from "../model/fault.ts";
 import {
   answerBytesTotal,
@@ -14,6 +15,7 @@ import {
   messageStallMs,
   stopGraceMs,
   windowBytesMost,
+  youngGarbageBytes,
 } from "../model/limits.ts";
 import { openDoor, peerOf, type TakenCall } from "./call-door.ts";
 import { Connections } from "./connections.ts";
@@ -73,6 +75,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   server.addService(healthService, health.handlers());
   const port = await bind(server, parts);
 
+  const garbage = new YoungGarbage(youngGarbageBytes);
   const calls = new Set<Promise<void>>();
   const open = new Set<TakenCall>();
   const uploads = new Set<TakenCall>();
@@ -81,6 +84,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     (stream, headers) => {
       const ended = openDoor(stream, headers, {
         pool: parts.pool,
+        garbage,
         limits,
         async serve(taken) {
           stopping.signal.throwIfAborted();

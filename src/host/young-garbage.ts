@@ -1,0 +1,43 @@
+/**
+ * Frees what a socket's data leave behind before V8 does it the slow way. Node hands over each piece that it has read as an
+ * ArrayBuffer of its own, dead as soon as it is copied. V8 counts its bytes outside the heap and marks the whole heap after some
+ * 30 MiB of them, 14 times a second at 500 MB/s, though a scavenge would have freed them all. Measured with load `single`:
+ * 97 markings per 4 GB and 2.6 to 3.4 CPU s/GB without, one marking and 2.1 with a scavenge (0.6 ms) per 16 MiB.
+ */
+
+import v8 from "node:v8";
+import { runInNewContext } from "node:vm";
+
+type Collect = (options: { type: "minor" }) => void;
+
+export class YoungGarbage {
+  readonly #everyBytes: number;
+  readonly #collect: Collect | undefined;
+  #bytes = 0;
+
+  constructor(everyBytes: number) {
+    this.#everyBytes = everyBytes;
+    this.#collect = findCollect();
+  }
+
+  /** Says that so many bytes were read and copied, or will be at once. */
+  add(bytes: number): void {
+    this.#bytes += bytes;
+    if (this.#bytes < this.#everyBytes) return;
+    this.#bytes = 0;
+    this.#collect?.({ type: "minor" });
+  }
+}
+
+/** V8's own, which only a context that is made with the flag set has; without it everything works, but slower. */
+function findCollect(): Collect | undefined {
+  try {
+    v8.setFlagsFromString("--expose-gc");
+    const collect: unknown = runInNewContext("globalThis.gc");
+    return typeof collect === "function" ? (collect as Collect) : undefined;
+  } catch {
+    return undefined;
+  } finally {
+    v8.setFlagsFromString("--no-expose-gc");
+  }
+}
