@@ -7,7 +7,7 @@ import { cpus } from "node:os";
 import path from "node:path";
 import { parseArgs } from "node:util";
 import { FlightClient } from "../load/flight-client.ts";
-import { type RunningServer, startServer } from "../server.ts";
+import { type RunningServer, readStatus, startServer } from "../server.ts";
 import {
   automotive,
   batchesOf,
@@ -23,10 +23,12 @@ import {
   small,
   tiny,
 } from "./loads.ts";
+import { makeManyChunks, manyChunks } from "./many-chunks.ts";
 import { plainAppend, touchPages } from "./plain-append.ts";
 import { cpuSeconds, withPeak } from "./process-use.ts";
 import { createTopics, type Pacing, putAll, putInTime } from "./put-load.ts";
 import { preparePyarrow, pyarrowPut } from "./pyarrow.ts";
+import { whereTimeGoes } from "./where.ts";
 
 interface Row {
   readonly name: string;
@@ -45,22 +47,24 @@ const loads = [
   images(1, 1024),
   images(10, 1024),
   automotive(4),
-  small(40),
+  small(160),
   tiny(1000),
   can(10),
   greedy(256),
   greedy(64),
 ];
-/** Of real time, and for how long. */
-const paced = { speed: 0.4, seconds: 20 };
+/** Of real time: three minutes in sessions of 20 s, and what the server may keep of their 41 GB. */
+const paced = { speed: 0.4, seconds: 20, sessions: 9, maxBytes: "8GB" };
 const pacedName = `automotive at ${paced.speed}`;
-const known = [...loads.map(({ name }) => name), pacedName, "idle"];
+const startName = "start";
+const known = [...loads.map(({ name }) => name), pacedName, "idle", startName];
 const unknown = positionals.filter((start) => !known.some((name) => name.startsWith(start)));
 if (unknown.length > 0) {
   console.error(`bench: unknown load ${unknown.join(", ")}, expected the start of ${known.join(", ")}`);
   process.exit(64);
 }
 const besidePlain: readonly string[] = ["single 4 MiB", "images 1 MiB", "automotive"];
+const explained: readonly string[] = ["single 4 MiB", "images 1 MiB", "automotive", "small", "can"];
 const wanted = (name: string): boolean =>
   positionals.length === 0 || positionals.some((start) => name.startsWith(start));
 
@@ -84,11 +88,13 @@ for (const load of loads) {
       print(await measure(`${load.name} put, pyarrow`, load, server, () => pyarrowPut(server, stream))),
     );
   }
+  if (explained.includes(load.name)) console.log(await whereTimeGoes(load, where()));
   // What the disk itself gives, for messages of that size, beside what came of it.
   if (besidePlain.includes(load.name)) print(await plainAppend(where(), load));
 }
 if (wanted(pacedName)) await inTime();
 if (wanted("idle")) await withServer(idle(), idling);
+if (wanted(startName)) await starting();
 
 function where(): string {
   return values.disk ?? "/dev/shm";
@@ -133,18 +139,21 @@ async function getAll({ port }: RunningServer, part: LoadPart): Promise<void> {
 
 /** A vehicle in time: how late messages go out, because the server takes them late, and when they are durable. */
 async function inTime(): Promise<void> {
-  const load = automotive(paced.seconds * paced.speed);
+  const session = automotive(paced.seconds * paced.speed);
+  const parts = session.parts.map((part) => ({ ...part, batches: part.batches * paced.sessions }));
+  const load = { ...session, parts, args: ["--max-bytes", paced.maxBytes, "--evict-unsynced"] };
   await withServer(load, async (server) => {
     let pacing: Pacing = { lateMs: [], durableMs: [] };
     const put = async (): Promise<void> => {
-      pacing = await putInTime(server.port, load, paced.speed);
+      pacing = await putInTime(server.port, session, paced.speed, paced.sessions);
     };
     print(await measure(`${pacedName}, in time`, load, server, put));
     const { lateMs, durableMs } = pacing;
+    const { retention } = await readStatus(server.dataDir);
     const at = (sorted: readonly number[], share: number): string =>
       (sorted[Math.floor(share * (sorted.length - 1))] ?? Number.NaN).toFixed(0);
     console.log(
-      `  late by ${at(lateMs, 0.5)} ms (median), ${at(lateMs, 0.99)} ms (p99), ${at(lateMs, 1)} ms (most); durable after ${at(durableMs, 0.5)}, ${at(durableMs, 0.99)}, ${at(durableMs, 1)} ms; ${lateMs.length} messages`,
+      `  late by ${at(lateMs, 0.5)} ms (median), ${at(lateMs, 0.99)} ms (p99), ${at(lateMs, 1)} ms (most); durable after ${at(durableMs, 0.5)}, ${at(durableMs, 0.99)}, ${at(durableMs, 1)} ms; ${lateMs.length} messages, ${retention.evictedSessions} of ${paced.sessions} sessions evicted`,
     );
   });
 }
@@ -177,6 +186,29 @@ async function idling(server: RunningServer): Promise<void> {
     await Promise.all(puts.map((put) => put.sendData(batch).then(() => put.finish())));
   };
   print(await measure("idle, then one batch each", load, server, one));
+}
+
+/** From the program's first statement to the port that answers, three times, with a catalog of a million chunks. */
+async function starting(): Promise<void> {
+  const dataDir = await mkdtemp(path.join(where(), "mosaico-edge-bench-"));
+  try {
+    await makeManyChunks(dataDir);
+    const { sequences, topics, chunks } = manyChunks;
+    for (let turn = 0; turn < 3; turn += 1) {
+      const startedMs = performance.now();
+      await using server = await startServer({ dataDir });
+      const readyMs = performance.now() - startedMs;
+      using client = new FlightClient(server.port);
+      await client.info({ resource_locator: `drive-${sequences - 1}` });
+      const infoMs = performance.now() - startedMs - readyMs;
+      console.log(
+        `start with ${sequences * topics * chunks} chunks: ready after ${readyMs.toFixed(0)} ms, ${String(server.ready["startMs"])} of them for the store; first get_flight_info ${infoMs.toFixed(0)} ms`,
+      );
+      await server.stop();
+    }
+  } finally {
+    await rm(dataDir, { recursive: true, force: true });
+  }
 }
 
 function print(row: Row): void {

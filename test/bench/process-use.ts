@@ -3,7 +3,7 @@
 import { readFileSync } from "node:fs";
 
 /** Ticks per second of /proc/PID/stat; 100 on every Linux that Node runs on. */
-const ticksPerSecond = 100;
+export const ticksPerSecond = 100;
 
 export interface Memory {
   readonly anonymousBytes: number;

@@ -58,10 +58,21 @@ export interface Pacing {
   readonly durableMs: readonly number[];
 }
 
-/** At `speed` times real time. */
-export async function putInTime(port: number, load: Load, speed: number): Promise<Pacing> {
+/** At `speed` times real time, one session after the other, each of a sequence of its own. */
+export async function putInTime(port: number, load: Load, speed: number, sessions: number): Promise<Pacing> {
+  const lateMs: number[] = [];
+  const durableMs: number[] = [];
+  for (let number = 0; number < sessions; number += 1) {
+    const session = await putSessionInTime(port, load, speed, `drive-${number}`);
+    for (const value of session.lateMs) lateMs.push(value);
+    for (const value of session.durableMs) durableMs.push(value);
+  }
+  return { lateMs: lateMs.toSorted((a, b) => a - b), durableMs: durableMs.toSorted((a, b) => a - b) };
+}
+
+async function putSessionInTime(port: number, load: Load, speed: number, sequence: string): Promise<Pacing> {
   using client = new FlightClient(port, undefined, { headers: { "x-mosaico-edge-acks": "1" } });
-  const { session, topics } = await createTopics(client, load);
+  const { session, topics } = await createTopics(client, load, sequence);
   const lateMs: number[] = [];
   const durableMs: number[] = [];
   const startMs = performance.now() + 100;
@@ -96,5 +107,5 @@ export async function putInTime(port: number, load: Load, speed: number): Promis
     }),
   );
   await client.action("session_finalize", { session_uuid: session });
-  return { lateMs: lateMs.toSorted((a, b) => a - b), durableMs: durableMs.toSorted((a, b) => a - b) };
+  return { lateMs, durableMs };
 }
