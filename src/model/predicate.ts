@@ -66,9 +66,70 @@ export interface TopicFilter extends SequenceFilter {
   readonly serializationFormat?: Condition | undefined;
 }
 
+/** Where a condition on contents looks: names of fields with dots between them, as the client wrote them, below a tag. */
+export interface FieldPath {
+  /** Text in front of the specifier, or all of it; names may have dots themselves. */
+  readonly field: string;
+  /** Which items of the list that `field` is; undefined when the value itself is meant. */
+  readonly items?: ItemChoice | undefined;
+  /** The field of the items that is meant, where they are structs; undefined for the items themselves. */
+  readonly itemField?: string | undefined;
+}
+
+/** `[i]`, `[?]` (one at least) or `[!]` (all, and one at least). */
+export type ItemChoice =
+  | { readonly kind: "at"; readonly index: number }
+  | { readonly kind: "any" }
+  | { readonly kind: "all" };
+
+/** Whole lists, compared item by item. */
+export interface ListCondition {
+  readonly kind: "list eq" | "list neq";
+  readonly items: readonly Scalar[];
+}
+
+/** Degrees: latitude north, longitude east. A box whose west is above its east crosses the 180th meridian. */
+export type Area =
+  | {
+      readonly kind: "box";
+      readonly south: number;
+      readonly west: number;
+      readonly north: number;
+      readonly east: number;
+    }
+  | { readonly kind: "circle"; readonly latitude: number; readonly longitude: number; readonly radiusM: number };
+
+/** What a row is asked for. Conditions are true or false, never unknown: a null satisfies `missing` alone. */
+export type RowPredicate =
+  /** Every one; no parts: every row. */
+  | { readonly kind: "all"; readonly of: readonly RowPredicate[] }
+  /** One at least. */
+  | { readonly kind: "any"; readonly of: readonly RowPredicate[] }
+  | { readonly kind: "not"; readonly of: RowPredicate }
+  | { readonly kind: "field"; readonly path: FieldPath; readonly condition: Condition | ListCondition }
+  /** @see Area; `field` is that of the position, empty when the model is one itself. */
+  | { readonly kind: "within"; readonly field: string; readonly area: Area };
+
+/** What topics of one tag are asked for. */
+export interface ContentFilter {
+  readonly ontologyTag: string;
+  readonly rows: RowPredicate;
+}
+
+export interface TimeRangesRequest {
+  /** Matching rows that are not farther apart than this make one range. */
+  readonly gapNs: bigint;
+  /** The most ranges per topic. */
+  readonly limit: number;
+}
+
 export interface CatalogQuery {
   readonly sequence: SequenceFilter;
   readonly topic: TopicFilter;
+  /** Undefined: the query has no part on contents. Sequences must match all, as sets: one of no filters finds nothing. */
+  readonly contents: readonly ContentFilter[] | undefined;
+  /** Asked for by clients that know us. */
+  readonly timeRanges: TimeRangesRequest | undefined;
   /** Whether the answer carries the time range of the matching rows: asked for by 0.4 and 0.5. */
   readonly includeTimestampRange: boolean;
 }

@@ -34,6 +34,8 @@ export function parseQuery(body: JsonObject): CatalogQuery {
   return {
     sequence: parseSequenceFilter(filterObject(body, "sequence") ?? {}),
     topic: parseTopicFilter(filterObject(body, "topic") ?? {}),
+    contents: undefined,
+    timeRanges: undefined,
     includeTimestampRange: range === true,
   };
 }

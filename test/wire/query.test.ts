@@ -316,6 +316,8 @@ describe("filters", () => {
       ontologyTag: undefined,
       serializationFormat: undefined,
     },
+    contents: undefined,
+    timeRanges: undefined,
     includeTimestampRange: false,
   };
   test.each([
