@@ -126,10 +126,11 @@ export async function startServer(options: ServerOptions = {}): Promise<RunningS
 export function runToEnd(
   args: readonly string[],
   env: Readonly<Record<string, string>> = {},
+  waitMs = 15_000,
 ): Promise<{ readonly code: unknown; readonly stdout: string; readonly stderr: string }> {
   const command = serverCommand();
   // By force: what hangs may not hear a signal any more.
-  const options = { timeout: 15_000, killSignal: "SIGKILL" as const, env: { ...process.env, ...env } };
+  const options = { timeout: waitMs, killSignal: "SIGKILL" as const, env: { ...process.env, ...env } };
   return new Promise((resolve) => {
     execFile(command.file, [...command.args, ...args], options, (error, stdout, stderr) =>
       resolve({ code: error === null ? 0 : (error.code ?? error.signal), stdout, stderr }),

@@ -7,13 +7,15 @@ import { scanBlockBytes } from "../model/limits.ts";
 export class FileScan implements AsyncDisposable {
   readonly bytes: number;
   readonly #file: ReadableFile;
-  readonly #block = Buffer.allocUnsafe(scanBlockBytes);
+  /** Most files are small: a whole block for each would keep the collector busy more than all else. */
+  readonly #block: Buffer;
   #blockAt = 0;
   #blockBytes = 0;
 
   private constructor(file: ReadableFile, bytes: number) {
     this.#file = file;
     this.bytes = bytes;
+    this.#block = Buffer.allocUnsafe(Math.min(scanBlockBytes, bytes));
   }
 
   /** @throws Fault absent */

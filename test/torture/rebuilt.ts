@@ -15,6 +15,9 @@ export interface Rebuilt {
   readonly unknown: number;
 }
 
+/** For a store that half an hour has filled, on a busy machine. */
+const readAllMs = 10 * 60_000;
+
 /**
  * Verifies a store that no server runs on and compares its catalog with a rebuilt one; the store stays as it is.
  * @throws Error with what is damaged, missing, or not equal
@@ -25,7 +28,7 @@ export async function expectRebuiltEqual(dataDir: string): Promise<Rebuilt> {
   try {
     cpSync(dataDir, copy, { recursive: true });
     rmSync(path.join(copy, "catalog"), { recursive: true });
-    const { code, stdout, stderr } = await runToEnd(["rebuild", "--data-dir", copy]);
+    const { code, stdout, stderr } = await runToEnd(["rebuild", "--data-dir", copy], {}, readAllMs);
     // Without a catalog nobody knows that what was begun and never committed is no loss: it is put aside and told.
     const told = `${stdout}${stderr}`.split("\n").filter((line) => line !== "" && !line.startsWith("a catalog of"));
     const strange = told.filter((line) => !line.includes("goes to quarantine"));
@@ -39,7 +42,7 @@ export async function expectRebuiltEqual(dataDir: string): Promise<Rebuilt> {
 }
 
 async function expectSound(dataDir: string): Promise<void> {
-  const { code, stdout, stderr } = await runToEnd(["verify", "--data-dir", dataDir]);
+  const { code, stdout, stderr } = await runToEnd(["verify", "--data-dir", dataDir], {}, readAllMs);
   if (code !== 0) throw new Error(`verify of ${dataDir} ended with ${code}: ${stdout}${stderr}`);
 }
 
