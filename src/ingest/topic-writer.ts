@@ -197,6 +197,7 @@ export class TopicWriter implements Participant {
 
   /** Seals the growing chunk, if there is one, and begins the next. */
   async rotate(): Promise<void> {
+    assert(!this.#closed, "a closed writer writes nothing");
     await this.seal();
     const { session, topic } = this.#place;
     const number = this.#nextNumber;

@@ -91,6 +91,8 @@ export class Upload {
   /** Ends when whoever writes now is done: the client's messages and the care of the store take turns. */
   #turn: Promise<unknown> = Promise.resolve();
   #failed: unknown;
+  /** The stream has ended: the care of the store writes nothing more here, for the topic may be another upload's by then. */
+  #over = false;
   /** Fires when the upload has to end though its client goes on. */
   readonly #stop = new AbortController();
   readonly #ended: Promise<void>;
@@ -229,11 +231,16 @@ export class Upload {
     this.#taken.batches += 1;
   }
 
+  /** Whether the care of the store may write; to be asked when nobody else does. */
+  get #isCared(): boolean {
+    return !this.#over && !this.#stop.signal.aborted;
+  }
+
   /** Moves what the topic has in a tail log, if it has, to its chunk file: the log is to go. */
   async leaveTailLog(log: number): Promise<void> {
     const { writer, commit } = this.#parts;
     await this.#exclusively(async () => {
-      if (this.#stop.signal.aborted || !writer.usesTailLog(log)) return;
+      if (!this.#isCared || !writer.usesTailLog(log)) return;
       await this.#onDisk(() => writer.moveTail());
       commit.note(writer, 0);
     });
@@ -243,7 +250,7 @@ export class Upload {
   async sealOlder(beforeMs: number): Promise<void> {
     const { writer, commit, dictionaries } = this.#parts;
     await this.#exclusively(async () => {
-      if (this.#stop.signal.aborted || this.#unsealedSinceMs === undefined || this.#unsealedSinceMs >= beforeMs) return;
+      if (!this.#isCared || this.#unsealedSinceMs === undefined || this.#unsealedSinceMs >= beforeMs) return;
       await this.#settle();
       await this.#onDisk(() => writer.moveTail());
       // Dictionaries in force have to be carried over while the chunk is there to read them from.
@@ -418,6 +425,7 @@ export class Upload {
   async complete(): Promise<void> {
     const { writer, commit, clock } = this.#parts;
     await this.#exclusively(async () => {
+      this.#over = true;
       await this.#settle();
       await this.#onDisk(() => writer.moveTail());
       await this.#onDisk(() => writer.complete(clock.wallNs()));
@@ -431,6 +439,7 @@ export class Upload {
   async breakOff(): Promise<void> {
     const { writer, commit, poison } = this.#parts;
     await this.#exclusively(async () => {
+      this.#over = true;
       while (this.#inFlight.size > 0) await Promise.all(this.#inFlight);
       if (poison.poisoned) return;
       if (this.#failed !== undefined) await writer.cutBack();
@@ -443,7 +452,13 @@ export class Upload {
 
   /** To be called last, whatever happened. */
   async close(): Promise<void> {
-    await this.#parts.writer.close();
-    this.#end();
+    try {
+      await this.#exclusively(async () => {
+        this.#over = true;
+        await this.#parts.writer.close();
+      });
+    } finally {
+      this.#end();
+    }
   }
 }
