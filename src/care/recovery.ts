@@ -171,12 +171,13 @@ async function recoverTails({
   catalog,
   log,
 }: RecoveryParts): Promise<{ logs: FoundLog[]; sweptPaths: number; cutFiles: number }> {
-  const named = new Map<number, { bytes: number; frames: number }>();
+  const named = new Map<number, { bytes: number; offsets: number[] }>();
   for (const run of listAllTailRuns(catalog)) {
     const last = run.batches.at(-1);
-    const known = named.get(run.log) ?? { bytes: 0, frames: 0 };
+    const known = named.get(run.log) ?? { bytes: 0, offsets: [] };
     const bytes = Math.max(known.bytes, last === undefined ? 0 : endOfEntry(last));
-    named.set(run.log, { bytes, frames: known.frames + run.batches.length });
+    for (const { offset } of run.batches) known.offsets.push(offset);
+    named.set(run.log, { ...known, bytes });
   }
   let sweptPaths = 0;
   let cutFiles = 0;

@@ -20,7 +20,7 @@ import { failPoint } from "../host/fail-point.ts";
 import type { Log } from "../host/log.ts";
 import { Fault } from "../model/fault.ts";
 import type { SequenceName, SessionLocator, TopicLocator } from "../model/locator.ts";
-import { isFinalized, type Session, type Topic, type Ulid, type Uuid } from "../model/resource.ts";
+import { isFinalized, type Sequence, type Session, type Topic, type Ulid, type Uuid } from "../model/resource.ts";
 import { sequenceFile, sessionDirectory, topicDirectory } from "../store/layout.ts";
 import type { Poison } from "../store/poison.ts";
 import type { TailLog, TailPlace } from "../store/tail-log.ts";
@@ -48,15 +48,17 @@ export async function deleteSequence(
   check: () => void = () => undefined,
 ): Promise<void> {
   const { catalog } = parts;
-  const find = () => {
+  const find = (ulid?: Ulid): Sequence => {
     const sequence = findSequence(catalog, name);
-    if (sequence === undefined) throw new Fault("absent", `Not found: sequence \`${name}\`.`);
+    // Another one of this name may have come when somebody else had deleted it: its uploads go on.
+    if (sequence === undefined || (ulid ?? sequence.ulid) !== sequence.ulid)
+      throw new Fault("absent", `Not found: sequence \`${name}\`.`);
     return sequence;
   };
-  find();
-  using _closed = await closeUploads(parts, [...listTopics(catalog, name)]);
+  const { ulid } = find();
+  using _closed = await closeUploads(parts, ulid, [...listTopics(catalog, name)]);
   await remove(parts, () => {
-    const sequence = find();
+    const sequence = find(ulid);
     check();
     const sessions = [...listSessions(catalog, sequence.ulid)];
     const tail = removeTopics(catalog, [...listTopics(catalog, name)]);
@@ -69,14 +71,16 @@ export async function deleteSequence(
 /** Deletes a session with its topics, open or finalized; the sequence stays. @throws Fault absent, unavailable */
 export async function deleteSession(parts: RemoveParts, id: Uuid | SessionLocator | Ulid): Promise<Deleted> {
   const { catalog } = parts;
-  const find = (): Session => {
-    const session = findSession(catalog, id);
+  const find = (by: Uuid | SessionLocator | Ulid): Session => {
+    const session = findSession(catalog, by);
     if (session === undefined) throw new Fault("absent", "Not found: there is no such session.");
     return session;
   };
-  using _closed = await closeUploads(parts, listTopicsOfSession(catalog, find()));
+  const found = find(id);
+  using _closed = await closeUploads(parts, found.ulid, listTopicsOfSession(catalog, found));
   return await remove(parts, () => {
-    const session = find();
+    // A client may have chosen its UUID again for another one.
+    const session = find(found.ulid);
     const tail = removeTopics(catalog, listTopicsOfSession(catalog, session));
     removeSession(catalog, session);
     return { paths: [sessionDirectory(session.ulid)], tail };
@@ -86,25 +90,29 @@ export async function deleteSession(parts: RemoveParts, id: Uuid | SessionLocato
 /** Deletes a topic of an open session. @throws Fault absent, wrong_state (finalized session), unavailable */
 export async function deleteTopic(parts: RemoveParts, locator: TopicLocator): Promise<void> {
   const { catalog } = parts;
-  const find = (): Topic => {
+  const find = (uuid?: Uuid): Topic => {
     const topic = findTopic(catalog, locator);
-    if (topic === undefined) throw new Fault("absent", `Not found: topic \`${locator}\`.`);
+    if (topic === undefined || (uuid ?? topic.uuid) !== topic.uuid)
+      throw new Fault("absent", `Not found: topic \`${locator}\`.`);
     const session = findSession(catalog, topic.session);
     if (session !== undefined && isFinalized(session)) {
       throw new Fault("wrong_state", `Session \`${session.locator}\` is locked: its topics go only with the session.`);
     }
     return topic;
   };
-  using _closed = await closeUploads(parts, [find()]);
+  const found = find();
+  using _closed = await closeUploads(parts, found.uuid, [found]);
   await remove(parts, () => {
-    const topic = find();
+    const topic = find(found.uuid);
     const tail = removeTopics(catalog, [topic]);
     return { paths: [topicDirectory(topic.session, topic.number)], tail };
   });
 }
 
-function closeUploads({ uploads }: RemoveParts, topics: readonly Topic[]): Promise<Disposable> {
+/** @param what is deleted with these topics, and with those that it gets meanwhile */
+function closeUploads({ uploads }: RemoveParts, what: Uuid | Ulid, topics: readonly Topic[]): Promise<Disposable> {
   return uploads.close(
+    what,
     topics,
     ({ locator }) => new Fault("wrong_state", `Topic \`${locator}\` was deleted while it was uploaded.`),
   );

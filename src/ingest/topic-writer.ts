@@ -323,6 +323,15 @@ export class TopicWriter implements Participant {
     if (this.#lost !== undefined) throw this.#lost;
   }
 
+  get isDeleted(): boolean {
+    const { locator, uuid } = this.#place.topic;
+    return findTopic(this.#catalog, locator)?.uuid !== uuid;
+  }
+
+  deleted(): Fault {
+    return new Fault("wrong_state", `Topic \`${this.#place.topic.locator}\` was deleted while it was uploaded.`);
+  }
+
   part(): CommitPart | undefined {
     if (this.#closed) return undefined;
     const commits: ChunkPart[] = [];
@@ -371,7 +380,7 @@ export class TopicWriter implements Participant {
     const { topic } = this.#place;
     const row = findTopic(this.#catalog, topic.locator);
     if (row?.uuid !== topic.uuid) {
-      this.#lost = new Fault("wrong_state", `Topic \`${topic.locator}\` was deleted while it was uploaded.`);
+      this.#lost = this.deleted();
       return;
     }
     let extent = this.#sealedExtent;

@@ -410,6 +410,9 @@ export class Upload {
         error,
       );
     }
+    // What is not there any more leaves nothing in doubt.
+    if (error instanceof Fault && error.code === "absent" && this.#parts.writer.isDeleted)
+      return this.#parts.writer.deleted();
     // Any other failed write leaves the state of the file in doubt; damage that was read says nothing about what is written.
     if (!(error instanceof Fault && (error.code === "corrupt" || error.code === "overloaded")))
       this.#parts.poison.poison(error);

@@ -12,7 +12,7 @@ import type { Disk } from "../host/disk.ts";
 import { assert } from "../model/assert.ts";
 import { Fault } from "../model/fault.ts";
 import type { TopicLocator } from "../model/locator.ts";
-import { isCompleted, isFinalized, type Topic, type Uuid } from "../model/resource.ts";
+import { isCompleted, isFinalized, type Topic, type Ulid, type Uuid } from "../model/resource.ts";
 import { DocumentWriter } from "../store/document-writer.ts";
 import type { Poison } from "../store/poison.ts";
 import type { TailLog } from "../store/tail-log.ts";
@@ -53,8 +53,8 @@ export class Uploads {
   readonly #open = new Map<Uuid, Promise<Upload | undefined>>();
   /** Topics without an upload whose tail is being moved. */
   readonly #moving = new Map<Uuid, Promise<void>>();
-  /** Topics that are being deleted. */
-  readonly #closed = new Set<Uuid>();
+  /** What is being deleted, and by how many: topics, or sessions and sequences with all that is created in them meanwhile. */
+  readonly #closed = new Map<Uuid | Ulid, number>();
 
   constructor(parts: UploadsParts) {
     this.#parts = parts;
@@ -77,7 +77,8 @@ export class Uploads {
     // Before files are made for it.
     this.#parts.space.admit(0)[Symbol.dispose]();
     if (request.resumeRows !== undefined) await this.#takeOver(request);
-    await this.#moving.get(request.uuid);
+    // Another one may have begun while the one before ended.
+    while (this.#moving.has(request.uuid)) await this.#moving.get(request.uuid);
     const place = this.#admit(request);
     const { topic } = place;
     if (request.resumeRows !== undefined && request.resumeRows !== topic.extent.rows) {
@@ -151,7 +152,7 @@ export class Uploads {
     if (this.#open.has(topic.uuid)) {
       throw new Fault("wrong_state", `Topic \`${locator}\` is being uploaded by another stream.`);
     }
-    if (this.#closed.has(topic.uuid)) throw new Fault("wrong_state", `Topic \`${locator}\` is being deleted.`);
+    if (this.#isClosed(place)) throw new Fault("wrong_state", `Topic \`${locator}\` is being deleted.`);
     return place;
   }
 
@@ -178,21 +179,28 @@ export class Uploads {
   }
 
   /**
-   * Stops the uploads of topics that are to be deleted and waits until they wrote their last byte. Nobody may begin another one
-   * until what it returns is disposed: it would make files where a deleted session lay.
+   * Stops the uploads of what is to be deleted, `what` with its topics, and waits until they wrote their last byte. Nobody may
+   * begin another one until what it returns is disposed, also of a topic that is created meanwhile: it would make files where a
+   * deleted session lay.
    */
-  async close(topics: readonly Topic[], reason: (topic: Topic) => Fault): Promise<Disposable> {
-    for (const { uuid } of topics) this.#closed.add(uuid);
-    await Promise.all(
-      topics.map(async (topic) => {
-        await this.endIntake(topic.uuid, reason(topic));
-      }),
-    );
-    return {
-      [Symbol.dispose]: () => {
-        for (const { uuid } of topics) this.#closed.delete(uuid);
-      },
+  async close(what: Uuid | Ulid, topics: readonly Topic[], reason: (topic: Topic) => Fault): Promise<Disposable> {
+    this.#closed.set(what, (this.#closed.get(what) ?? 0) + 1);
+    const open = (): void => {
+      const others = (this.#closed.get(what) ?? 0) - 1;
+      if (others > 0) this.#closed.set(what, others);
+      else this.#closed.delete(what);
     };
+    try {
+      await Promise.all(topics.map((topic) => this.endIntake(topic.uuid, reason(topic))));
+    } catch (error) {
+      open();
+      throw error;
+    }
+    return { [Symbol.dispose]: open };
+  }
+
+  #isClosed({ sequence, session, topic }: TopicPlace): boolean {
+    return [sequence.ulid, session.ulid, topic.uuid].some((what) => this.#closed.has(what));
   }
 
   /** Moves everything that is left in a tail log to chunk files, so that the log can go. */
@@ -253,9 +261,11 @@ export class Uploads {
     poison.check();
     const topic = findTopicByUuid(catalog, uuid);
     const schemaHeader = catalog.schemas.get(uuid);
-    if (topic === undefined || schemaHeader === undefined || this.#moving.has(uuid) || this.#closed.has(uuid)) return;
+    if (topic === undefined || schemaHeader === undefined || this.#moving.has(uuid)) return;
+    const place = this.#placeOf(topic);
+    if (this.#isClosed(place)) return;
     const run = async (): Promise<void> => {
-      const writer = await this.#openWriter(this.#placeOf(topic), schemaHeader);
+      const writer = await this.#openWriter(place, schemaHeader);
       try {
         await act(writer);
         commit.note(writer, 0);

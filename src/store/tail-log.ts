@@ -49,8 +49,8 @@ export interface FoundLog {
   readonly number: number;
   /** Bytes up to the last frame that a row names. */
   readonly bytes: number;
-  /** Frames that rows name. */
-  readonly frames: number;
+  /** Offsets of the messages in it that rows name. */
+  readonly offsets: readonly number[];
 }
 
 export interface TailUse {
@@ -70,8 +70,8 @@ interface Log {
   bytes: number;
   /** Bytes that are in the file. */
   written: number;
-  /** Frames that nobody has moved or given up. */
-  live: number;
+  /** Offsets of messages that nobody has moved or given up: one is given up once, whoever says it again. */
+  readonly live: Set<number>;
   /** A write failed: what was not written by then never will be. */
   failed: boolean;
   synced: boolean;
@@ -110,8 +110,9 @@ export class TailLog implements AsyncDisposable {
   constructor(disk: Disk, options: TailLogOptions) {
     this.#disk = disk;
     this.#options = options;
-    for (const { number, bytes, frames } of options.found) {
-      const log = { number, file: undefined, bytes, written: bytes, live: frames, failed: false, synced: true };
+    for (const { number, bytes, offsets } of options.found) {
+      const live = new Set(offsets);
+      const log = { number, file: undefined, bytes, written: bytes, live, failed: false, synced: true };
       this.#logs.set(number, log);
       this.#nextNumber = Math.max(this.#nextNumber, number + 1);
     }
@@ -122,7 +123,7 @@ export class TailLog implements AsyncDisposable {
     return {
       logs: logs.length,
       bytes: logs.reduce((sum, { bytes }) => sum + bytes, 0),
-      frames: logs.reduce((sum, { live }) => sum + live, 0),
+      frames: logs.reduce((sum, { live }) => sum + live.size, 0),
       batchBytesMax: this.batchBytesMax,
     };
   }
@@ -170,7 +171,7 @@ export class TailLog implements AsyncDisposable {
     this.#filled += bytes;
     this.#fillingLive += 1;
     log.bytes += bytes;
-    log.live += 1;
+    log.live.add(offset);
     return {
       log: log.number,
       entry: {
@@ -199,7 +200,7 @@ export class TailLog implements AsyncDisposable {
     await this.flush();
     const number = this.#nextNumber;
     this.#nextNumber += 1;
-    const log: Log = { number, file: undefined, bytes: 0, written: 0, live: 0, failed: false, synced: true };
+    const log: Log = { number, file: undefined, bytes: 0, written: 0, live: new Set(), failed: false, synced: true };
     this.#logs.set(number, log);
     this.#current = log;
     const [oldest] = this.#logs.keys();
@@ -343,8 +344,7 @@ export class TailLog implements AsyncDisposable {
   release(places: readonly TailPlace[]): void {
     for (const place of places) {
       const known = this.#logs.get(place.log);
-      if (known === undefined) continue;
-      known.live -= 1;
+      if (known?.live.delete(place.entry.offset) !== true) continue;
       if (this.#inBuffer(place) !== undefined) this.#fillingLive -= 1;
     }
     this.#removing = this.#removing.then(() => this.#removeEmpty());
@@ -352,7 +352,7 @@ export class TailLog implements AsyncDisposable {
 
   async #removeEmpty(): Promise<void> {
     for (const log of [...this.#logs.values()]) {
-      if (log.live > 0 || log === this.#current || (log.written !== log.bytes && !log.failed)) continue;
+      if (log.live.size > 0 || log === this.#current || (log.written !== log.bytes && !log.failed)) continue;
       this.#logs.delete(log.number);
       await this.#remove(log);
     }
@@ -369,7 +369,7 @@ export class TailLog implements AsyncDisposable {
     await this.flush();
     await this.#removing;
     for (const log of this.#logs.values()) {
-      if (log.live === 0) await this.#remove(log);
+      if (log.live.size === 0) await this.#remove(log);
       else await log.file?.close();
     }
     this.#logs.clear();
