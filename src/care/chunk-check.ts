@@ -1,9 +1,12 @@
 /** One chunk file against its row: every byte that means something. */
 
 import { fileMagic } from "../arrow/file.ts";
-import { frameHeader } from "../arrow/frame.ts";
+import { frameHeader, splitFrame } from "../arrow/frame.ts";
+import { readMessage } from "../arrow/message.ts";
+import { dictionaryIds, readSchema } from "../arrow/schema.ts";
 import type { Disk } from "../host/disk.ts";
-import { type Chunk, endOfEntry, messageBytesOf, sumEntries } from "../model/chunk.ts";
+import { type BatchEntry, type Chunk, endOfEntry, messageBytesOf, sumEntries } from "../model/chunk.ts";
+import { Fault } from "../model/fault.ts";
 import type { Ulid } from "../model/resource.ts";
 import type { TimeNs } from "../model/time.ts";
 import { chunkFooter } from "../store/chunk-footer.ts";
@@ -75,12 +78,19 @@ export async function checkChunkFile(
     );
 
   const sound: boolean[] = [];
+  const lacking = dictionariesOf(place);
   for (const entry of chunk.batches) {
+    const where = `${path}@${entry.offset}`;
+    if (entry.kind === "dictionary") await strike(lacking, scan, entry);
+    else if (lacking.size > 0) {
+      add(where, "dictionary", "its dictionaries before it", `a batch without dictionary ${[...lacking].join(", ")}`);
+      // What holds for one holds for all behind it.
+      lacking.clear();
+    }
     const found = await scan.checksum(entry.offset, messageBytesOf(entry));
     sound.push(found === entry.crc32);
     options.onBytes(messageBytesOf(entry));
     if (found === entry.crc32) continue;
-    const where = `${path}@${entry.offset}`;
     add(
       where,
       "batch_checksum",
@@ -108,4 +118,28 @@ export async function checkChunkFile(
   if (Buffer.compare(footer, foundFooter) !== 0)
     add(`${path}@${footerAt}`, "footer", `the ${footer.byteLength} bytes that belong to its entries`, "others");
   return { findings, sound };
+}
+
+/** The dictionaries that each batch needs. */
+function dictionariesOf({ schemaHeader }: ChunkPlace): Set<bigint> {
+  return new Set(unlessBroken(() => dictionaryIds(readSchema(schemaHeader))));
+}
+
+/** Takes a dictionary off the list of those that are lacking. */
+async function strike(lacking: Set<bigint>, scan: FileScan, { offset, metadataBytes }: BatchEntry): Promise<void> {
+  if (lacking.size === 0) return;
+  const header = await scan.read(offset, metadataBytes);
+  const message = unlessBroken(() => readMessage(splitFrame(header)));
+  if (message?.kind === "dictionary") lacking.delete(message.id);
+  // Of which one it was nobody knows; that it is broken its checksum tells.
+  else lacking.clear();
+}
+
+function unlessBroken<T>(read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof Fault) return undefined;
+    throw error;
+  }
 }

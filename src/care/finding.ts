@@ -24,6 +24,8 @@ export const findingKinds = [
   /** Magic or schema message of a chunk file. */
   "chunk_head",
   "batch_checksum",
+  /** A batch whose dictionaries are not in its chunk. */
+  "dictionary",
   "footer",
   "too_short",
   "too_long",

@@ -1,7 +1,7 @@
 /**
  * The dictionaries in force in an upload. An IPC file may add to a dictionary but not replace it, so a replacement is united with
  * what is there, or begins a new chunk where that cannot be; and every chunk begins with the dictionaries in force. Their bytes
- * are read back from the chunk before, so that they need no memory between batches.
+ * are copied from the chunk before, so that they need no memory between batches.
  */
 
 import type { Batch } from "../arrow/batch.ts";
@@ -125,16 +125,16 @@ export class DictionaryState {
     else this.#inForce.set(message.id, { entries: [index], checksum: crc32([message.header, message.body]) });
   }
 
-  /** Takes the dictionaries in force out of a chunk, in their order; they are to be appended to the next one. */
-  async carryOver(chunk: PlacedChunk): Promise<DictionaryMessage[]> {
-    const indices = [...this.#inForce.values()].flatMap(({ entries }) => entries).sort((a, b) => a - b);
-    for (const known of this.#inForce.values()) known.entries = [];
-    const messages = await this.#stored(indices, chunk);
-    return messages.map((message) => {
-      const read = readMessage(message.header, message.body.byteLength);
-      assert(read.kind === "dictionary", "an entry of a dictionary is a dictionary");
-      return { ...message, id: read.id, isDelta: read.isDelta };
-    });
+  /** Indices of the dictionaries in force among the entries of the growing chunk, in their order. */
+  get indices(): number[] {
+    return [...this.#inForce.values()].flatMap(({ entries }) => entries).sort((a, b) => a - b);
+  }
+
+  /** Notes that the dictionaries in force have become the first entries of the chunk that grows now, in the same order. */
+  carriedOver(): void {
+    const places = new Map(this.indices.map((index, place) => [index, place]));
+    for (const known of this.#inForce.values())
+      known.entries = known.entries.flatMap((index) => places.get(index) ?? []);
   }
 
   async #stored(indices: readonly number[], chunk: PlacedChunk): Promise<StoredMessage[]> {

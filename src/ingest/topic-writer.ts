@@ -195,9 +195,13 @@ export class TopicWriter implements Participant {
     await this.current?.seal();
   }
 
-  /** Seals the growing chunk, if there is one, and begins the next. */
-  async rotate(): Promise<void> {
+  /**
+   * Seals the growing chunk, if there is one, and begins the next.
+   * @param carried entries of the growing chunk that the next one begins with, as copies
+   */
+  async rotate(carried: readonly BatchEntry[] = []): Promise<void> {
     assert(!this.#closed, "a closed writer writes nothing");
+    const last = this.current;
     await this.seal();
     const { session, topic } = this.#place;
     const number = this.#nextNumber;
@@ -206,6 +210,14 @@ export class TopicWriter implements Participant {
     this.#nextNumber = number + 1;
     this.#unsynced.directories.push(topicDirectory(session.ulid, topic.number));
     this.#chunks.push({ writer, committed: undefined, committedBatches: 0 });
+    if (last === undefined || carried.length === 0) return;
+    const source = await this.#disk.openReadable(this.pathOf(last));
+    try {
+      await writer.appendCopies(source, carried);
+    } finally {
+      await source.close();
+    }
+    this.#tailFirst += carried.length;
   }
 
   /** Appends to the growing chunk; ends when the bytes are in the file. The tail must have moved before. */
@@ -421,7 +433,12 @@ export class TopicWriter implements Participant {
     this.#closed = true;
     // Rows go on naming the others: they are released when those go.
     this.#tailLog.release(this.#tail.splice(Math.max(0, this.#tailCommitted - this.#tailFirst)));
-    for (const { writer } of this.#chunks.splice(0)) await writer.close();
+    for (const { writer, committed } of this.#chunks.splice(0)) {
+      await writer.close();
+      // A chunk that was begun and got nothing: no row names it, or ever will.
+      if (committed === undefined && !writer.sealed && writer.entries.length === 0)
+        await this.#disk.remove(this.pathOf(writer)).catch(() => undefined);
+    }
   }
 }
 

@@ -15,6 +15,7 @@ import type { Budget } from "../flow/budget.ts";
 import type { Clock } from "../host/clock.ts";
 import { isDiskFull } from "../host/errno.ts";
 import { assert } from "../model/assert.ts";
+import { messageBytesOf } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
 import { appendsInFlightMax, tailBatchBytes, tailTopicBytesMax } from "../model/limits.ts";
 import type { TopicLocator } from "../model/locator.ts";
@@ -254,11 +255,17 @@ export class Upload {
       await this.#settle();
       await this.#onDisk(() => writer.moveTail());
       // Dictionaries in force have to be carried over while the chunk is there to read them from.
-      if (dictionaries.needed) await this.#rotate();
+      if (dictionaries.needed) await this.#rotate().catch((error: unknown) => this.#tell(error));
       else await this.#onDisk(() => writer.seal());
       this.#unsealedSinceMs = undefined;
       commit.note(writer, 0);
     });
+  }
+
+  /** Ends the stream at once when it cannot go on after what the care of the store met, and rests at no message of its own. */
+  #tell(error: unknown): never {
+    if (this.#failed !== undefined) this.#stop.abort(error);
+    throw error;
   }
 
   /** What the disk refuses while a stream is written ends it; what leaves files in doubt poisons the store too. */
@@ -349,20 +356,27 @@ export class Upload {
     if (this.#parts.writer.mustRotate(messageBytes)) await this.#rotate();
   }
 
+  /**
+   * Begins a chunk with the dictionaries in force. What fails once the one before is sealed ends the stream: a chunk without them
+   * would be of no use.
+   */
   async #rotate(): Promise<void> {
-    const { writer, dictionaries } = this.#parts;
+    const { writer, dictionaries, space, commit } = this.#parts;
     await this.#settle();
-    const carried = writer.current === undefined ? [] : await dictionaries.carryOver(this.#placedChunk());
-    await this.#onDisk(() => writer.rotate());
-    this.#unsealedSinceMs = undefined;
-    for (const dictionary of carried) {
-      dictionaries.appended(dictionary, writer.current?.entries.length ?? 0);
-      await this.#onDisk(() =>
-        writer.append(dictionary.header, dictionary.body, { kind: "dictionary", rows: 0, sorted: false }),
-      );
+    const entries = writer.current?.entries ?? [];
+    const carried = dictionaries.indices.flatMap((index) => entries[index] ?? []);
+    assert(carried.length === dictionaries.indices.length, "dictionaries in force lie in the growing chunk");
+    using _admitted = space.admit(carried.reduce((sum, entry) => sum + messageBytesOf(entry), 0));
+    try {
+      await writer.rotate(carried);
+    } catch (error) {
+      this.#failed ??= error;
+      throw this.#refusal(error);
     }
+    dictionaries.carriedOver();
+    this.#unsealedSinceMs = undefined;
     // The chunk that was sealed is to be committed, also when nothing follows for long.
-    this.#parts.commit.note(writer, 0);
+    commit.note(writer, 0);
   }
 
   #placedChunk(): PlacedChunk {

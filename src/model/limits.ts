@@ -218,6 +218,9 @@ export const ticketBytesMax = 16 * KiB;
 /** Bytes read ahead of small batches in one chunk file. */
 export const readAheadBytes = 32 * KiB;
 
+/** Bytes of a dictionary that are copied to the next chunk at once: dictionaries may be as large as messages. */
+export const copyPieceBytes = 256 * KiB;
+
 /** Bytes that verify and rebuild read of a file at once. */
 export const scanBlockBytes = MiB;
 

@@ -6,10 +6,12 @@
 import { fileMagic } from "../arrow/file.ts";
 import { frameHeader, paddedBytes } from "../arrow/frame.ts";
 import { crc32 } from "../host/checksum.ts";
-import type { Disk, WritableFile } from "../host/disk.ts";
+import type { Disk, ReadableFile, WritableFile } from "../host/disk.ts";
 import { failPoint } from "../host/fail-point.ts";
 import { assert } from "../model/assert.ts";
-import { type BatchEntry, type ChunkSummary, endOfEntry, sumEntries } from "../model/chunk.ts";
+import { type BatchEntry, type ChunkSummary, endOfEntry, messageBytesOf, sumEntries } from "../model/chunk.ts";
+import { Fault } from "../model/fault.ts";
+import { copyPieceBytes } from "../model/limits.ts";
 import { type TimeNs, type TimeRange, unionRange } from "../model/time.ts";
 import { chunkFooter } from "./chunk-footer.ts";
 
@@ -54,6 +56,8 @@ export class ChunkWriter {
       return new ChunkWriter(number, file, schemaHeader, fileMagic.byteLength + schema.byteLength);
     } catch (error) {
       await file.close();
+      // No row names it.
+      await disk.remove(path).catch(() => undefined);
       throw error;
     }
   }
@@ -154,6 +158,49 @@ export class ChunkWriter {
       this.#bytes = endOfEntry(entry);
     }
     this.#wholeCount = this.#entries.length;
+  }
+
+  /**
+   * Appends copies of messages of another chunk, piece by piece; ends when they are in the file. Nothing else may be appended
+   * meanwhile; after a failure the chunk is as it was.
+   * @param entries where they lie in the source @throws Fault corrupt
+   */
+  async appendCopies(source: ReadableFile, entries: readonly BatchEntry[]): Promise<void> {
+    assert(!this.sealed, "a sealed chunk never changes");
+    await this.#settled;
+    const copies: BatchEntry[] = [];
+    let end = this.#bytes;
+    try {
+      for (const entry of entries) {
+        copies.push({ ...entry, offset: end });
+        await this.#copy(source, entry, end);
+        end += messageBytesOf(entry);
+      }
+    } catch (error) {
+      await this.#file.truncate(this.#bytes).catch(() => undefined);
+      throw error;
+    }
+    for (const copy of copies) this.#admit(copy);
+    this.#bytes = end;
+    this.#wholeCount = this.#entries.length;
+  }
+
+  async #copy(source: ReadableFile, entry: BatchEntry, target: number): Promise<void> {
+    const bytes = messageBytesOf(entry);
+    const buffer = Buffer.allocUnsafe(Math.min(bytes, copyPieceBytes));
+    let checksum = 0;
+    for (let done = 0; done < bytes; ) {
+      const piece = buffer.subarray(0, Math.min(bytes - done, buffer.byteLength));
+      await source.read(piece, entry.offset + done);
+      checksum = crc32([piece], checksum);
+      await this.#file.write([piece], target + done);
+      done += piece.byteLength;
+    }
+    if (checksum === entry.crc32) return;
+    throw new Fault(
+      "corrupt",
+      `Cannot copy a message of ${source.path} at ${entry.offset}: its checksum is ${checksum}, expected ${entry.crc32}`,
+    );
   }
 
   #admit(entry: BatchEntry): void {

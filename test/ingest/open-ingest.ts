@@ -33,8 +33,8 @@ export interface Ingest extends AsyncDisposable, CreateParts, RemoveParts {
   readonly commit: GroupCommit;
   /** Runs before each call; what it throws is what the call fails with. */
   before: (call: DiskCall) => Promise<void> | void;
-  /** Bytes that the disk says are free; undefined when it is asked. */
-  freeBytes: number | undefined;
+  /** From now on the disk says that so many bytes are free; undefined for what there is. */
+  leave(freeBytes: number | undefined): void;
   /** Files that are open for writing. */
   readonly openFiles: ReadonlySet<object>;
   /** What the store was poisoned with. */
@@ -56,7 +56,13 @@ export async function openIngest(options: { clock?: Clock; chunkBytesMax?: numbe
   const clock = options.clock ?? machineClock();
   const log = openLog("error");
   const openFiles = new Set<object>();
-  const disk = watch(await openDisk(scratch.directory), openFiles, () => ingest);
+  let freeBytes: number | undefined;
+  const disk = watch(
+    await openDisk(scratch.directory),
+    openFiles,
+    () => ingest,
+    () => freeBytes,
+  );
   for (const name of [sequencesDirectory, sessionsDirectory, trashDirectory]) await disk.makeDirectory(name);
   const poisonedBy: unknown[] = [];
   const poison = new Poison((cause) => poisonedBy.push(cause));
@@ -75,7 +81,11 @@ export async function openIngest(options: { clock?: Clock; chunkBytesMax?: numbe
   const ingest: Ingest = {
     ...{ disk, catalog, clock, log, poison, tail, space, commit, uploads, openFiles, poisonedBy },
     before: () => undefined,
-    freeBytes: undefined,
+    leave(bytes) {
+      freeBytes = bytes;
+      // What it has seen before is of no use any more.
+      space.use();
+    },
     async openSession(name) {
       const sequence = parseSequenceName(name);
       await createSequence(ingest, { name: sequence, userMetadata });
@@ -128,7 +138,7 @@ export function stopAt(ingest: Ingest, fits: (call: DiskCall) => boolean): { met
   return { met: met.promise, go: gone.resolve };
 }
 
-function watch(disk: Disk, openFiles: Set<object>, ingest: () => Ingest): Disk {
+function watch(disk: Disk, openFiles: Set<object>, ingest: () => Ingest, freeBytes: () => number | undefined): Disk {
   const before = async (kind: DiskCall["kind"], path: string, bytes = 0): Promise<void> => {
     try {
       await ingest().before({ kind, path, bytes });
@@ -170,6 +180,6 @@ function watch(disk: Disk, openFiles: Set<object>, ingest: () => Ingest): Disk {
         },
       };
     },
-    freeBytesNow: () => ingest().freeBytes ?? disk.freeBytesNow(),
+    freeBytesNow: () => freeBytes() ?? disk.freeBytesNow(),
   };
 }
