@@ -39,6 +39,8 @@ export class Space {
   readonly #parts: SpaceParts;
   #freeBytes = Number.POSITIVE_INFINITY;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
+  /** Bytes that were let in since. */
+  #letInBytes = 0;
   /** Bytes that were let in and are not in files yet. */
   #pendingBytes = 0;
   #refusing = false;
@@ -83,9 +85,9 @@ export class Space {
   admit(bytes: number): Disposable {
     const { clock, floorBytes } = this.#parts;
     if (this.#overQuota !== undefined) throw this.#refusal(this.#overQuota);
-    // Others fill disks too: before many bytes a fresh look, for few an old one will do.
+    // Others fill disks too: before many bytes a fresh look, for few an old one will do. Many times few are many.
     const old = clock.monotonicMs() - this.#lookedAtMs >= freeSpaceLookMs;
-    if (old || bytes >= freshLookBytes) this.#look();
+    if (old || this.#letInBytes + bytes >= freshLookBytes) this.#look();
     const isRoom = this.#freeBytes - this.#pendingBytes - bytes >= floorBytes + overheadBytes;
     this.#become(isRoom ? "open" : "refusing");
     if (!isRoom) {
@@ -94,6 +96,7 @@ export class Space {
       );
     }
     this.#pendingBytes += bytes;
+    this.#letInBytes += bytes;
     return {
       [Symbol.dispose]: () => {
         this.#pendingBytes -= bytes;
@@ -123,6 +126,7 @@ export class Space {
   #look(): number {
     this.#freeBytes = this.#parts.disk.freeBytesNow();
     this.#lookedAtMs = this.#parts.clock.monotonicMs();
+    this.#letInBytes = 0;
     return this.#freeBytes;
   }
 

@@ -28,7 +28,7 @@ import {
   type Uuid,
 } from "../model/resource.ts";
 import type { Poison } from "../store/poison.ts";
-import type { SpaceGate } from "./upload.ts";
+import type { SpaceGate } from "./space-gate.ts";
 
 export interface CreateParts {
   readonly catalog: Catalog;

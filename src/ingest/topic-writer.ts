@@ -31,6 +31,7 @@ import {
 } from "../store/layout.ts";
 import type { TailLog, TailPlace } from "../store/tail-log.ts";
 import type { CommitPart, Participant } from "./group-commit.ts";
+import type { SpaceGate } from "./space-gate.ts";
 
 export interface TopicPlace {
   readonly sequence: Sequence;
@@ -43,6 +44,7 @@ export interface TopicWriterOptions {
   readonly catalog: Catalog;
   readonly documents: DocumentWriter;
   readonly tail: TailLog;
+  readonly space: Pick<SpaceGate, "admit">;
   readonly place: TopicPlace;
   /** The schema message as the client sent it. */
   readonly schemaHeader: Uint8Array;
@@ -69,6 +71,7 @@ export class TopicWriter implements Participant {
   readonly #catalog: Catalog;
   readonly #documents: DocumentWriter;
   readonly #tailLog: TailLog;
+  readonly #space: Pick<SpaceGate, "admit">;
   readonly #place: TopicPlace;
   readonly #schemaHeader: Uint8Array;
   readonly #chunkBytesMax: number;
@@ -102,6 +105,7 @@ export class TopicWriter implements Participant {
     this.#catalog = options.catalog;
     this.#documents = options.documents;
     this.#tailLog = options.tail;
+    this.#space = options.space;
     this.#place = options.place;
     this.#schemaHeader = options.schemaHeader;
     this.#chunkBytesMax = options.chunkBytesMax === 0 ? Number.POSITIVE_INFINITY : options.chunkBytesMax;
@@ -262,9 +266,15 @@ export class TopicWriter implements Participant {
     );
   }
 
-  /** Moves what is in tail logs to the chunk file, where it is whole then. @throws Fault overloaded, corrupt */
+  /**
+   * Moves what is in tail logs to the chunk file, where it is whole then. What is refused stays in the logs.
+   * @throws Fault overloaded, corrupt
+   */
   async moveTail(): Promise<void> {
     this.#checkTailLost();
+    if (this.#tail.length === 0) return;
+    // The logs give their room back later.
+    using _admitted = this.#space.admit(this.#tailBytes);
     while (this.#tail.length > 0) {
       const [first] = this.#tail;
       if (first !== undefined && this.mustRotate(messageBytesOf(first.entry))) await this.rotate();

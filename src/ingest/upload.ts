@@ -25,6 +25,7 @@ import { ChunkWriter, type MessageFacts } from "../store/chunk-writer.ts";
 import type { Poison } from "../store/poison.ts";
 import type { DictionaryMessage, DictionaryState, PlacedChunk } from "./dictionary-state.ts";
 import type { GroupCommit } from "./group-commit.ts";
+import type { SpaceGate } from "./space-gate.ts";
 import type { Durable, TopicWriter } from "./topic-writer.ts";
 
 /** One IPC message of the stream; `release` gives its memory back once the bytes are in a file. */
@@ -32,14 +33,6 @@ export interface IncomingMessage {
   readonly header: Uint8Array;
   readonly body: Uint8Array;
   release(): void;
-}
-
-/** Says whether bytes may be written; what it returns is disposed when they are in a file. */
-export interface SpaceGate {
-  /** @throws Fault overloaded when the disk is too full */
-  admit(bytes: number): Disposable;
-  /** @throws Fault overloaded when the disk is so full that the catalog needs its room for what makes some */
-  admitRow(): void;
 }
 
 export interface UploadParts {
@@ -202,7 +195,7 @@ export class Upload {
     const bytes = ChunkWriter.messageBytes(stored.header, stored.body);
     this.#unsealedSinceMs ??= this.#parts.clock.monotonicMs();
     if (this.#goesToTail(bytes)) return await this.#appendSmall(stored, facts, bytes);
-    await this.#onDisk(() => this.#parts.writer.moveTail());
+    await this.#moveTail();
     await this.#makeRoom(bytes);
     this.#write(stored, { kind: "batch", ...facts });
   }
@@ -221,9 +214,16 @@ export class Upload {
     using _admitted = this.#parts.space.admit(bytes);
     await this.#onDisk(() => writer.appendSmall(message.header, message.body, facts));
     this.#took(facts.rows, message.body.byteLength);
-    message.release();
-    if (writer.tailBytes >= tailTopicBytesMax - tailBatchBytes.most) await this.#onDisk(() => writer.moveTail());
     commit.note(writer, bytes);
+    if (writer.tailBytes >= tailTopicBytesMax - tailBatchBytes.most) await this.#moveTail();
+    message.release();
+  }
+
+  /** @throws also what tells that rows of the tail were lost: nothing may come behind them, and the topic is not complete */
+  async #moveTail(): Promise<void> {
+    const { writer } = this.#parts;
+    await this.#onDisk(() => writer.moveTail());
+    writer.checkLost();
   }
 
   #took(rows: number, bytes: number): void {
@@ -242,7 +242,7 @@ export class Upload {
     const { writer, commit } = this.#parts;
     await this.#exclusively(async () => {
       if (!this.#isCared || !writer.usesTailLog(log)) return;
-      await this.#onDisk(() => writer.moveTail());
+      await this.#moveTail();
       commit.note(writer, 0);
     });
   }
@@ -253,7 +253,7 @@ export class Upload {
     await this.#exclusively(async () => {
       if (!this.#isCared || this.#unsealedSinceMs === undefined || this.#unsealedSinceMs >= beforeMs) return;
       await this.#settle();
-      await this.#onDisk(() => writer.moveTail());
+      await this.#moveTail();
       // Dictionaries in force have to be carried over while the chunk is there to read them from.
       if (dictionaries.needed) await this.#rotate().catch((error: unknown) => this.#tell(error));
       else await this.#onDisk(() => writer.seal());
@@ -444,7 +444,7 @@ export class Upload {
     await this.#exclusively(async () => {
       this.#over = true;
       await this.#settle();
-      await this.#onDisk(() => writer.moveTail());
+      await this.#moveTail();
       await this.#onDisk(() => writer.complete(clock.wallNs()));
       commit.note(writer, 0);
     });

@@ -18,8 +18,9 @@ import type { Poison } from "../store/poison.ts";
 import type { TailLog } from "../store/tail-log.ts";
 import { DictionaryState } from "./dictionary-state.ts";
 import type { GroupCommit } from "./group-commit.ts";
+import type { SpaceGate } from "./space-gate.ts";
 import { type TopicPlace, TopicWriter } from "./topic-writer.ts";
-import { type SpaceGate, Upload, type UploadUse } from "./upload.ts";
+import { Upload, type UploadUse } from "./upload.ts";
 
 export interface UploadsParts {
   readonly disk: Disk;
@@ -123,8 +124,9 @@ export class Uploads {
   }
 
   #openWriter(place: TopicPlace, schemaHeader: Uint8Array): Promise<TopicWriter> {
-    const { disk, catalog, tail, chunkBytesMax } = this.#parts;
-    return TopicWriter.open({ disk, catalog, documents: this.#documents, tail, place, schemaHeader, chunkBytesMax });
+    const { disk, catalog, tail, space, chunkBytesMax } = this.#parts;
+    const documents = this.#documents;
+    return TopicWriter.open({ disk, catalog, documents, tail, space, place, schemaHeader, chunkBytesMax });
   }
 
   /** Ends the stream before, so that what it has sent is counted. @throws Fault as `begin` for who may not write the topic */

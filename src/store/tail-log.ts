@@ -74,6 +74,8 @@ interface Log {
   readonly live: Set<number>;
   /** A write failed: what was not written by then never will be. */
   failed: boolean;
+  /** What it failed with. */
+  failure?: unknown;
   synced: boolean;
 }
 
@@ -242,6 +244,7 @@ export class TailLog implements AsyncDisposable {
       failPoint("tail: written");
     } catch (error) {
       log.failed = true;
+      log.failure = error;
       if (!isDiskFull(error) && !isOutOfFiles(error)) this.#options.onFailure(error);
       // What is behind the last whole write is of no use; when it stays, no row names it.
       else await log.file?.truncate(log.written).catch(() => undefined);
@@ -295,7 +298,7 @@ export class TailLog implements AsyncDisposable {
   /**
    * Reads messages one behind the other and hands them to `use`; they are borrowed until that ends. One copy at a time: there is
    * one buffer for it.
-   * @throws Fault corrupt, what `use` throws
+   * @throws Fault corrupt, what kept a message from its file, what `use` throws
    */
   copy(places: readonly TailPlace[], use: (bytes: Uint8Array) => Promise<void>): Promise<void> {
     const run = this.#copying.then(() => this.#read(places)).then(use);
@@ -322,6 +325,10 @@ export class TailLog implements AsyncDisposable {
 
   async #readFiles(places: readonly TailPlace[], target: Uint8Array): Promise<void> {
     if (!places.every((place) => this.isWhole(place))) await this.#writing;
+    for (const place of places) {
+      const log = this.#logs.get(place.log);
+      if (log?.failed === true && !this.isWhole(place)) throw log.failure;
+    }
     let at = 0;
     for (let next = 0; next < places.length; ) {
       const log = places[next]?.log ?? 0;

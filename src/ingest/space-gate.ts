@@ -1,0 +1,9 @@
+/** What stands between uploads and the disk: asked before bytes and rows are written. */
+
+/** Says whether bytes may be written; what it returns is disposed when they are in a file. */
+export interface SpaceGate {
+  /** @throws Fault overloaded when the disk is too full */
+  admit(bytes: number): Disposable;
+  /** @throws Fault overloaded when the disk is so full that the catalog needs its room for what makes some */
+  admitRow(): void;
+}
