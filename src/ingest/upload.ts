@@ -193,10 +193,10 @@ export class Upload {
     const range = { startNs: times.minNs, endNs: times.maxNs };
     const facts = { rows: batch.rows, sorted: times.sorted, range };
     const bytes = ChunkWriter.messageBytes(stored.header, stored.body);
-    this.#unsealedSinceMs ??= this.#parts.clock.monotonicMs();
     if (this.#goesToTail(bytes)) return await this.#appendSmall(stored, facts, bytes);
     await this.#moveTail();
     await this.#makeRoom(bytes);
+    this.#unsealedSinceMs ??= this.#parts.clock.monotonicMs();
     this.#write(stored, { kind: "batch", ...facts });
   }
 
@@ -213,6 +213,7 @@ export class Upload {
     const { writer, commit } = this.#parts;
     using _admitted = this.#parts.space.admit(bytes);
     await this.#onDisk(() => writer.appendSmall(message.header, message.body, facts));
+    this.#unsealedSinceMs ??= this.#parts.clock.monotonicMs();
     this.#took(facts.rows, message.body.byteLength);
     commit.note(writer, bytes);
     if (writer.tailBytes >= tailTopicBytesMax - tailBatchBytes.most) await this.#moveTail();

@@ -1,6 +1,7 @@
 // Chunks that are sealed because of their age, while streams end, break off and go on.
 
 import { expect, test } from "vitest";
+import { listChunks } from "../../src/catalog/chunk-rows.ts";
 import { errno, feed, openIngest, stopAt } from "./open-ingest.ts";
 import { dictionaryMessages, plainMessages } from "./recorded.ts";
 
@@ -84,4 +85,19 @@ test("an upload that breaks off while an earlier one leaves a tail log is not wr
   expect(ingest.rowsOf(second.topic)).toBe(3);
   expect(await ingest.check(session)).toEqual([]);
   expect(ingest.poisonedBy).toEqual([]);
+});
+
+test("a chunk with a single batch is as old as that", async () => {
+  await using ingest = await openIngest();
+  const session = await ingest.openSession("s");
+  const topic = await ingest.createTopic(session, "t");
+  const large = plainMessages(1, 60_000);
+  const upload = await ingest.begin(topic, large);
+  await feed(upload, large.slice(1));
+  await ingest.commit.commit();
+  await ingest.uploads.sealOlder(everything);
+  await ingest.commit.commit();
+  expect([...listChunks(ingest.catalog, topic.uuid)].map(({ sealed }) => sealed)).toEqual([true]);
+  await upload.breakOff();
+  await ingest.uploads.end(upload, topic.uuid);
 });
