@@ -113,28 +113,34 @@ export class TopicWriter implements Participant {
 
   /** Opens a topic for writing, behind what is committed of it. Documents and directories are made with the first commit. */
   static async open(options: TopicWriterOptions): Promise<TopicWriter> {
-    const { catalog, place } = options;
     const writer = new TopicWriter(options);
-    await writer.#makePlace();
-    for (const summary of listChunks(catalog, place.topic.uuid)) {
-      writer.#nextNumber = summary.number + 1;
-      writer.#tailFirst += summary.entries;
-      if (!summary.sealed) await writer.#resumeChunk(summary.number);
+    try {
+      await writer.#resume();
+    } catch (error) {
+      for (const chunk of writer.#chunks) await chunk.writer.close();
+      throw error;
+    }
+    return writer;
+  }
+
+  async #resume(): Promise<void> {
+    const { topic } = this.#place;
+    await this.#makePlace();
+    for (const summary of listChunks(this.#catalog, topic.uuid)) {
+      this.#nextNumber = summary.number + 1;
+      this.#tailFirst += summary.entries;
+      if (!summary.sealed) await this.#resumeChunk(summary.number);
       else {
-        writer.#sealedExtent = addChunk(writer.#sealedExtent, summary);
-        writer.#sealedBatches += countBatches(readChunk(catalog, place.topic.uuid, summary.number)?.batches ?? []);
+        this.#sealedExtent = addChunk(this.#sealedExtent, summary);
+        this.#sealedBatches += countBatches(readChunk(this.#catalog, topic.uuid, summary.number)?.batches ?? []);
       }
     }
-    for (const { log, batches } of listTailRuns(catalog, place.topic.uuid)) {
-      for (const entry of batches) writer.#admitTail({ log, entry });
+    for (const { log, batches } of listTailRuns(this.#catalog, topic.uuid)) {
+      for (const entry of batches) this.#admitTail({ log, entry });
     }
-    writer.#tailCommitted = writer.#tailFirst + writer.#tail.length;
-    const inOpen = writer.#chunks.reduce((sum, { committedBatches }) => sum + committedBatches, 0);
-    writer.#durable = {
-      rows: place.topic.extent.rows,
-      batches: writer.#sealedBatches + inOpen + writer.#tail.length,
-    };
-    return writer;
+    this.#tailCommitted = this.#tailFirst + this.#tail.length;
+    const inOpen = this.#chunks.reduce((sum, { committedBatches }) => sum + committedBatches, 0);
+    this.#durable = { rows: topic.extent.rows, batches: this.#sealedBatches + inOpen + this.#tail.length };
   }
 
   get durable(): Durable {

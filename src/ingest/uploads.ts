@@ -117,7 +117,12 @@ export class Uploads {
     const writer = await this.#openWriter(place, schemaHeader);
     const dictionaries = new DictionaryState(disk, schema);
     // The new stream sends its dictionaries anew, and they may differ from those of the chunk that is open.
-    if (dictionaries.needed && writer.current !== undefined) await writer.rotate();
+    try {
+      if (dictionaries.needed && writer.current !== undefined) await writer.rotate();
+    } catch (error) {
+      await writer.close();
+      throw error;
+    }
     const { topic } = place;
     const shared = { commit, space, poison, clock, unfoldBudget };
     return new Upload({ ...shared, topic, schema, writer, dictionaries, memoryWaitMs });

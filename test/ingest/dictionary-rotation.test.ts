@@ -161,3 +161,21 @@ test("verify finds batches whose dictionaries are not in their chunk", async () 
     "its dictionaries before it",
   ]);
 });
+
+test("an upload that cannot begin leaves no file open", async () => {
+  await using ingest = await openIngest();
+  const { topic, upload } = await openStream(ingest);
+  await upload.breakOff();
+  await ingest.uploads.end(upload, topic.uuid);
+  expect(ingest.openFiles.size).toBe(0);
+  ingest.before = ({ kind, path }) => {
+    if (kind === "write" && path.endsWith(nextChunk)) throw errno("ENOSPC");
+  };
+  await expect(ingest.begin(topic, messages)).rejects.toMatchObject({ code: "overloaded" });
+  expect(ingest.openFiles.size, "when no chunk can be made").toBe(0);
+  ingest.before = ({ kind }) => {
+    if (kind === "cut") throw errno("EIO");
+  };
+  await expect(ingest.begin(topic, messages)).rejects.toMatchObject({ code: "unavailable" });
+  expect(ingest.openFiles.size, "when the last chunk cannot be cut").toBe(0);
+});
