@@ -231,14 +231,20 @@ export class ChunkWriter {
   }
 
   /**
-   * Writes the footer; the file is complete when the promise ends, and durable with the next sync.
+   * Writes the footer; the file is complete when the promise ends, and durable with the next sync. After a failure the chunk is
+   * as it was.
    * @param completedAtNs when this is the last chunk of its topic
    */
   async seal(completedAtNs?: TimeNs): Promise<void> {
     await this.#settled;
     assert(!this.sealed, "a chunk is sealed once");
     const footer = chunkFooter({ schemaHeader: this.#schemaHeader, entries: this.#entries, completedAtNs });
-    await this.#file.write([footer], this.#bytes);
+    try {
+      await this.#file.write([footer], this.#bytes);
+    } catch (error) {
+      await this.#file.truncate(this.#bytes).catch(() => undefined);
+      throw error;
+    }
     failPoint("chunk: footer");
     this.#bytes += footer.byteLength;
     this.#sealedBytes = this.#bytes;

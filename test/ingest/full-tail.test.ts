@@ -125,3 +125,23 @@ test.each(endings)("below the floor no tail moves when %s, and no row is lost", 
   expect(await ingest.check(session)).toEqual([]);
   expect(ingest.poisonedBy).toEqual([]);
 });
+
+const footers: [string, (open: Awaited<ReturnType<typeof openStream>>) => Promise<unknown>][] = [
+  ["the end of a stream", ({ upload }) => upload.complete()],
+  ["the age of the chunk", ({ upload }) => upload.sealOlder(machineClock().monotonicMs() + 1)],
+];
+
+test.each(footers)("half a footer that %s has written to a full disk is cut off", async (_what, seal) => {
+  await using ingest = await openIngest();
+  const open = await openStream(ingest);
+  const { session, topic, upload } = open;
+  await feed(upload, plainMessages(3, 60_000).slice(1));
+  await ingest.commit.commit();
+  ingest.half = ({ kind, path }) => kind === "write" && path.endsWith(".arrow");
+  await expect(seal(open)).rejects.toMatchObject({ code: "overloaded" });
+  ingest.half = () => false;
+  await upload.breakOff();
+  await open.end();
+  expect(ingest.rowsOf(topic)).toBe(3);
+  expect(await ingest.check(session)).toEqual([]);
+});

@@ -33,6 +33,8 @@ export interface Ingest extends AsyncDisposable, CreateParts, RemoveParts {
   readonly commit: GroupCommit;
   /** Runs before each call; what it throws is what the call fails with. */
   before: (call: DiskCall) => Promise<void> | void;
+  /** Whether half of a write gets through before the disk is full. */
+  half: (call: DiskCall) => boolean;
   /** From now on the disk says that so many bytes are free; undefined for what there is. */
   leave(freeBytes: number | undefined): void;
   /** Files that are open for writing. */
@@ -81,6 +83,7 @@ export async function openIngest(options: { clock?: Clock; chunkBytesMax?: numbe
   const ingest: Ingest = {
     ...{ disk, catalog, clock, log, poison, tail, space, commit, uploads, openFiles, poisonedBy },
     before: () => undefined,
+    half: () => false,
     leave(bytes) {
       freeBytes = bytes;
       // What it has seen before is of no use any more.
@@ -159,12 +162,11 @@ function watch(disk: Disk, openFiles: Set<object>, ingest: () => Ingest, freeByt
       return {
         path,
         async write(pieces, position) {
-          await before(
-            "write",
-            path,
-            pieces.reduce((sum, { byteLength }) => sum + byteLength, 0),
-          );
-          await file.write(pieces, position);
+          const bytes = pieces.reduce((sum, { byteLength }) => sum + byteLength, 0);
+          await before("write", path, bytes);
+          if (!ingest().half({ kind: "write", path, bytes })) return await file.write(pieces, position);
+          await file.write([Buffer.concat(pieces).subarray(0, bytes / 2)], position);
+          throw toFault(errno("ENOSPC"), `write ${path}`);
         },
         async truncate(bytes) {
           await before("cut", path, bytes);
