@@ -6,23 +6,34 @@
 import { setImmediate as turn } from "node:timers/promises";
 import type { Catalog } from "../catalog/catalog.ts";
 import { listNotifications, putNotification } from "../catalog/notifications.ts";
-import { findSequence, listSessions, listTopics, sequencePages } from "../catalog/resources.ts";
+import {
+  findSequence,
+  findSession,
+  listSessions,
+  listTopics,
+  listTopicsOfSession,
+  sequencePages,
+} from "../catalog/resources.ts";
 import type { Clock } from "../host/clock.ts";
-import type { Log } from "../host/log.ts";
-import { topicsNamedMax } from "../model/limits.ts";
+import type { Log, LogFields } from "../host/log.ts";
+import { Fault } from "../model/fault.ts";
+import { refusalIntervalMs, settleRetryMs, topicsNamedMax } from "../model/limits.ts";
 import type { SequenceName } from "../model/locator.ts";
 import { isCompleted, isFinalized, type Session, type Topic, type Ulid } from "../model/resource.ts";
 
 export type AbandonedPolicy = "keep" | "finalize" | "delete";
 
-/** What is done to sessions and topics, by those who do it for clients too. */
+/**
+ * What is done to sessions and topics, by those who do it for clients too. `check` throws when a client has come back: it runs
+ * before anything is stopped, without a pause in between, and again inside the transaction; when it throws, nothing is done.
+ */
 export interface SessionHands {
   isUploading(topic: Topic): boolean;
-  /** Ends a topic with what it has. */
+  /** Ends a topic with what it has; an upload that begins meanwhile is refused. @throws Fault wrong_state when one is open */
   completeTopic(topic: Topic): Promise<void>;
-  deleteTopic(topic: Topic): Promise<void>;
+  deleteTopic(topic: Topic, check: () => void): Promise<void>;
   finalizeSession(session: Session): Promise<void>;
-  deleteSession(session: Session): Promise<void>;
+  deleteSession(session: Session, check: () => void): Promise<void>;
 }
 
 export interface AbandonedParts {
@@ -34,12 +45,25 @@ export interface AbandonedParts {
   readonly hands: SessionHands;
 }
 
+/** What changes whenever a client has done something that is kept. */
+interface Mark {
+  readonly topicNumberNext: number;
+  readonly topics: number;
+  readonly completed: number;
+  readonly rows: number;
+}
+
 interface Watched {
-  /** Changes whenever a client has done something that is kept. */
-  readonly mark: string;
+  /** As its client left it, and as we have changed it since. */
+  mark: Mark;
   readonly sinceMs: number;
   /** Whether the policy has had its turn. */
   done: boolean;
+  /** Times that the policy could not be carried out, and when it is tried again. */
+  failures: number;
+  retryAtMs: number;
+  /** Whether the failure is noted on the sequence. */
+  noted: boolean;
 }
 
 interface OpenSession {
@@ -47,34 +71,118 @@ interface OpenSession {
   readonly topics: readonly Topic[];
 }
 
+/** What was done, for `status`. */
+export interface AbandonedUse {
+  readonly settled: number;
+  readonly failures: number;
+  /** Sessions that could not be settled and are tried again. */
+  readonly failing: number;
+}
+
 export class Abandoned {
   readonly #parts: AbandonedParts;
   #watched = new Map<Ulid, Watched>();
+  #settled = 0;
+  #failures = 0;
+  /** When a failure was last told, and how many were left out since. */
+  #toldAtMs = Number.NEGATIVE_INFINITY;
+  #leftOut = 0;
 
   constructor(parts: AbandonedParts) {
     this.#parts = parts;
   }
 
+  use(): AbandonedUse {
+    const failing = [...this.#watched.values()].filter(({ failures, done }) => failures > 0 && !done).length;
+    return { settled: this.#settled, failures: this.#failures, failing };
+  }
+
   /** To be called a few times per grace time, never twice at once. */
   async tick(): Promise<void> {
-    const { clock, graceMs, hands } = this.#parts;
+    const { clock, graceMs } = this.#parts;
     const nowMs = clock.monotonicMs();
     const watched = new Map<Ulid, Watched>();
-    const due: OpenSession[] = [];
+    const due: Ulid[] = [];
     for await (const open of this.#openSessions()) {
-      const before = this.#watched.get(open.session.ulid);
-      const mark = markOf(open);
-      const isIdle = before?.mark === mark && !open.topics.some((topic) => hands.isUploading(topic));
-      const entry = isIdle ? before : { mark, sinceMs: nowMs, done: false };
-      watched.set(open.session.ulid, entry);
-      if (!entry.done && nowMs - entry.sinceMs >= graceMs) due.push(open);
+      const { ulid } = open.session;
+      const before = this.#watched.get(ulid);
+      const entry = before !== undefined && this.#isLeft(open, before.mark) ? before : watch(open, nowMs);
+      watched.set(ulid, entry);
+      if (!entry.done && nowMs - entry.sinceMs >= graceMs && nowMs >= entry.retryAtMs) due.push(ulid);
     }
     this.#watched = watched;
-    for (const open of due) {
-      await this.#settle(open);
-      const entry = watched.get(open.session.ulid);
-      if (entry !== undefined) entry.done = true;
+    // What comes first may take long, or fail: each is looked at anew when it is its turn.
+    for (const ulid of due) await this.#attend(ulid);
+  }
+
+  /** Settles one session, unless its client is there again. Does not throw: one that fails must not hold up others. */
+  async #attend(ulid: Ulid): Promise<void> {
+    const entry = this.#watched.get(ulid);
+    if (entry === undefined) return;
+    try {
+      const open = this.#find(ulid);
+      if (open !== undefined && this.#isLeft(open, entry.mark)) {
+        await this.#settle(open, entry);
+        entry.done = true;
+        this.#settled += 1;
+        return;
+      }
+      this.#watchAnew(ulid, open);
+    } catch (error) {
+      await this.#failed(ulid, entry, error);
     }
+  }
+
+  #watchAnew(ulid: Ulid, open: OpenSession | undefined): void {
+    if (open === undefined) this.#watched.delete(ulid);
+    else this.#watched.set(ulid, watch(open, this.#parts.clock.monotonicMs()));
+  }
+
+  /** A client that came back in the middle is no failure. */
+  async #failed(ulid: Ulid, entry: Watched, error: unknown): Promise<void> {
+    const { clock, log, policy, graceMs } = this.#parts;
+    try {
+      const open = this.#find(ulid);
+      if (open === undefined || !this.#isLeft(open, entry.mark)) return this.#watchAnew(ulid, open);
+      const waitMs = Math.min(settleRetryMs.most, Math.min(settleRetryMs.first, graceMs) * 2 ** entry.failures);
+      entry.failures += 1;
+      entry.retryAtMs = clock.monotonicMs() + waitMs;
+      this.#failures += 1;
+      const { locator, sequence } = open.session;
+      this.#tell({ session: locator, policy, failures: entry.failures, retryInMs: waitMs, reason: String(error) });
+      // That of a store which takes nothing more is not this session's.
+      if (entry.noted || (error instanceof Fault && error.code === "unavailable")) return;
+      const reason = error instanceof Fault ? error.message : "Internal error";
+      await this.#note(sequence, `${this.#idle(open)}. It could not be settled (${policy}): ${reason}`);
+      entry.noted = true;
+    } catch (second) {
+      entry.retryAtMs = clock.monotonicMs() + settleRetryMs.first;
+      log.warning("abandoned_failed", { policy, reason: String(second) });
+    }
+  }
+
+  /** At most one line per interval, with the number of those that were left out. */
+  #tell(fields: LogFields): void {
+    const nowMs = this.#parts.clock.monotonicMs();
+    if (nowMs - this.#toldAtMs < refusalIntervalMs) {
+      this.#leftOut += 1;
+      return;
+    }
+    this.#parts.log.warning("abandoned_failed", this.#leftOut === 0 ? fields : { ...fields, leftOut: this.#leftOut });
+    this.#toldAtMs = nowMs;
+    this.#leftOut = 0;
+  }
+
+  #find(ulid: Ulid): OpenSession | undefined {
+    const { catalog } = this.#parts;
+    const session = findSession(catalog, ulid);
+    if (session === undefined || isFinalized(session)) return undefined;
+    return { session, topics: listTopicsOfSession(catalog, session) };
+  }
+
+  /** Whether it is as it was, and nobody uploads to it. */
+  #isLeft(open: OpenSession, mark: Mark): boolean {
+    return isSame(markOf(open), mark) && !open.topics.some((topic) => this.#parts.hands.isUploading(topic));
   }
 
   /** Reads the catalog page by page, so that calls are served in between. */
@@ -91,21 +199,39 @@ export class Abandoned {
     }
   }
 
-  async #settle({ session, topics }: OpenSession): Promise<void> {
-    const { catalog, policy, hands, log, graceMs } = this.#parts;
-    const idle = `Session ${session.locator} had no client for ${Math.round(graceMs / 1_000)} s`;
+  #idle({ session }: OpenSession): string {
+    return `Session ${session.locator} had no client for ${Math.round(this.#parts.graceMs / 1_000)} s`;
+  }
+
+  async #settle(open: OpenSession, entry: Watched): Promise<void> {
+    const { catalog, policy, hands, log } = this.#parts;
+    const { session, topics } = open;
+    const idle = this.#idle(open);
     const uncertain = topics.filter((topic) => !isCompleted(topic));
     const kept = uncertain.filter((topic) => catalog.schemas.get(topic.uuid) !== undefined);
     const empty = uncertain.filter((topic) => !kept.includes(topic));
     const isEmpty = topics.length === empty.length;
+    const check = (): void => {
+      const found = this.#find(session.ulid);
+      if (found !== undefined && this.#isLeft(found, entry.mark)) return;
+      throw new Fault("wrong_state", `Session \`${session.locator}\` has a client again.`);
+    };
     let sentence: string;
     if (policy === "keep") sentence = `${idle}. It stays open${missing(kept)}${never(empty)}.`;
     else if (policy === "delete" || isEmpty) {
-      await hands.deleteSession(session);
+      await hands.deleteSession(session, check);
       sentence = `${idle}. It was deleted with ${rowsOf(topics)} rows of ${topics.length} topics${never(empty)}.`;
     } else {
-      for (const topic of kept) await hands.completeTopic(topic);
-      for (const topic of empty) await hands.deleteTopic(topic);
+      for (const topic of kept) {
+        check();
+        await hands.completeTopic(topic);
+        entry.mark = { ...entry.mark, completed: entry.mark.completed + 1 };
+      }
+      for (const topic of empty) {
+        await hands.deleteTopic(topic, check);
+        entry.mark = { ...entry.mark, topics: entry.mark.topics - 1 };
+      }
+      check();
       await hands.finalizeSession(session);
       sentence = `${idle}. It was finalized with what had arrived${missing(kept)}${never(empty)}.`;
     }
@@ -131,9 +257,26 @@ export class Abandoned {
   }
 }
 
-function markOf({ session, topics }: OpenSession): string {
-  const completed = topics.filter(isCompleted).length;
-  return [session.topicNumberNext, topics.length, completed, rowsOf(topics)].join(" ");
+function watch(open: OpenSession, nowMs: number): Watched {
+  return { mark: markOf(open), sinceMs: nowMs, done: false, failures: 0, retryAtMs: nowMs, noted: false };
+}
+
+function markOf({ session, topics }: OpenSession): Mark {
+  return {
+    topicNumberNext: session.topicNumberNext,
+    topics: topics.length,
+    completed: topics.filter(isCompleted).length,
+    rows: rowsOf(topics),
+  };
+}
+
+function isSame(one: Mark, other: Mark): boolean {
+  return (
+    one.topicNumberNext === other.topicNumberNext &&
+    one.topics === other.topics &&
+    one.completed === other.completed &&
+    one.rows === other.rows
+  );
 }
 
 function rowsOf(topics: readonly Topic[]): number {

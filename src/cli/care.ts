@@ -20,6 +20,7 @@ export interface CareParts extends FinalizeParts, RemoveParts {
 
 export interface Care extends AsyncDisposable {
   readonly retention: Retention;
+  readonly abandoned: Abandoned;
 }
 
 export function startCare(parts: CareParts): Care {
@@ -41,9 +42,9 @@ export function startCare(parts: CareParts): Care {
     hands: {
       isUploading: (topic) => uploads.isUploading(topic),
       completeTopic: (topic) => uploads.completeTopic(topic),
-      deleteTopic: async ({ locator }) => void (await deleteTopic(parts, locator)),
+      deleteTopic: ({ locator }, check) => deleteTopic(parts, locator, check),
       finalizeSession: async ({ uuid }) => void (await finalizeSession(parts, uuid)),
-      deleteSession: async ({ ulid }) => void (await deleteSession(parts, ulid)),
+      deleteSession: async ({ ulid }, check) => void (await deleteSession(parts, ulid, check)),
     },
   });
   const clockWatch = new ClockWatch({ catalog, clock, log, openTopics: () => uploads.openTopics() });
@@ -80,7 +81,7 @@ export function startCare(parts: CareParts): Care {
       failed: failed("seal_failed"),
     }),
   );
-  return { retention, [Symbol.asyncDispose]: () => stack.disposeAsync() };
+  return { retention, abandoned, [Symbol.asyncDispose]: () => stack.disposeAsync() };
 }
 
 /** A sequence whose last session went goes too: a name without data would stay for ever. */

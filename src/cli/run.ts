@@ -122,7 +122,7 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
       edgeVersion,
     },
   });
-  const { retention } = stack.use(
+  const { retention, abandoned } = stack.use(
     startCare({ disk, catalog, clock, poison, log, uploads, tail, finalizing, space, config }),
   );
   stack.defer(() => server.stop());
@@ -135,6 +135,7 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
       poison,
       space,
       retention,
+      abandoned,
       commit,
       tail,
       uploads,

@@ -1,5 +1,6 @@
 /** The command `status`: what the running server says of itself, over its control socket. */
 
+import type { Abandoned } from "../care/abandoned.ts";
 import type { Retention } from "../care/retention.ts";
 import type { Space } from "../care/space.ts";
 import { openCatalogToRead } from "../catalog/catalog.ts";
@@ -24,6 +25,7 @@ export interface StatusParts {
   readonly poison: Poison;
   readonly space: Space;
   readonly retention: Retention;
+  readonly abandoned: Abandoned;
   readonly commit: GroupCommit;
   readonly tail: TailLog;
   readonly uploads: Uploads;
@@ -45,6 +47,7 @@ export async function statusText(parts: StatusParts): Promise<string> {
     tail: parts.tail.use(),
     space: parts.space.use(),
     retention: { ...retained, last: last.map((one) => ({ ...one, atNs: String(one.atNs) })) },
+    abandoned: parts.abandoned.use(),
     uploads: await parts.uploads.use(streamsShownMax),
   });
 }

@@ -68,8 +68,16 @@ export async function deleteSequence(
   });
 }
 
-/** Deletes a session with its topics, open or finalized; the sequence stays. @throws Fault absent, unavailable */
-export async function deleteSession(parts: RemoveParts, id: Uuid | SessionLocator | Ulid): Promise<Deleted> {
+/**
+ * Deletes a session with its topics, open or finalized; the sequence stays.
+ * @param check runs before its uploads are stopped, and inside the transaction; when it throws, nothing is done
+ * @throws Fault absent, unavailable
+ */
+export async function deleteSession(
+  parts: RemoveParts,
+  id: Uuid | SessionLocator | Ulid,
+  check: () => void = () => undefined,
+): Promise<Deleted> {
   const { catalog } = parts;
   const find = (by: Uuid | SessionLocator | Ulid): Session => {
     const session = findSession(catalog, by);
@@ -77,18 +85,29 @@ export async function deleteSession(parts: RemoveParts, id: Uuid | SessionLocato
     return session;
   };
   const found = find(id);
+  // No upload begins between the two: the second one refuses them before it waits for anything.
+  check();
   using _closed = await closeUploads(parts, found.ulid, listTopicsOfSession(catalog, found));
   return await remove(parts, () => {
     // A client may have chosen its UUID again for another one.
     const session = find(found.ulid);
+    check();
     const tail = removeTopics(catalog, listTopicsOfSession(catalog, session));
     removeSession(catalog, session);
     return { paths: [sessionDirectory(session.ulid)], tail };
   });
 }
 
-/** Deletes a topic of an open session. @throws Fault absent, wrong_state (finalized session), unavailable */
-export async function deleteTopic(parts: RemoveParts, locator: TopicLocator): Promise<void> {
+/**
+ * Deletes a topic of an open session.
+ * @param check as that of `deleteSession`
+ * @throws Fault absent, wrong_state (finalized session), unavailable
+ */
+export async function deleteTopic(
+  parts: RemoveParts,
+  locator: TopicLocator,
+  check: () => void = () => undefined,
+): Promise<void> {
   const { catalog } = parts;
   const find = (uuid?: Uuid): Topic => {
     const topic = findTopic(catalog, locator);
@@ -101,9 +120,11 @@ export async function deleteTopic(parts: RemoveParts, locator: TopicLocator): Pr
     return topic;
   };
   const found = find();
+  check();
   using _closed = await closeUploads(parts, found.uuid, [found]);
   await remove(parts, () => {
     const topic = find(found.uuid);
+    check();
     const tail = removeTopics(catalog, [topic]);
     return { paths: [topicDirectory(topic.session, topic.number)], tail };
   });

@@ -310,3 +310,6 @@ export const topicsNamedMax = 20;
 
 /** Streams that `status` shows one by one. */
 export const streamsShownMax = 100;
+
+/** Time until a session that could not be settled is tried again: the first time, doubled each time, up to the last. */
+export const settleRetryMs = { first: 60_000, most: 3_600_000 } as const;
