@@ -16,23 +16,32 @@ export interface TrashItem {
   readonly path: string;
 }
 
-/** Moves items out of sight; durable when it returns. What is not there any more has been moved before. */
+/**
+ * Moves items out of sight; durable when it returns. What is not there any more has been moved before, by a process that may have
+ * been killed before it synced that: without the sync a power cut would bring it back when its row is gone.
+ */
 export async function moveToTrash(disk: Disk, items: readonly TrashItem[]): Promise<void> {
   if (items.length === 0) return;
   for (const created of await disk.makeDirectory(trashDirectory)) await disk.syncDirectory(created);
-  const parents = new Set<string>();
   for (const item of items) {
-    try {
-      await disk.rename(item.path, trashPath(item.id));
-      parents.add(dirname(item.path));
-      failPoint("remove: renamed");
-    } catch (error) {
-      if (!(error instanceof Fault && error.code === "absent")) throw error;
-    }
+    if (await isDone(disk.rename(item.path, trashPath(item.id)))) failPoint("remove: renamed");
   }
-  if (parents.size === 0) return;
-  for (const parent of [...parents, trashDirectory]) await disk.syncDirectory(parent);
+  const parents = new Set(items.map((item) => dirname(item.path)));
+  // A session that was deleted after its topic has taken that one's parent along.
+  for (const parent of parents) await isDone(disk.syncDirectory(parent));
+  await disk.syncDirectory(trashDirectory);
   failPoint("remove: synced");
+}
+
+/** Whether there was something to do it to. */
+async function isDone(act: Promise<void>): Promise<boolean> {
+  try {
+    await act;
+    return true;
+  } catch (error) {
+    if (error instanceof Fault && error.code === "absent") return false;
+    throw error;
+  }
 }
 
 /** Gives the space back. */

@@ -2,7 +2,7 @@
 // the server to the system is written down, and when the first byte of an OK is about to leave the socket, every file and
 // directory that was touched below the data directory must have been synced after it was touched.
 
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -14,7 +14,8 @@ import { FlightClient, type Outgoing, type PutCall } from "../load/flight-client
 import { toMessages } from "../load/messages.ts";
 import { randomBytes, randomFrom } from "../load/random.ts";
 import { blobs } from "../load/robot.ts";
-import { type RunningServer, startServer } from "../server.ts";
+import { type RunningServer, type ServerOptions, startServer } from "../server.ts";
+import { failPointProgram } from "../torture/campaign.ts";
 import { buildShim, noShims } from "./shim.ts";
 import {
   exempt,
@@ -72,14 +73,21 @@ class TracedServer implements AsyncDisposable {
     this.readyAt = this.length();
   }
 
-  static async start(dataDir: string, traceFile: string, shim: Record<string, string>): Promise<TracedServer> {
+  /** @param alone another program than the one under test */
+  static async start(
+    dataDir: string,
+    traceFile: string,
+    shim: Record<string, string>,
+    alone?: ServerOptions["alone"],
+  ): Promise<TracedServer> {
     // One above: the server makes the data directory itself, and has to sync the name of that, too.
     const env = { ...shim, TRACE_ROOT: path.dirname(dataDir), TRACE_FILE: traceFile };
     const args = [
       ...["--max-chunk-size-in-bytes", String(chunkBytesMax)],
       ...["--commit-interval-ms", String(commitIntervalMs)],
     ];
-    return new TracedServer(await startServer({ dataDir, args, env }), traceFile);
+    const options = { dataDir, args, env, ...(alone === undefined ? {} : { alone }) };
+    return new TracedServer(await startServer(options), traceFile);
   }
 
   events(): TraceEvent[] {
@@ -170,6 +178,11 @@ class TracedServer implements AsyncDisposable {
 
   async kill(): Promise<void> {
     await this.#server.kill();
+  }
+
+  /** Fires when the process has ended. */
+  get died(): Promise<void> {
+    return this.#server.exited;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -479,6 +492,48 @@ describe.skipIf(noShims !== undefined)("synced before it is acknowledged", () =>
     // What recovery cuts and sweeps before, it would cut and sweep again.
     expect(restarted.steps.map(({ step }) => step.name)).toContain("do_put, going on after a kill");
     expect(findings(restarted, { root, from: restartedFrom })).toEqual([]);
+  });
+
+  // The row in the catalog is what repeats a delete. When it goes, the delete has to be on disk, whoever made its steps.
+  test("a delete that a kill has cut between rename and sync, when its row goes", { timeout: 30_000 }, async () => {
+    expect(existsSync(failPointProgram), `${failPointProgram}: node build/bundle.mjs --fail-points makes it`).toBe(
+      true,
+    );
+    const place = path.join(folder, "killed");
+    const data = path.join(place, "data");
+    mkdirSync(place);
+    const shim = buildShim("trace", folder);
+    const events: TraceEvent[] = [];
+    {
+      const env = { ...shim, PATH: process.env["PATH"] ?? "", MOSAICO_FAIL_POINT: "remove: renamed:1" };
+      const alone = { file: process.execPath, args: [failPointProgram] };
+      await using server = await TracedServer.start(data, path.join(place, "dies.trace"), env, alone);
+      await server.action("sequence_create", { locator: "drive", user_metadata: {} });
+      const session = await server.session("drive");
+      await server.put(await server.topic(session, "drive/gone"), table(2, 20_000), "do_put");
+      await server.action("session_finalize", { session_uuid: session });
+      await expect(server.action("session_delete", { session_uuid: session })).rejects.toThrow();
+      await server.died;
+      events.push(...server.events());
+    }
+    const killed = events.length;
+    await using server = await TracedServer.start(data, path.join(place, "restarted.trace"), shim);
+    await server.quiet();
+    events.push(...server.events());
+    const moved = events.findIndex(
+      (event) => event.kind === "nameCame" && /^trash\/[^/]+$/.test(path.relative(data, event.path)),
+    );
+    expect(moved).toBeLessThan(killed);
+    const emptied = events.findIndex(
+      (event, index) =>
+        index > moved && event.kind === "nameWent" && path.relative(data, event.path).startsWith("trash/"),
+    );
+    // LMDB writes the page that makes a transaction valid through a descriptor that syncs.
+    const forgotten = events.findIndex((event, index) => index > emptied && event.kind === "writeBegin" && event.sync);
+    expect([moved, emptied, forgotten].every((index) => index >= 0)).toBe(true);
+    const { unsynced } = judge(events, { root: data, moments: new Set([forgotten]) });
+    const names = (unsynced.get(forgotten) ?? []).filter(({ path: at }) => /^(sessions|trash)$/.test(at));
+    expect(names).toEqual([]);
   });
 
   test("a trace in which the syncs of one kind were not made during one call is found", { timeout: 60_000 }, () => {
