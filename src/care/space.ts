@@ -15,6 +15,7 @@ import {
   freeSpaceLookMs,
   freshLookBytes,
   overheadBytes,
+  rowPagesBytes,
 } from "../model/limits.ts";
 
 export interface SpaceParts {
@@ -43,6 +44,8 @@ export class Space {
   #letInBytes = 0;
   /** Bytes that were let in and are not in files yet. */
   #pendingBytes = 0;
+  /** Bytes of rows that were let in and whose commit has not ended. */
+  #pendingRowBytes = 0;
   #refusing = false;
   #refusals = 0;
   /** Why nothing goes by itself, for the sentence of a refusal. */
@@ -104,11 +107,27 @@ export class Space {
     };
   }
 
-  /** Lets in a row or two of the catalog. @throws Fault overloaded when the disk is full and the catalog needs its room */
-  admitRow(): void {
+  /**
+   * Lets in rows of the catalog of so many bytes together; what it returns is disposed when their commit has ended. Until then
+   * nobody else is given the room that they take.
+   * @throws Fault overloaded when the disk is full and the catalog needs its room
+   */
+  admitRow(bytes: number): Disposable {
     const { catalog, floorBytes } = this.#parts;
-    if (catalog.roomBytes() >= catalogRoomBytes / 4 || this.#look() >= floorBytes) return;
-    throw this.#refusal(`The disk is full: the catalog has ${catalog.roomBytes()} bytes left, which deletes may need.`);
+    const takes = bytes + rowPagesBytes;
+    const roomBytes = catalog.roomBytes() - this.#pendingRowBytes;
+    const isRoom = roomBytes - takes >= catalogRoomBytes / 4;
+    if (!isRoom && this.#look() - this.#pendingBytes - this.#pendingRowBytes - takes < floorBytes) {
+      throw this.#refusal(`The disk is full: the catalog has ${roomBytes} bytes left, which deletes may need.`);
+    }
+    this.#pendingRowBytes += takes;
+    let pending = true;
+    return {
+      [Symbol.dispose]: () => {
+        if (pending) this.#pendingRowBytes -= takes;
+        pending = false;
+      },
+    };
   }
 
   /** Looks anew and gives the catalog its room when there is some; to be called at least once a second. */

@@ -9,6 +9,11 @@ export function encodeRow(row: object): string {
   );
 }
 
+/** Bytes of a row as it is stored, but for its key. */
+export function rowBytes(row: object): number {
+  return Buffer.byteLength(encodeRow(row));
+}
+
 /** @throws Fault corrupt when the text is not what `encodeRow` writes */
 export function decodeRow<Row>(text: string): Row {
   try {

@@ -10,6 +10,7 @@ import {
   putSession,
   putTopic,
 } from "../catalog/resources.ts";
+import { rowBytes } from "../catalog/row.ts";
 import type { Clock } from "../host/clock.ts";
 import { newUlid, newUuid } from "../host/entropy.ts";
 import { failPoint } from "../host/fail-point.ts";
@@ -43,9 +44,9 @@ export async function createSequence(
   request: { name: SequenceName; userMetadata: JsonText },
 ): Promise<Sequence> {
   poison.check();
-  space.admitRow();
   const createdAtNs = clock.wallNs();
   const sequence: Sequence = { ...request, ulid: ulidAt(createdAtNs), uuid: newUuid(), createdAtNs };
+  using _row = space.admitRow(rowBytes(sequence));
   return await catalog.transaction(() => {
     if (findSequence(catalog, request.name) !== undefined) {
       throw new Fault("exists", `Already exists: sequence \`${request.name}\`.`);
@@ -65,7 +66,7 @@ export async function createSession(
   request: { sequence: SequenceName; creator: string | undefined; uuid?: Uuid | undefined },
 ): Promise<Session> {
   poison.check();
-  space.admitRow();
+  using _row = space.admitRow(rowBytes(request));
   const createdAtNs = clock.wallNs();
   const ulid = ulidAt(createdAtNs);
   return await catalog.transaction(() => {
@@ -118,7 +119,7 @@ export async function createTopic(
   request: TopicRequest,
 ): Promise<Topic> {
   poison.check();
-  space.admitRow();
+  using _row = space.admitRow(rowBytes(request));
   const createdAtNs = clock.wallNs();
   return await catalog.transaction(() => {
     const session = findSession(catalog, request.session);

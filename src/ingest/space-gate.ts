@@ -4,6 +4,9 @@
 export interface SpaceGate {
   /** @throws Fault overloaded when the disk is too full */
   admit(bytes: number): Disposable;
-  /** @throws Fault overloaded when the disk is so full that the catalog needs its room for what makes some */
-  admitRow(): void;
+  /**
+   * As `admit` for rows of the catalog; what it returns is disposed when their commit has ended.
+   * @throws Fault overloaded when the disk is so full that the catalog needs its room for what makes some
+   */
+  admitRow(bytes: number): Disposable;
 }

@@ -283,6 +283,9 @@ export const catalogRoomBytes = 32 * MiB;
 /** Bytes of that room that are written at once, while nobody else can commit. */
 export const roomStepBytes = 4 * MiB;
 
+/** What a commit of some rows writes beside their bytes: the pages on the way to them in each table, and of the list of free ones. */
+export const rowPagesBytes = 64 * KiB;
+
 /** What we write besides what is let in, above the floor too: buffers of the tail log, footers, documents, pages of the catalog. */
 export const overheadBytes = 16 * MiB;
 

@@ -17,6 +17,7 @@ import {
   listSessions,
   listTopicsOfSession,
 } from "../catalog/resources.ts";
+import { rowBytes } from "../catalog/row.ts";
 import { countBatches } from "../catalog/topic-batches.ts";
 import { type CreateParts, createSequence, createSession, createTopic } from "../ingest/create.ts";
 import { type FinalizeParts, finalizeSession } from "../ingest/finalize.ts";
@@ -269,9 +270,9 @@ async function notify(
   if (type !== "error") {
     throw new Fault("invalid", `Bad request: invalid notification type \`${type.slice(0, 100)}\`, expected \`error\`.`);
   }
-  space.admitRow();
-  const createdAtNs = clock.wallNs();
-  await catalog.transaction(() => putNotification(catalog, uuidOf(catalog, target), { type, message, createdAtNs }));
+  const notification = { type, message, createdAtNs: clock.wallNs() } as const;
+  using _row = space.admitRow(rowBytes(notification));
+  await catalog.transaction(() => putNotification(catalog, uuidOf(catalog, target), notification));
   return target.kind === "topic" ? "empty" : null;
 }
 

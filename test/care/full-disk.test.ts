@@ -2,7 +2,17 @@
 // on committing, reads go on, nothing is poisoned, and uploads are taken in again by themselves when there is room.
 
 import { spawnSync } from "node:child_process";
-import { closeSync, ftruncateSync, mkdirSync, mkdtempSync, openSync, rmSync, statfsSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  ftruncateSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  realpathSync,
+  rmSync,
+  statfsSync,
+  writeSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -15,6 +25,7 @@ import { blobs } from "../load/robot.ts";
 import { createTopic, expectSame, openSession, readTopic } from "../round-trip.ts";
 import { seed } from "../seed.ts";
 import { type RunningServer, startServer, untilCatalogHasRoom } from "../server.ts";
+import { buildShim, noShims } from "../store/shim.ts";
 
 const MiB = 2 ** 20;
 const diskBytes = 192 * MiB;
@@ -170,4 +181,54 @@ describe.skipIf(typeof mounted === "string")("a disk that another process fills"
     using reader = new FlightClient(again.port);
     expect((await readTopic(reader, topic.locator)).length).toBe(all.length);
   });
+
+  test.skipIf(noShims !== undefined)(
+    "large rows at once do not use up the room of the catalog",
+    {
+      timeout: 60_000,
+    },
+    async () => {
+      const folder = realpathSync(mkdtempSync(path.join(tmpdir(), "mosaico-edge-rows-")));
+      const own = path.join(realpathSync(root), "rows");
+      mkdirSync(own, { mode: 0o700 });
+      // Commits that take their time: what is created meanwhile comes in one that follows.
+      const env = { ...buildShim("slow-write", folder), SLOW_ROOT: path.join(own, "catalog"), SLOW_MS: "100" };
+      try {
+        await using slow = await startServer({ dataDir: own, args: ["--free-space-floor", String(floorBytes)], env });
+        await untilCatalogHasRoom(own);
+        filler.leave(0);
+        const create = async (name: string, characters: number): Promise<number> => {
+          using client = new FlightClient(slow.port);
+          const body = { locator: name, user_metadata: { x: "y".repeat(characters) } };
+          return await client.action("sequence_create", body).then(
+            () => 0,
+            (error: unknown) => (error instanceof CallError ? error.code : -1),
+          );
+        };
+        const codes: number[] = [];
+        const made: string[] = [];
+        const worker = async (number: number): Promise<void> => {
+          for (let round = 0; round < 3; round += 1) {
+            const name = `large-${number}-${round}`;
+            const code = await create(name, 4_100_000);
+            codes.push(code);
+            if (code === 0) made.push(name);
+          }
+        };
+        await Promise.all([1, 2, 3, 4].map(worker));
+        expect(new Set(codes)).toEqual(new Set([0, 8]));
+        expect(slow.stderr()).not.toContain("store_poisoned");
+        // Deletes find room, and give some.
+        using client = new FlightClient(slow.port);
+        expect(made.length).toBeGreaterThan(1);
+        for (const locator of made) await client.action("sequence_delete", { locator });
+        filler.giveBack();
+        await sleep(1_500);
+        expect(await create("after", 4_100_000)).toBe(0);
+        expect(slow.stderr()).not.toContain("store_poisoned");
+      } finally {
+        rmSync(folder, { recursive: true, force: true });
+      }
+    },
+  );
 });
