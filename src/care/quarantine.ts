@@ -1,4 +1,4 @@
-/** Where repair and rebuild put what is broken, with a note beside it: `quarantine/<time>/`, paths as before. Never removed. */
+/** Where repair and rebuild put what is broken, and a start what it cannot place, with a note beside it: `quarantine/<time>/`, paths as before. Never removed. */
 
 import { dirname } from "node:path/posix";
 import type { Disk } from "../host/disk.ts";
@@ -39,12 +39,13 @@ export class Quarantine {
     return place;
   }
 
-  /** Moves what lies there aside; durable when it ends. */
-  async put(note: Note): Promise<void> {
+  /** Moves what lies there aside; durable when it ends. Where it lies then. */
+  async put(note: Note): Promise<string> {
     const place = await this.note(note);
     await makeDurableDirectory(this.#disk, dirname(place));
     await this.#disk.rename(note.path, place);
     await this.#disk.syncDirectory(dirname(place));
     await this.#disk.syncDirectory(dirname(note.path));
+    return place;
   }
 }

@@ -1,6 +1,7 @@
 /**
  * Brings the data directory to what the catalog says, before the first call is served. The catalog row decides: what was
- * written and not committed goes, what was deleted goes on being deleted. Costs what is open, not what is stored.
+ * written and not committed goes, what was deleted goes on being deleted. Only what was never acknowledged is removed: where the
+ * catalog is older than the directory, what it does not know is put aside. Costs what is open, not what is stored.
  */
 
 import type { Catalog } from "../catalog/catalog.ts";
@@ -15,14 +16,14 @@ import { failPoint } from "../host/fail-point.ts";
 import type { Log } from "../host/log.ts";
 import { endOfEntry } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
-import { isFinalized, type Session, type Topic, type Ulid } from "../model/resource.ts";
+import { pathsNamedMax } from "../model/limits.ts";
+import { isFinalized, type Session, type Topic, type Ulid, type Uuid } from "../model/resource.ts";
 import { sessionDocument, storeDocument, storeFormatVersion } from "../store/documents.ts";
 import {
   catalogDirectory,
   chunkFile,
   quarantineDirectory,
   sequencesDirectory,
-  sessionDirectory,
   sessionFile,
   sessionsDirectory,
   storeFile,
@@ -34,7 +35,18 @@ import {
 } from "../store/layout.ts";
 import type { FoundLog } from "../store/tail-log.ts";
 import { moveToTrash, type TrashItem } from "../store/trash.ts";
-import { finishSwaps } from "./swap.ts";
+import { PutAside } from "./put-aside.ts";
+import {
+  findStrays,
+  hasManifest,
+  holdingOfChunk,
+  holdingOfForeign,
+  isOurs,
+  listDirectory,
+  type Stray,
+} from "./strays.ts";
+import { finishSwaps, makeDurableDirectory } from "./swap.ts";
+import { readTailRecords } from "./tail-record.ts";
 
 export interface RecoveryParts {
   readonly disk: Disk;
@@ -46,10 +58,13 @@ export interface RecoveryParts {
 /** What recovery did, for the ready line and the log. */
 export interface Recovered {
   readonly openSessions: number;
+  /** Paths that were removed or put into quarantine. */
   readonly sweptPaths: number;
   readonly cutFiles: number;
   /** Tail logs that rows name. */
   readonly tailLogs: readonly FoundLog[];
+  /** Topics of open sessions whose files lack what was committed, and what is wrong with them. */
+  readonly damaged: ReadonlyMap<Uuid, string>;
 }
 
 /**
@@ -58,21 +73,65 @@ export interface Recovered {
  */
 export async function recover(parts: RecoveryParts): Promise<Recovered> {
   await checkStore(parts);
+  const aside = new PutAside(parts);
+  await makeWay(parts, aside);
   await finishSwaps(parts);
   await finishDeletes(parts);
-  const tail = await recoverTails(parts);
   const sessions = [...listAllSessions(parts.catalog)];
-  const open = sessions.filter((session) => !isFinalized(session));
-  let sweptPaths = tail.sweptPaths + (await sweepSessions(parts, new Set(sessions.map((session) => session.ulid))));
-  sweptPaths += await sweepSequences(parts);
+  const strays = await findStrays(parts, sessions);
+  const work: Work = { ...parts, aside, isCatalogOlder: strays.isCatalogOlder, damaged: new Map() };
+  if (strays.isCatalogOlder) tellOlder(parts);
+  const foreign = [...strays.foreign];
+  for (const stray of strays.directories) await clear(work, stray);
+  const tail = await recoverTails(work, foreign);
+  await sweepSequences(work, foreign);
   let cutFiles = tail.cutFiles;
-  for (const session of open) {
-    const done = await recoverSession(parts, session);
-    sweptPaths += done.sweptPaths;
-    cutFiles += done.cutFiles;
-  }
+  const open = sessions.filter((session) => !isFinalized(session));
+  for (const session of open) cutFiles += await recoverSession(work, session, foreign);
+  for (const name of await parts.disk.list(trashDirectory)) foreign.push(`${trashDirectory}/${name}`);
+  if (foreign.length > 0)
+    parts.log.warning("foreign_paths", { count: foreign.length, paths: foreign.slice(0, pathsNamedMax) });
+  await aside.tell();
   failPoint("recover: done");
-  return { openSessions: open.length, sweptPaths, cutFiles, tailLogs: tail.logs };
+  return {
+    openSessions: open.length,
+    sweptPaths: aside.paths,
+    cutFiles,
+    tailLogs: tail.logs,
+    damaged: work.damaged,
+  };
+}
+
+/** What a start works with, once it knows how far the catalog may be trusted. */
+interface Work extends RecoveryParts {
+  readonly aside: PutAside;
+  /** Nothing that holds batches is removed or cut off then. */
+  readonly isCatalogOlder: boolean;
+  readonly damaged: Map<Uuid, string>;
+}
+
+const olderReason = "the catalog does not know it, and is older than this directory";
+
+function tellOlder({ disk, log }: RecoveryParts): void {
+  log.error("catalog_is_older", {
+    reason: `The catalog does not know all data of ${disk.root}, as when it was restored from a backup. What it does not know goes to ${quarantineDirectory}. To have it back: stop the server, move it to where its note says it lay, run mosaico-edge rebuild --replace.`,
+  });
+}
+
+/** Files that lie where directories of ours belong. */
+async function makeWay({ disk }: RecoveryParts, aside: PutAside): Promise<void> {
+  for (const directory of [sequencesDirectory, sessionsDirectory, tailDirectory, trashDirectory]) {
+    if ((await disk.stateOf(directory))?.kind !== "file") continue;
+    await aside.keep(directory, await holdingOfForeign(disk, directory), "it is no directory, and one belongs here");
+  }
+  for (const directory of [sequencesDirectory, sessionsDirectory]) await makeDurableDirectory(disk, directory);
+}
+
+/** Puts aside what holds something, and removes what holds nothing: nothing was acknowledged by that. */
+async function clear({ aside, log }: Pick<Work, "aside" | "log">, { path, holding }: Stray): Promise<void> {
+  if (holding.isKept) return await aside.keep(path, holding, olderReason);
+  log.warning("path_swept", { path, bytes: holding.bytes });
+  await aside.remove(path);
 }
 
 /**
@@ -97,7 +156,7 @@ async function checkStore({ disk, catalog, clock }: RecoveryParts): Promise<void
   const document = (await disk.exists(storeFile)) ? await readIdentity(disk) : undefined;
   if (facts !== undefined && facts.format > storeFormatVersion) throw newerVersion(facts.format);
   if (document !== undefined && document.format > storeFormatVersion) throw newerVersion(document.format);
-  const sessions = await disk.list(sessionsDirectory);
+  const sessions = (await listDirectory(disk, sessionsDirectory)).filter(isOurs.session);
   if (facts === undefined && sessions.length > 0) {
     throw new Fault(
       "wrong_state",
@@ -157,7 +216,8 @@ async function finishDeletes({ disk, catalog }: RecoveryParts): Promise<void> {
   await moveToTrash(disk, items);
   if (items.length > 0) failPoint("recover: trash");
   // Also what no row names any more: after a power cut it may be back.
-  for (const name of await disk.list(trashDirectory)) await disk.remove(`${trashDirectory}/${name}`);
+  for (const name of (await disk.list(trashDirectory)).filter(isOurs.trash))
+    await disk.remove(`${trashDirectory}/${name}`);
   if (items.length > 0) {
     await catalog.transaction(() => {
       for (const item of items) catalog.trash.remove(item.id);
@@ -166,128 +226,127 @@ async function finishDeletes({ disk, catalog }: RecoveryParts): Promise<void> {
 }
 
 /** Tail logs that no row names have moved; what lies behind the last frame that a row names was never acknowledged. */
-async function recoverTails({
-  disk,
-  catalog,
-  log,
-}: RecoveryParts): Promise<{ logs: FoundLog[]; sweptPaths: number; cutFiles: number }> {
-  const named = new Map<number, { bytes: number; offsets: number[] }>();
+async function recoverTails(work: Work, foreign: string[]): Promise<{ logs: FoundLog[]; cutFiles: number }> {
+  const { disk, catalog, aside } = work;
+  const named = new Map<number, { bytes: number; offsets: number[]; topics: Map<Uuid, number> }>();
   for (const run of listAllTailRuns(catalog)) {
     const last = run.batches.at(-1);
-    const known = named.get(run.log) ?? { bytes: 0, offsets: [] };
-    const bytes = Math.max(known.bytes, last === undefined ? 0 : endOfEntry(last));
+    const known = named.get(run.log) ?? { bytes: 0, offsets: [], topics: new Map() };
+    const end = last === undefined ? 0 : endOfEntry(last);
+    known.topics.set(run.topic, Math.max(known.topics.get(run.topic) ?? 0, end));
     for (const { offset } of run.batches) known.offsets.push(offset);
-    named.set(run.log, { ...known, bytes });
+    named.set(run.log, { ...known, bytes: Math.max(known.bytes, end) });
   }
-  let sweptPaths = 0;
-  let cutFiles = 0;
   for (const name of await disk.list(tailDirectory)) {
+    const path = `${tailDirectory}/${name}`;
     const number = tailNumberOf(name);
-    if (number !== undefined && named.has(number)) continue;
-    await disk.remove(`${tailDirectory}/${name}`);
-    sweptPaths += 1;
+    const state = await disk.stateOf(path);
+    if (number === undefined) foreign.push(path);
+    else if (named.has(number)) continue;
+    else if (state?.kind !== "file" || (work.isCatalogOlder && state.bytes > 0))
+      await aside.keep(
+        path,
+        { bytes: state?.bytes ?? 0, rows: await rowsInLog(disk, number), isKept: true },
+        olderReason,
+      );
+    else await aside.remove(path);
   }
-  for (const [number, { bytes }] of named) {
-    if (await cutFile({ disk, log }, tailFile(number), bytes)) cutFiles += 1;
+  let cutFiles = 0;
+  for (const [number, { bytes, topics }] of named) {
+    const { cut, lacking } = await cutFile(work, tailFile(number), bytes);
+    if (cut) cutFiles += 1;
+    if (lacking === undefined) continue;
+    for (const [topic, end] of topics) if (end > lacking.found) work.damaged.set(topic, lacking.sentence);
   }
-  return { logs: [...named].map(([number, facts]) => ({ number, ...facts })), sweptPaths, cutFiles };
+  const logs = [...named].map(([number, { bytes, offsets }]) => ({ number, bytes, offsets }));
+  return { logs, cutFiles };
 }
 
-/** Cuts what lies behind `bytes`; whether there was anything. @throws Fault corrupt when there is less */
-async function cutFile(
-  { disk, log }: Pick<RecoveryParts, "disk" | "log">,
-  path: string,
-  bytes: number,
-): Promise<boolean> {
+/** Rows in the whole frames of one log, as far as it can be read. */
+async function rowsInLog(disk: Disk, number: number): Promise<number> {
+  if ((await disk.stateOf(tailFile(number)))?.kind !== "file") return 0;
+  const records = [...(await readTailRecords(disk)).values()].flat();
+  return records.filter(({ log }) => log === number).reduce((sum, { entry }) => sum + entry.rows, 0);
+}
+
+interface Cut {
+  readonly cut: boolean;
+  /** When the file is shorter than what was committed, or not there. */
+  readonly lacking?: { readonly found: number; readonly sentence: string };
+}
+
+/** Cuts what lies behind `bytes`. */
+async function cutFile({ disk, log, aside, isCatalogOlder }: Work, path: string, bytes: number): Promise<Cut> {
+  const state = await disk.stateOf(path);
+  const found = state?.kind === "file" ? state.bytes : 0;
+  if (state?.kind !== "file" || found < bytes) {
+    const what = state === undefined ? "is missing" : state.kind === "file" ? `has ${found} bytes` : "is no file";
+    return { cut: false, lacking: { found, sentence: `${path} ${what}, ${bytes} bytes were committed` } };
+  }
+  if (found === bytes) return { cut: false };
+  if (isCatalogOlder) await aside.keepEnd(path, bytes, olderReason);
+  log.info("file_cut", { path, bytes, cutBytes: found - bytes });
   const file = await disk.openWritable(path);
   try {
-    const reader = await disk.openReadable(path);
-    const found = await reader.size().finally(() => reader.close());
-    if (found < bytes) throw new Fault("corrupt", `${path} has ${found} bytes, ${bytes} were committed.`);
-    if (found === bytes) return false;
-    log.info("file_cut", { path, bytes, cutBytes: found - bytes });
     await file.truncate(bytes);
     failPoint("recover: cut");
-    return true;
   } finally {
     await file.close();
   }
-}
-
-/** Directories without a row: left by an upload whose first commit never came. Finalized ones are put aside, never removed. */
-async function sweepSessions({ disk, log }: RecoveryParts, known: ReadonlySet<string>): Promise<number> {
-  const unknown = (await disk.list(sessionsDirectory)).filter((name) => !known.has(name));
-  for (const name of unknown) {
-    const finalized = await hasManifest(disk, name as Ulid);
-    log.warning(finalized ? "session_quarantined" : "session_swept", { session: name });
-    if (!finalized) await disk.remove(sessionDirectory(name as Ulid));
-    else {
-      await disk.makeDirectory(quarantineDirectory);
-      await disk.rename(sessionDirectory(name as Ulid), `${quarantineDirectory}/${name}`);
-      await disk.syncDirectory(quarantineDirectory);
-    }
-  }
-  if (unknown.length > 0) await disk.syncDirectory(sessionsDirectory);
-  return unknown.length;
+  return { cut: true };
 }
 
 /** Documents that were not whole when a kill came: nothing was committed by them, and their sequence may be gone since. */
-async function sweepSequences({ disk }: RecoveryParts): Promise<number> {
-  const unfinished = (await disk.list(sequencesDirectory)).filter((name) => name.endsWith(".json.new"));
-  for (const name of unfinished) await disk.remove(`${sequencesDirectory}/${name}`);
-  return unfinished.length;
+async function sweepSequences({ disk, aside }: Work, foreign: string[]): Promise<void> {
+  for (const name of await disk.list(sequencesDirectory)) {
+    const path = `${sequencesDirectory}/${name}`;
+    if (!isOurs.sequence(name)) foreign.push(path);
+    else if (name.endsWith(".json.new")) await aside.remove(path);
+  }
 }
 
-async function hasManifest(disk: Disk, session: Ulid): Promise<boolean> {
-  if (!(await disk.exists(sessionFile(session)))) return false;
-  return (await disk.readText(sessionFile(session))).includes('"completed_at_ns"');
-}
-
-async function recoverSession(
-  parts: RecoveryParts,
-  session: Session,
-): Promise<{ sweptPaths: number; cutFiles: number }> {
-  const { disk, catalog } = parts;
-  // A manifest without its row was never answered: the session is open.
-  if (await hasManifest(disk, session.ulid))
-    await disk.replaceText(sessionFile(session.ulid), sessionDocument(session));
-  const topics = listTopicsOfSession(catalog, session);
-  const numbers = new Set(topics.map((topic) => String(topic.number)));
-  let sweptPaths = 0;
+/** The number of files that were cut. */
+async function recoverSession(work: Work, session: Session, foreign: string[]): Promise<number> {
+  const { disk, catalog, aside } = work;
+  const path = sessionFile(session.ulid);
+  if (await hasManifest(disk, session.ulid)) {
+    if (work.isCatalogOlder) await aside.keep(path, await holdingOfForeign(disk, path), olderReason);
+    // A manifest without its row was never answered: the session is open.
+    await disk.replaceText(path, sessionDocument(session));
+  }
+  if ((await disk.stateOf(`${path}.new`))?.kind === "file") await aside.remove(`${path}.new`);
   let cutFiles = 0;
-  for (const name of await disk.list(sessionDirectory(session.ulid))) {
-    if (name === "session.json" || numbers.has(name)) continue;
-    await disk.remove(`${sessionDirectory(session.ulid)}/${name}`);
-    sweptPaths += 1;
-  }
-  for (const topic of topics) {
-    const done = await recoverTopic(parts, session, topic);
-    sweptPaths += done.sweptPaths;
-    cutFiles += done.cutFiles;
-  }
-  return { sweptPaths, cutFiles };
+  for (const topic of listTopicsOfSession(catalog, session))
+    cutFiles += await recoverTopic(work, session, topic, foreign);
+  return cutFiles;
 }
 
-/** Cuts open chunks to their committed length and sweeps files that no row names. */
-async function recoverTopic(
-  { disk, catalog, log }: RecoveryParts,
-  session: Session,
-  topic: Topic,
-): Promise<{ sweptPaths: number; cutFiles: number }> {
+/** Cuts open chunks to their committed length and sweeps files that no row names; the number of files that were cut. */
+async function recoverTopic(work: Work, session: Session, topic: Topic, foreign: string[]): Promise<number> {
+  const { disk, catalog } = work;
   const directory = topicDirectory(session.ulid, topic.number);
   const expected = new Set(["topic.json"]);
-  let sweptPaths = 0;
   let cutFiles = 0;
   for (const chunk of listChunks(catalog, topic.uuid)) {
     const path = chunkFile(session.ulid, topic.number, chunk.number);
     expected.add(path.slice(directory.length + 1));
-    if (!chunk.sealed && (await cutFile({ disk, log }, path, chunk.bytes))) cutFiles += 1;
+    if (chunk.sealed) continue;
+    const { cut, lacking } = await cutFile(work, path, chunk.bytes);
+    if (cut) cutFiles += 1;
+    if (lacking !== undefined) work.damaged.set(topic.uuid, lacking.sentence);
   }
-  for (const name of await disk.list(directory)) {
+  for (const name of await listDirectory(disk, directory)) {
+    const path = `${directory}/${name}`;
     if (expected.has(name)) continue;
-    await disk.remove(`${directory}/${name}`);
-    failPoint("recover: swept");
-    sweptPaths += 1;
+    if (!isOurs.inTopic(name)) foreign.push(path);
+    else await sweepFile(work, path);
   }
-  return { sweptPaths, cutFiles };
+  return cutFiles;
+}
+
+async function sweepFile({ disk, aside, isCatalogOlder }: Work, path: string): Promise<void> {
+  const holding = isCatalogOlder ? await holdingOfChunk(disk, path) : undefined;
+  if (holding?.isKept === true) await aside.keep(path, holding, olderReason);
+  else await aside.remove(path);
+  failPoint("recover: swept");
 }

@@ -19,7 +19,7 @@ import { loanLeastMs, smallMessageShare } from "../model/limits.ts";
 import { Dialects } from "../serve/dialects.ts";
 import { Health } from "../serve/health.ts";
 import { startServer } from "../serve/server.ts";
-import { catalogDirectory, sequencesDirectory, sessionsDirectory } from "../store/layout.ts";
+import { catalogDirectory } from "../store/layout.ts";
 import { Poison } from "../store/poison.ts";
 import { TailLog } from "../store/tail-log.ts";
 import { startCare } from "./care.ts";
@@ -49,9 +49,6 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
       onFailure: (error) => poison.poison(error),
     }),
   );
-  for (const directory of [sequencesDirectory, sessionsDirectory]) {
-    for (const parent of await disk.makeDirectory(directory)) await disk.syncDirectory(parent);
-  }
   let status = async (): Promise<string> => JSON.stringify({ pid: process.pid, starting: true });
   stack.use(await own(disk, catalog, () => status()));
   const recovered = await recover({ disk, catalog, clock, log });

@@ -16,6 +16,8 @@ const codeOfErrno: Readonly<Record<string, FaultCode>> = {
   ENOENT: "absent",
   EADDRINUSE: "unavailable",
   EEXIST: "exists",
+  // Something that is no directory is where one belongs.
+  ENOTDIR: "exists",
   ENAMETOOLONG: "invalid",
   ELOOP: "invalid",
 };

@@ -311,6 +311,9 @@ export const retentionRestMs = 10_000;
 /** Topics that a sentence names before it says how many more there are. */
 export const topicsNamedMax = 20;
 
+/** Paths that one line of the log names. */
+export const pathsNamedMax = 20;
+
 /** Streams that `status` shows one by one. */
 export const streamsShownMax = 100;
 
