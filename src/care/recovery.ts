@@ -6,7 +6,7 @@
 
 import type { Catalog } from "../catalog/catalog.ts";
 import { listChunks } from "../catalog/chunk-rows.ts";
-import { listAllSessions, listTopicsOfSession } from "../catalog/resources.ts";
+import { findTopicByUuid, listAllSessions, listTopicsOfSession } from "../catalog/resources.ts";
 import { readStoreFacts, type StoreFacts, writeStoreFacts } from "../catalog/store-facts.ts";
 import { listAllTailRuns } from "../catalog/tail-rows.ts";
 import type { Clock } from "../host/clock.ts";
@@ -68,8 +68,8 @@ export interface Recovered {
 }
 
 /**
- * @throws Fault wrong_state when the directory is of a newer version, or its catalog is missing or another store's while there
- * is data, corrupt when nobody can tell: nothing is touched then
+ * @throws Fault wrong_state when the directory is of a newer version, or its catalog another store's, corrupt when the catalog is
+ * missing while there is data, or nobody can tell: nothing is touched then
  */
 export async function recover(parts: RecoveryParts): Promise<Recovered> {
   await checkStore(parts);
@@ -88,6 +88,11 @@ export async function recover(parts: RecoveryParts): Promise<Recovered> {
   let cutFiles = tail.cutFiles;
   const open = sessions.filter((session) => !isFinalized(session));
   for (const session of open) cutFiles += await recoverSession(work, session, foreign);
+  for (const [uuid, reason] of work.damaged)
+    parts.log.error("topic_damaged", {
+      topic: findTopicByUuid(parts.catalog, uuid)?.locator,
+      reason: `${reason}. The rest is served; stop the server and run mosaico-edge verify, then mosaico-edge repair.`,
+    });
   for (const name of await parts.disk.list(trashDirectory)) foreign.push(`${trashDirectory}/${name}`);
   if (foreign.length > 0)
     parts.log.warning("foreign_paths", { count: foreign.length, paths: foreign.slice(0, pathsNamedMax) });
@@ -159,14 +164,14 @@ async function checkStore({ disk, catalog, clock }: RecoveryParts): Promise<void
   const sessions = (await listDirectory(disk, sessionsDirectory)).filter(isOurs.session);
   if (facts === undefined && sessions.length > 0) {
     throw new Fault(
-      "wrong_state",
-      `The catalog of ${disk.root} is empty, but there are ${sessions.length} sessions on disk. Nothing was touched.`,
+      "corrupt",
+      `The catalog of ${disk.root} is missing or empty, but there are ${sessions.length} sessions on disk. Nothing was touched. \`mosaico-edge rebuild\` makes another one of the directories.`,
     );
   }
   if (facts !== undefined && document !== undefined && document.id !== facts.id) {
     throw new Fault(
       "wrong_state",
-      `The catalog of ${disk.root} belongs to store ${facts.id}, the directory to store ${document.id}. Nothing was touched.`,
+      `The catalog of ${disk.root} belongs to store ${facts.id}, the directory to store ${document.id}. Nothing was touched. \`mosaico-edge rebuild --replace\` makes another one of the directories.`,
     );
   }
   const own: StoreFacts = facts ?? {
@@ -189,7 +194,7 @@ async function readIdentity(disk: Disk): Promise<{ format: number; id: string }>
   const found = text === "" ? "nothing" : JSON.stringify(text.slice(0, 200));
   throw new Fault(
     "corrupt",
-    `${disk.root}/${storeFile}: expected JSON with a whole number "format" and a text "id", found ${found}`,
+    `${disk.root}/${storeFile}: expected JSON with a whole number "format" and a text "id", found ${found}. Run \`mosaico-edge verify\`, then \`mosaico-edge repair\`, which writes it anew.`,
   );
 }
 
@@ -231,7 +236,7 @@ async function recoverTails(work: Work, foreign: string[]): Promise<{ logs: Foun
   const named = new Map<number, { bytes: number; offsets: number[]; topics: Map<Uuid, number> }>();
   for (const run of listAllTailRuns(catalog)) {
     const last = run.batches.at(-1);
-    const known = named.get(run.log) ?? { bytes: 0, offsets: [], topics: new Map() };
+    const known = named.get(run.log) ?? { bytes: 0, offsets: [] as number[], topics: new Map<Uuid, number>() };
     const end = last === undefined ? 0 : endOfEntry(last);
     known.topics.set(run.topic, Math.max(known.topics.get(run.topic) ?? 0, end));
     for (const { offset } of run.batches) known.offsets.push(offset);

@@ -10,7 +10,7 @@ import { newNoise } from "../host/entropy.ts";
 import { Fault } from "../model/fault.ts";
 import { catalogMapBytes, catalogPagesCheckedMax, roomStepBytes } from "../model/limits.ts";
 import { checkLmdbFile } from "./lmdb-file.ts";
-import { lmdbFile } from "./lmdb-page.ts";
+import { catalogRemedy, lmdbFile } from "./lmdb-page.ts";
 import { bytesSeal, type RowSeal, textSeal } from "./row-seal.ts";
 
 export type Key = string | readonly (string | number)[];
@@ -235,7 +235,8 @@ async function reasonOf(error: unknown): Promise<unknown> {
 
 function table<Value>(name: string, database: Database<Value, string> | undefined, seal: RowSeal<Value>): Table<Value> {
   // Only what is opened for reading may lack one.
-  if (database === undefined) throw new Fault("corrupt", `The catalog is damaged: it has no table "${name}".`);
+  if (database === undefined)
+    throw new Fault("corrupt", `The catalog is damaged: it has no table "${name}". ${catalogRemedy}`);
   // lmdb types its keys as mutable arrays; they are never changed.
   const given = (key: Key): string => key as string;
   const opened = (key: Key, stored: Value): Value => {
@@ -243,7 +244,7 @@ function table<Value>(name: string, database: Database<Value, string> | undefine
     if (value !== undefined) return value;
     throw new Fault(
       "corrupt",
-      `The catalog is damaged: the row ${JSON.stringify(key)} of "${name}" does not fit its checksum.`,
+      `The catalog is damaged: the row ${JSON.stringify(key)} of "${name}" does not fit its checksum. ${catalogRemedy}`,
     );
   };
   return {

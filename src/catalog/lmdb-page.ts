@@ -12,6 +12,10 @@
 
 import { Fault } from "../model/fault.ts";
 
+/** What helps against a damaged catalog, for whoever reads that it is. */
+export const catalogRemedy =
+  "Stop the server; `mosaico-edge verify` tells more, `mosaico-edge rebuild` makes another catalog of the directories.";
+
 export const lmdbFile = "data.mdb";
 export const lmdbHeaderBytes = 24;
 const treeBytes = 48;
@@ -174,5 +178,5 @@ export class LmdbPage {
 }
 
 export function lmdbDamage(path: string, what: string): Fault {
-  return new Fault("corrupt", `The catalog is damaged: ${path}: ${what}. Nothing was touched.`);
+  return new Fault("corrupt", `The catalog is damaged: ${path}: ${what}. Nothing was touched. ${catalogRemedy}`);
 }

@@ -79,7 +79,19 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
   const { uploadBudget, smallUploadBudget, mergeBudget, sendBudget, pool } = divideMemory(config);
   // Merges give their memory back when somebody waits, so an upload that holds a message may wait for theirs, not for its own.
   const unfoldBudget = mergeBudget;
-  const uploads = new Uploads({ disk, catalog, clock, commit, tail, space, poison, unfoldBudget, chunkBytesMax });
+  const { damaged } = recovered;
+  const uploads = new Uploads({
+    disk,
+    catalog,
+    clock,
+    commit,
+    tail,
+    space,
+    poison,
+    unfoldBudget,
+    damaged,
+    chunkBytesMax,
+  });
   const dialects = new Dialects({ catalog, clock, log, legacySdk: config.legacy_sdk });
   const latestTime = new LatestTime({ catalog, clock, log });
   const authorizer = { catalog, clock, latestTime, keysRequired: config.api_key };
@@ -149,6 +161,7 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
     openSessions: recovered.openSessions,
     sweptPaths: recovered.sweptPaths,
     cutFiles: recovered.cutFiles,
+    damagedTopics: damaged.size,
   };
   printOut(`${JSON.stringify(ready)}\n`);
   // What the last life left in logs moves while calls are served already.

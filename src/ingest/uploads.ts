@@ -31,6 +31,8 @@ export interface UploadsParts {
   readonly space: SpaceGate;
   readonly poison: Poison;
   readonly unfoldBudget: Budget;
+  /** Topics whose files lack what was committed, and what is wrong with them: nothing can be written behind that. */
+  readonly damaged: ReadonlyMap<Uuid, string>;
   /** 0 means unlimited. */
   readonly chunkBytesMax: number;
 }
@@ -66,7 +68,7 @@ export class Uploads {
 
   /**
    * @throws Fault invalid (schema), absent (topic), denied (wrong UUID), wrong_state (finished topic, finalized session, second
-   * upload, other schema than before), unavailable (poisoned store)
+   * upload, other schema than before), corrupt (damaged topic), unavailable (poisoned store)
    */
   async begin(request: UploadRequest): Promise<Upload> {
     const { catalog, poison } = this.#parts;
@@ -153,6 +155,7 @@ export class Uploads {
     if (topic === undefined) throw new Fault("absent", `Topic \`${locator}\` does not exist.`);
     if (topic.uuid !== uuid) throw new Fault("denied", `Unauthorized: the UUID is not that of topic \`${locator}\`.`);
     if (isCompleted(topic)) throw new Fault("wrong_state", `Topic \`${locator}\` is locked.`);
+    this.#checkSound(topic);
     const place = this.#placeOf(topic);
     const { session } = place;
     if (isFinalized(session)) throw new Fault("wrong_state", `Session \`${session.locator}\` is locked.`);
@@ -161,6 +164,16 @@ export class Uploads {
     }
     if (this.#isClosed(place)) throw new Fault("wrong_state", `Topic \`${locator}\` is being deleted.`);
     return place;
+  }
+
+  /** @throws Fault corrupt */
+  #checkSound({ uuid, locator }: Topic): void {
+    const damage = this.#parts.damaged.get(uuid);
+    if (damage === undefined) return;
+    throw new Fault(
+      "corrupt",
+      `Topic \`${locator}\` is damaged, nothing can be written behind that: ${damage}. Stop the server and run \`mosaico-edge verify\`, then \`mosaico-edge repair\`; or delete the topic.`,
+    );
   }
 
   /** Streams that rest are told at once that nothing more is written. */
@@ -247,8 +260,10 @@ export class Uploads {
     return this.#open.has(uuid) || this.#moving.has(uuid);
   }
 
-  /** Ends a topic that nobody uploads any more, with what is committed of it. @throws Fault wrong_state when somebody does */
-  async completeTopic({ uuid, locator }: Topic): Promise<void> {
+  /** Ends a topic that nobody uploads any more, with what is committed of it. @throws Fault wrong_state when somebody does, corrupt */
+  async completeTopic(topic: Topic): Promise<void> {
+    const { uuid, locator } = topic;
+    this.#checkSound(topic);
     if (this.#open.has(uuid)) throw new Fault("wrong_state", `Topic \`${locator}\` is being uploaded.`);
     await this.#withWriter(uuid, async (writer) => {
       await writer.moveTail();
@@ -258,7 +273,7 @@ export class Uploads {
 
   /** Moves the tail of a topic that nobody uploads. */
   async #moveClosed(uuid: Uuid): Promise<void> {
-    if (this.#open.has(uuid)) return;
+    if (this.#open.has(uuid) || this.#parts.damaged.has(uuid)) return;
     await this.#withWriter(uuid, (writer) => writer.moveTail());
   }
 

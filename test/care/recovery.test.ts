@@ -1,6 +1,16 @@
 // What a start clears away, what it puts aside, and what it leaves alone.
 
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -9,7 +19,7 @@ import { describe, expect, test } from "vitest";
 import { FlightClient, type Outgoing } from "../load/flight-client.ts";
 import { toMessages } from "../load/messages.ts";
 import { blobs } from "../load/robot.ts";
-import { createTopic, openSession, record } from "../round-trip.ts";
+import { createTopic, openSession, readTopic, record } from "../round-trip.ts";
 import { runToEnd, startServer } from "../server.ts";
 import { makeCorpus, numbers } from "./corpus.ts";
 
@@ -200,4 +210,93 @@ test("what no row names and holds nothing is swept", { timeout: 30_000 }, async 
   } finally {
     rmSync(dataDir, { recursive: true, force: true });
   }
+});
+
+describe("an open file that is shorter than what was committed", () => {
+  test("costs its topic, not the start: the others go on, and it is told where to look", {
+    timeout: 60_000,
+  }, async () => {
+    const dataDir = mkdtempSync(path.join(tmpdir(), "mosaico-edge-short-"));
+    try {
+      const topics: Record<string, { locator: string; uuid: string }> = {};
+      let session = "";
+      {
+        await using server = await startServer({ dataDir });
+        using client = new FlightClient(server.port);
+        session = await openSession(client, "drive");
+        for (const name of ["cut", "gone", "sound", "small"]) {
+          const topic = await createTopic(client, session, `drive/${name}`);
+          topics[name] = topic;
+          const put = client.openPut(topic);
+          const sent = name === "small" ? toMessages([numbers(3, 0, 16)]) : large(2, 0);
+          for (const message of sent) await put.sendData(message);
+          await untilRows(client, topic.locator, name === "small" ? 3 : 2);
+        }
+        await server.kill();
+      }
+      const [ulid = ""] = readdirSync(path.join(dataDir, "sessions"));
+      const chunk = (number: number) => path.join(dataDir, "sessions", ulid, String(number), "00000.arrow");
+      truncateSync(chunk(0), 700_000);
+      rmSync(chunk(1));
+      const [log = ""] = readdirSync(path.join(dataDir, "tail"));
+      truncateSync(path.join(dataDir, "tail", log), 40);
+      await using server = await startServer({ dataDir });
+      using client = new FlightClient(server.port);
+      await client.action("info", {});
+      const put = (name: string) => client.put(topics[name] ?? { locator: "", uuid: "" }, large(1, 9));
+      for (const name of ["cut", "gone", "small"]) {
+        await expect(put(name)).rejects.toMatchObject({ code: 15 });
+        await expect(put(name)).rejects.toThrow(new RegExp(`drive/${name}.*committed.*mosaico-edge repair`));
+      }
+      await put("sound");
+      expect((await readTopic(client, "drive/sound")).length).toBe(3);
+      await expect(readTopic(client, "drive/cut")).rejects.toMatchObject({ code: 15 });
+      expect(server.stderr().match(/"event":"topic_damaged"/g)).toHaveLength(3);
+      await server.stop();
+      expect(existsSync(chunk(1))).toBe(false);
+      // What is left is mended by the command that was named.
+      expect(await runToEnd(["repair", "--data-dir", dataDir])).toMatchObject({ code: 0 });
+      await using again = await startServer({ dataDir });
+      using later = new FlightClient(again.port);
+      await later.action("info", {});
+      await later.put(topics["cut"] ?? { locator: "", uuid: "" }, large(1, 9));
+      expect((await readTopic(later, "drive/cut")).length).toBe(2);
+    } finally {
+      rmSync(dataDir, { recursive: true, force: true });
+    }
+  });
+});
+
+describe("a catalog that is of no use", () => {
+  const cases = [
+    [
+      "is damaged",
+      65,
+      (file: string) => writeFileSync(file, readFileSync(file).fill(0xff, 0, 8_192)),
+      "mosaico-edge rebuild",
+    ],
+    ["is missing", 65, (file: string) => rmSync(path.dirname(file), { recursive: true }), "mosaico-edge rebuild"],
+  ] as const;
+  test.each(cases)(
+    "%s: the start says which command helps",
+    { timeout: 30_000 },
+    async (_what, code, spoil, command) => {
+      const dataDir = mkdtempSync(path.join(tmpdir(), "mosaico-edge-catalog-"));
+      try {
+        {
+          await using server = await startServer({ dataDir });
+          await record(server.port, "drive");
+          await server.stop();
+        }
+        spoil(path.join(dataDir, "catalog/data.mdb"));
+        const ended = await runToEnd(["run", "--port", "0", "--data-dir", dataDir]);
+        expect(ended.stderr).toContain(command);
+        expect(ended.code).toBe(code);
+        expect(await runToEnd(["rebuild", "--data-dir", dataDir])).toMatchObject({ code: 0 });
+        expect(await startOnce(dataDir)).not.toContain("path_quarantined");
+      } finally {
+        rmSync(dataDir, { recursive: true, force: true });
+      }
+    },
+  );
 });
