@@ -152,7 +152,7 @@ export interface ServerStatus {
   readonly commit: { readonly commits: number; readonly longestLagMs: number };
   readonly retention: { readonly evictedSessions: number };
   readonly abandoned: { readonly settled: number; readonly failures: number; readonly failing: number };
-  readonly space: { readonly freeBytes: number; readonly catalogRoomBytes: number };
+  readonly space: { readonly freeBytes: number; readonly catalogRoomBytes: number; readonly refusing: boolean };
   readonly uploads: {
     readonly open: number;
     readonly streams: readonly {

@@ -1,16 +1,17 @@
 /**
- * Makes room: looks once a second at quota, age and free space, and lets the sessions go that the plan (model/retention.ts) names.
+ * Makes room: looks once a second at quota, age and free space, and whenever something would be refused, and lets the sessions go
+ * that the plan (model/retention.ts) names.
  * Deleting itself is done as for a client, crash-safe. Every eviction is logged, counted, and noted on its sequence.
  */
 
-import { setImmediate as turn } from "node:timers/promises";
+import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
 import type { Catalog } from "../catalog/catalog.ts";
 import { putNotification } from "../catalog/notifications.ts";
 import { findSequence, listSessions, listTopics, sequencePages } from "../catalog/resources.ts";
 import { readStoredBytes } from "../catalog/store-facts.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Log } from "../host/log.ts";
-import { evictionsShownMax, retentionRestMs } from "../model/limits.ts";
+import { agesRestMs, evictionsShownMax, planRest } from "../model/limits.ts";
 import type { SequenceName, SessionLocator } from "../model/locator.ts";
 import type { Session, Topic, Ulid } from "../model/resource.ts";
 import {
@@ -73,8 +74,18 @@ export class Retention {
   #restUntilMs = 0;
   #agesSeenAtMs = Number.NEGATIVE_INFINITY;
 
+  #running: Promise<boolean> | undefined;
+  /** Whether the policy lets anything go at all. */
+  readonly #mayEvict: boolean;
+
   constructor(parts: RetentionParts) {
     this.#parts = parts;
+    const { rules, rest } = parts.policy;
+    // Nothing is synced before there is an agent that does it.
+    this.#mayEvict = [...rules.map((rule) => rule.class), rest].some(
+      ({ keep, requireSynced }) => !keep && !requireSynced,
+    );
+    parts.space.onLacking(() => this.makeRoom());
   }
 
   use(): RetentionUse {
@@ -87,26 +98,53 @@ export class Retention {
     };
   }
 
-  /** To be called once a second, never twice at once. */
+  /** To be called once a second. */
   async tick(): Promise<void> {
-    const { catalog, clock, space, policy } = this.#parts;
-    const overQuota = policy.bytesMax === undefined ? 0 : readStoredBytes(catalog) - policy.bytesMax;
-    if (overQuota <= 0) space.restrict(undefined);
-    const bytes = Math.max(0, overQuota, space.lackingBytes());
-    const nowMs = clock.monotonicMs();
-    const looksAtAges = policy.ageMaxNs !== undefined && nowMs - this.#agesSeenAtMs >= retentionRestMs;
-    if ((bytes === 0 || nowMs < this.#restUntilMs) && !looksAtAges) return;
-    if (looksAtAges) this.#agesSeenAtMs = nowMs;
+    await (this.#running ?? this.#start(0));
+  }
+
+  /**
+   * For those who wait for room: one run for all of them; whether any session went. After a plan that could not make enough it
+   * waits until there may be another one, for sessions may have been finalized since.
+   */
+  makeRoom(): Promise<boolean> {
+    const restMs = this.#restUntilMs - this.#parts.clock.monotonicMs();
+    if (restMs > 0 && !this.#mayEvict) return Promise.resolve(false);
+    this.#running ??= this.#start(restMs);
+    return this.#running;
+  }
+
+  #start(restMs: number): Promise<boolean> {
+    const run = this.#runAfter(restMs).finally(() => {
+      if (this.#running === run) this.#running = undefined;
+    });
+    this.#running = run;
+    return run;
+  }
+
+  async #runAfter(restMs: number): Promise<boolean> {
+    if (restMs > 0) await sleep(restMs, undefined, { ref: false });
+    return await this.#run();
+  }
+
+  /** Whether any session went. */
+  async #run(): Promise<boolean> {
+    const { clock, space, policy } = this.#parts;
+    const { floor, quota } = space.lacking();
+    const startedMs = clock.monotonicMs();
+    const looksAtAges = policy.ageMaxNs !== undefined && startedMs - this.#agesSeenAtMs >= agesRestMs;
+    if (((floor === 0 && quota === 0) || startedMs < this.#restUntilMs) && !looksAtAges) return false;
+    if (looksAtAges) this.#agesSeenAtMs = startedMs;
     const candidates = await this.#candidates();
-    const plan = planEviction(candidates, { bytes, maxAgeNs: policy.ageMaxNs, nowNs: clock.wallNs() });
+    const need = { floorBytes: floor, quotaBytes: quota, maxAgeNs: policy.ageMaxNs, nowNs: clock.wallNs() };
+    const plan = planEviction(candidates, need);
+    const { leastMs, mostMs, timesTaken } = planRest;
+    const endedMs = clock.monotonicMs();
+    const restMs = Math.min(mostMs, Math.max(leastMs, timesTaken * (endedMs - startedMs)));
+    this.#restUntilMs = plan.lackingBytes > 0 ? endedMs + restMs : 0;
     space.advise(adviceOf(plan));
     for (const eviction of plan.evictions) await this.#evict(eviction as Eviction & { candidate: NamedCandidate });
-    if (policy.bytesMax !== undefined && readStoredBytes(catalog) > policy.bytesMax && plan.lackingBytes > 0) {
-      space.restrict(
-        `The quota is used up: ${readStoredBytes(catalog)} bytes are stored, ${policy.bytesMax} are allowed (max_bytes).`,
-      );
-    }
-    this.#restUntilMs = plan.lackingBytes > 0 ? clock.monotonicMs() + retentionRestMs : 0;
+    return plan.evictions.length > 0;
   }
 
   async #evict({ candidate, reason }: Eviction & { candidate: NamedCandidate }): Promise<void> {
@@ -162,14 +200,18 @@ export class Retention {
   }
 }
 
-function adviceOf({ lackingBytes, kept }: EvictionPlan): string {
-  if (lackingBytes === 0) return "";
+function adviceOf({ lackingBytes, kept, evictions }: EvictionPlan): string {
+  if (lackingBytes === 0) return evictions.length > 0 ? "Old sessions are being deleted; try again." : "";
   const reasons = [
     kept.unsynced > 0 ? `${kept.unsynced} are not synced (evict_unsynced)` : "",
     kept.pinned > 0 ? `${kept.pinned} are kept by their class` : "",
     kept.young > 0 ? `${kept.young} are younger than their class allows` : "",
   ].filter((reason) => reason !== "");
   const which =
-    reasons.length > 0 ? `: of the finalized sessions ${reasons.join(", ")}` : ": there is no finalized session";
+    reasons.length > 0
+      ? `: of the finalized sessions ${reasons.join(", ")}`
+      : evictions.length > 0
+        ? ": no other session is finalized"
+        : ": there is no finalized session";
   return `Nothing more can be deleted by itself${which}. Delete sessions, or free space on the disk.`;
 }

@@ -1,21 +1,27 @@
 /**
- * Keeps the disk from being filled: nothing is taken in that would go below the floor of free space, whoever filled it. When the
- * disk is full all the same the catalog commits into room that its own file has, and takes in no more rows when that comes to
- * its end.
+ * Keeps the disk from being filled, and the quota from being passed: nothing is taken in that would go below the floor of free
+ * space, whoever filled it, or beyond the bytes that all sessions may have together. What would be refused waits for retention first.
+ * When the disk is full all the same the catalog commits into room that its own file has, and takes in no more rows when that
+ * comes to its end.
  */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Catalog } from "../catalog/catalog.ts";
+import { readStoredBytes } from "../catalog/store-facts.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Disk } from "../host/disk.ts";
 import type { Log } from "../host/log.ts";
 import { Fault } from "../model/fault.ts";
 import {
   catalogRoomBytes,
-  evictionMarginBytes,
+  evictionMargin,
   freeSpaceLookMs,
   freshLookBytes,
   overheadBytes,
+  roomWaitMs,
   rowPagesBytes,
+  spaceOpenMs,
+  spaceToldMs,
 } from "../model/limits.ts";
 
 export interface SpaceParts {
@@ -25,7 +31,14 @@ export interface SpaceParts {
   readonly catalog: Catalog;
   /** Free bytes below which nothing is taken in. */
   readonly floorBytes: number;
+  /** Bytes of all sessions together; undefined for no limit. */
+  readonly quotaBytes: number | undefined;
+  /** Bytes that are in files and not in the catalog yet. */
+  unstoredBytes(): number;
 }
+
+/** What is at its end. */
+export type SpaceLimit = "floor" | "quota";
 
 export interface SpaceUse {
   readonly freeBytes: number;
@@ -33,11 +46,18 @@ export interface SpaceUse {
   /** Bytes that the catalog's file has for commits on a full disk. */
   readonly catalogRoomBytes: number;
   readonly refusing: boolean;
+  readonly refusingFor: SpaceLimit | null;
   readonly refusals: number;
+}
+
+interface Obstacle {
+  readonly limit: SpaceLimit;
+  readonly sentence: string;
 }
 
 export class Space {
   readonly #parts: SpaceParts;
+  readonly #marginBytes: number;
   #freeBytes = Number.POSITIVE_INFINITY;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
   /** Bytes that were let in since. */
@@ -46,14 +66,24 @@ export class Space {
   #pendingBytes = 0;
   /** Bytes of rows that were let in and whose commit has not ended. */
   #pendingRowBytes = 0;
-  #refusing = false;
+  /** Bytes that wait for retention. */
+  #waitingBytes = 0;
+  /** Lets old sessions go; whether any went. */
+  #makeRoom: (() => Promise<boolean>) | undefined;
+  #refusing: SpaceLimit | undefined;
   #refusals = 0;
-  /** Why nothing goes by itself, for the sentence of a refusal. */
+  /** Most of what was refused since: there is room again when that fits. */
+  #refusedBytes = 0;
+  #refusedAtMs = Number.NEGATIVE_INFINITY;
+  #toldAtMs = Number.NEGATIVE_INFINITY;
+  /** Whether the log says that uploads are refused. */
+  #told = false;
+  /** What goes by itself and what does not, for the sentence of a refusal. */
   #advice = "";
-  #overQuota: string | undefined;
 
   constructor(parts: SpaceParts) {
     this.#parts = parts;
+    this.#marginBytes = Math.min(evictionMargin.bytesMax, Math.floor(parts.floorBytes * evictionMargin.ofFloor));
   }
 
   use(): SpaceUse {
@@ -61,24 +91,55 @@ export class Space {
       freeBytes: this.#look(),
       floorBytes: this.#parts.floorBytes,
       catalogRoomBytes: this.#parts.catalog.roomBytes(),
-      refusing: this.#refusing,
+      refusing: this.#refusing !== undefined,
+      refusingFor: this.#refusing ?? null,
       refusals: this.#refusals,
     };
   }
 
-  /** Bytes that have to come free until there is room again, with a margin so that eviction comes before refusal. */
-  lackingBytes(): number {
-    return Math.max(0, this.#parts.floorBytes + overheadBytes + evictionMarginBytes - this.#look());
+  /** Bytes that have to go until there is room for what waits; of free space with a margin, so that eviction comes before refusal. */
+  lacking(): Readonly<Record<SpaceLimit, number>> {
+    const { floorBytes, quotaBytes } = this.#parts;
+    const coming = this.#pendingBytes + this.#waitingBytes;
+    const wanted = floorBytes + overheadBytes + this.#marginBytes + coming;
+    return {
+      floor: Math.max(0, wanted - this.#look()),
+      quota: quotaBytes === undefined ? 0 : Math.max(0, this.#storedBytes() + coming - quotaBytes),
+    };
   }
 
-  /** What a refusal tells besides the numbers: why nothing goes by itself. */
+  /** Who lets old sessions go when there is no room, and what a refusal tells besides the numbers. */
+  onLacking(makeRoom: () => Promise<boolean>): void {
+    this.#makeRoom = makeRoom;
+  }
+
   advise(advice: string): void {
     this.#advice = advice;
   }
 
-  /** Takes nothing in while there is more than the quota allows and nothing may go; undefined when there is room. */
-  restrict(overQuota: string | undefined): void {
-    this.#overQuota = overQuota;
+  /**
+   * Ends when there is room for so many bytes, or when retention cannot make any in time: `admit` says which. Undefined when there
+   * is room now, for what comes a thousand times a second.
+   */
+  waitForRoom(bytes: number): Promise<void> | undefined {
+    if (this.#makeRoom === undefined || this.#obstacle(bytes) === undefined) return undefined;
+    return this.#wait(bytes, this.#makeRoom);
+  }
+
+  async #wait(bytes: number, makeRoom: () => Promise<boolean>): Promise<void> {
+    const over = new AbortController();
+    this.#waitingBytes += bytes;
+    try {
+      const late = sleep(roomWaitMs, "late" as const, { signal: over.signal, ref: false }).catch(() => "late" as const);
+      // A run that was under way may not have known of these bytes.
+      while (this.#obstacle(bytes, "fresh") !== undefined) {
+        const went = await Promise.race([makeRoom(), late]);
+        if (went === "late" || !went) return;
+      }
+    } finally {
+      this.#waitingBytes -= bytes;
+      over.abort();
+    }
   }
 
   /**
@@ -86,18 +147,9 @@ export class Space {
    * @throws Fault overloaded when they would go below the floor, or beyond the quota
    */
   admit(bytes: number): Disposable {
-    const { clock, floorBytes } = this.#parts;
-    if (this.#overQuota !== undefined) throw this.#refusal(this.#overQuota);
-    // Others fill disks too: before many bytes a fresh look, for few an old one will do. Many times few are many.
-    const old = clock.monotonicMs() - this.#lookedAtMs >= freeSpaceLookMs;
-    if (old || this.#letInBytes + bytes >= freshLookBytes) this.#look();
-    const isRoom = this.#freeBytes - this.#pendingBytes - bytes >= floorBytes + overheadBytes;
-    this.#become(isRoom ? "open" : "refusing");
-    if (!isRoom) {
-      throw this.#refusal(
-        `The disk is full: ${this.#freeBytes} bytes are free, ${floorBytes} are kept free (free_space_floor).`,
-      );
-    }
+    const obstacle = this.#obstacle(bytes);
+    if (obstacle !== undefined) throw this.#refusal(obstacle, bytes);
+    if (this.#refusing !== undefined && bytes > 0) this.#openAgain();
     this.#pendingBytes += bytes;
     this.#letInBytes += bytes;
     return {
@@ -118,7 +170,8 @@ export class Space {
     const roomBytes = catalog.roomBytes() - this.#pendingRowBytes;
     const isRoom = roomBytes - takes >= catalogRoomBytes / 4;
     if (!isRoom && this.#look() - this.#pendingBytes - this.#pendingRowBytes - takes < floorBytes) {
-      throw this.#refusal(`The disk is full: the catalog has ${roomBytes} bytes left, which deletes may need.`);
+      const sentence = `The disk is full: the catalog has ${roomBytes} bytes left, which deletes may need.`;
+      throw this.#refusal({ limit: "floor", sentence }, 0);
     }
     this.#pendingRowBytes += takes;
     let pending = true;
@@ -132,14 +185,36 @@ export class Space {
 
   /** Looks anew and gives the catalog its room when there is some; to be called at least once a second. */
   async tick(): Promise<void> {
-    const { catalog, floorBytes } = this.#parts;
+    const { catalog, clock, floorBytes } = this.#parts;
     if (this.#look() >= floorBytes) await catalog.keepRoom(catalogRoomBytes);
-    this.#become(this.#freeBytes >= floorBytes + overheadBytes ? "open" : "refusing");
+    const obstacle = this.#obstacle(0, "fresh");
+    if (obstacle !== undefined) this.#refuse(obstacle.limit);
+    else if (clock.monotonicMs() - this.#refusedAtMs >= spaceOpenMs) this.#openAgain();
   }
 
-  #refusal(sentence: string): Fault {
-    this.#refusals += 1;
-    return new Fault("overloaded", `${sentence} ${this.#advice}`.trim());
+  /** Why so many bytes cannot be taken in now. */
+  #obstacle(bytes: number, look: "fresh" | "as due" = "as due"): Obstacle | undefined {
+    const { clock, floorBytes, quotaBytes } = this.#parts;
+    if (quotaBytes !== undefined) {
+      const stored = this.#storedBytes();
+      if (stored + this.#pendingBytes + bytes > quotaBytes) {
+        const more = `${this.#pendingBytes + bytes} more were to be written`;
+        const sentence = `The quota is used up: ${stored} bytes are stored, ${quotaBytes} are allowed (max_bytes), ${more}.`;
+        return { limit: "quota", sentence };
+      }
+    }
+    // Others fill disks too: before many bytes a fresh look, for few an old one will do. Many times few are many.
+    const old = clock.monotonicMs() - this.#lookedAtMs >= freeSpaceLookMs;
+    if (look === "fresh" || old || this.#letInBytes + bytes >= freshLookBytes) this.#look();
+    if (this.#freeBytes - this.#pendingBytes - bytes >= floorBytes + overheadBytes) return undefined;
+    const kept = `${floorBytes} are kept free (free_space_floor) and ${overheadBytes} for what is written besides`;
+    const more = `${this.#pendingBytes + bytes} bytes were to be written`;
+    return { limit: "floor", sentence: `The disk is full: ${this.#freeBytes} bytes are free, ${kept}; ${more}.` };
+  }
+
+  /** With what is on its way to the catalog. */
+  #storedBytes(): number {
+    return readStoredBytes(this.#parts.catalog) + this.#parts.unstoredBytes();
   }
 
   #look(): number {
@@ -149,11 +224,41 @@ export class Space {
     return this.#freeBytes;
   }
 
-  #become(state: "open" | "refusing"): void {
-    if ((state === "refusing") === this.#refusing) return;
-    this.#refusing = state === "refusing";
-    const fields = { freeBytes: this.#freeBytes, floorBytes: this.#parts.floorBytes };
-    if (this.#refusing) this.#parts.log.warning("space_refusing", fields);
-    else this.#parts.log.info("space_open", fields);
+  #refusal({ limit, sentence }: Obstacle, bytes: number): Fault {
+    this.#refusals += 1;
+    this.#refusedBytes = Math.max(this.#refusedBytes, bytes);
+    this.#refusedAtMs = this.#parts.clock.monotonicMs();
+    this.#refuse(limit);
+    return new Fault("overloaded", `${sentence} ${this.#advice}`.trim());
+  }
+
+  #refuse(limit: SpaceLimit): void {
+    const { clock, log, floorBytes } = this.#parts;
+    this.#refusing = limit;
+    // Many that meet a full disk one after the other are one line, and so is a disk that is full again and again.
+    const nowMs = clock.monotonicMs();
+    if (this.#told || nowMs - this.#toldAtMs < spaceToldMs) return;
+    this.#told = true;
+    this.#toldAtMs = nowMs;
+    const { quotaBytes = null } = this.#parts;
+    const fields = {
+      reason: limit,
+      freeBytes: this.#freeBytes,
+      floorBytes,
+      storedBytes: this.#storedBytes(),
+      quotaBytes,
+    };
+    log.warning("space_refusing", { ...fields, refusals: this.#refusals });
+  }
+
+  /** Not before there is room for the largest that was refused: what is smaller fits into any gap. */
+  #openAgain(): void {
+    if (this.#refusing === undefined || this.#obstacle(this.#refusedBytes) !== undefined) return;
+    this.#refusing = undefined;
+    this.#refusedBytes = 0;
+    if (!this.#told) return;
+    this.#told = false;
+    const { log, floorBytes } = this.#parts;
+    log.info("space_open", { freeBytes: this.#freeBytes, floorBytes, refusals: this.#refusals });
   }
 }

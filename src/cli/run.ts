@@ -52,7 +52,15 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
   let status = async (): Promise<string> => JSON.stringify({ pid: process.pid, starting: true });
   stack.use(await own(disk, catalog, () => status()));
   const recovered = await recover({ disk, catalog, clock, log });
-  const space = new Space({ disk, clock, log, catalog, floorBytes: config.free_space_floor });
+  const space = new Space({
+    disk,
+    clock,
+    log,
+    catalog,
+    floorBytes: config.free_space_floor,
+    quotaBytes: config.max_bytes === 0 ? undefined : config.max_bytes,
+    unstoredBytes: () => commit.unstoredBytes,
+  });
 
   // What has begun to move is committed before the catalog closes: a store that was stopped has nothing to be cleared away.
   const leaving = new Set<Promise<void>>();

@@ -65,6 +65,8 @@ export class GroupCommit {
   readonly #options: GroupCommitOptions;
   readonly #dirty = new Set<Participant>();
   #dirtyBytes = 0;
+  /** Bytes of the commit that runs. */
+  #committingBytes = 0;
   /** Time of the first note that no commit has begun for, and of the one that runs. */
   #notedAtMs: number | undefined;
   #committingSinceMs: number | undefined;
@@ -88,6 +90,11 @@ export class GroupCommit {
     const sinceMs = this.#committingSinceMs ?? this.#notedAtMs;
     const lagMs = sinceMs === undefined ? 0 : this.#clock.monotonicMs() - sinceMs;
     return { ...this.#use, lagMs, uncommittedBytes: this.#dirtyBytes };
+  }
+
+  /** Bytes that are in files, and in no row yet. */
+  get unstoredBytes(): number {
+    return this.#dirtyBytes + this.#committingBytes;
   }
 
   /** Says that a participant has `bytes` more to commit; they will be, within the interval. */
@@ -114,6 +121,7 @@ export class GroupCommit {
   #start(): Promise<void> {
     this.#next = undefined;
     const run = this.#run().finally(() => {
+      this.#committingBytes = 0;
       if (this.#running === run) this.#running = undefined;
     });
     this.#running = run;
@@ -130,6 +138,7 @@ export class GroupCommit {
     // Before the log is written: what is noted from now on may have missed that, and is for the next commit.
     const participants = [...this.#dirty];
     this.#dirty.clear();
+    this.#committingBytes = this.#dirtyBytes;
     this.#dirtyBytes = 0;
     await this.#tail.flush();
     const parts = participants.flatMap((participant) => participant.part() ?? []);
@@ -150,6 +159,7 @@ export class GroupCommit {
         for (const part of parts) part.apply();
         failPoint("commit: rows");
       });
+      this.#committingBytes = 0;
       failPoint("commit: committed");
     } catch (error) {
       this.#poison.poison(error);

@@ -2,6 +2,8 @@
 
 /** Says whether bytes may be written; what it returns is disposed when they are in a file. */
 export interface SpaceGate {
+  /** Ends when there is room for so many bytes, or cannot be made; undefined when there is room now. */
+  waitForRoom(bytes: number): Promise<void> | undefined;
   /** @throws Fault overloaded when the disk is too full */
   admit(bytes: number): Disposable;
   /**

@@ -194,6 +194,7 @@ export class Upload {
     const facts = { rows: batch.rows, sorted: times.sorted, range };
     const bytes = ChunkWriter.messageBytes(stored.header, stored.body);
     if (this.#goesToTail(bytes)) return await this.#appendSmall(stored, facts, bytes);
+    await this.#parts.space.waitForRoom(stored.body.byteLength);
     await this.#moveTail();
     await this.#makeRoom(bytes);
     this.#unsealedSinceMs ??= this.#parts.clock.monotonicMs();
@@ -211,7 +212,9 @@ export class Upload {
     bytes: number,
   ): Promise<void> {
     const { writer, commit } = this.#parts;
-    using _admitted = this.#parts.space.admit(bytes);
+    const { space } = this.#parts;
+    await space.waitForRoom(bytes);
+    using _admitted = space.admit(bytes);
     await this.#onDisk(() => writer.appendSmall(message.header, message.body, facts));
     this.#unsealedSinceMs ??= this.#parts.clock.monotonicMs();
     this.#took(facts.rows, message.body.byteLength);
@@ -333,6 +336,7 @@ export class Upload {
         await this.#rotate();
       } else stored = change;
     }
+    await this.#parts.space.waitForRoom(stored.body.byteLength);
     await this.#makeRoom(ChunkWriter.messageBytes(stored.header, stored.body));
     dictionaries.appended(stored, this.#parts.writer.current?.entries.length ?? 0);
     this.#write({ ...stored, release: () => message.release() }, { kind: "dictionary", rows: 0, sorted: false });

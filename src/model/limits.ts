@@ -289,8 +289,15 @@ export const rowPagesBytes = 64 * KiB;
 /** What we write besides what is let in, above the floor too: buffers of the tail log, footers, documents, pages of the catalog. */
 export const overheadBytes = 16 * MiB;
 
-/** Eviction begins so far above the point of refusal: what one second of a fast recording takes. */
-export const evictionMarginBytes = 512 * MiB;
+/**
+ * Eviction begins so far above the point of refusal: an eighth of the floor, which is in proportion to what a disk has to spare, and
+ * at most what one second of a fast recording takes. Whoever is faster waits for it.
+ */
+export const evictionMargin = { ofFloor: 1 / 8, bytesMax: 512 * MiB } as const;
+
+/** How long an upload waits for retention to make room before it is refused. */
+export const roomWaitMs = 5_000;
+assert(roomWaitMs < stopGraceMs, "an upload that waits for room does not hold up a stop");
 
 /** Age of a look at the free space that small writes rely on, and bytes of a write before which it is looked at anew. */
 export const freeSpaceLookMs = 100;
@@ -305,8 +312,17 @@ export const retentionTickMs = 1_000;
 /** Evictions that `status` shows, the last ones. */
 export const evictionsShownMax = 100;
 
-/** Time until ages are looked at again, and until another plan is made after one that could not make enough room. */
-export const retentionRestMs = 10_000;
+/** Time until ages are looked at again. */
+export const agesRestMs = 10_000;
+
+/** Time until another plan is made after one that could not make enough room: that many times as long as it took. */
+export const planRest = { leastMs: 1_000, mostMs: 10_000, timesTaken: 10 } as const;
+
+/** Time between two lines that say that uploads are refused for want of space. */
+export const spaceToldMs = 10_000;
+
+/** Time without a refusal after which uploads count as taken in again, when there is room for what was refused. */
+export const spaceOpenMs = 1_000;
 
 /** Topics that a sentence names before it says how many more there are. */
 export const topicsNamedMax = 20;

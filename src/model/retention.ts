@@ -30,14 +30,15 @@ export interface EvictionCandidate {
 }
 
 export interface EvictionNeed {
-  /** Bytes that have to come free, for whatever reason. */
-  readonly bytes: number;
+  /** Bytes that have to come free on the disk, and bytes that are stored beyond the quota. What goes serves both. */
+  readonly floorBytes: number;
+  readonly quotaBytes: number;
   /** Sessions that are older go in any case; undefined when no age is too old. */
   readonly maxAgeNs: bigint | undefined;
   readonly nowNs: TimeNs;
 }
 
-export type EvictionReason = "age" | "space";
+export type EvictionReason = "age" | "floor" | "quota";
 
 export interface Eviction {
   readonly candidate: EvictionCandidate;
@@ -64,14 +65,15 @@ export function planEviction(candidates: readonly EvictionCandidate[], need: Evi
   }
   free.sort(earlier);
   const evictions: Eviction[] = [];
-  let lackingBytes = need.bytes;
+  let { floorBytes, quotaBytes } = need;
   for (const candidate of free) {
     const tooOld = need.maxAgeNs !== undefined && need.nowNs - candidate.completedAtNs > need.maxAgeNs;
-    if (!tooOld && lackingBytes <= 0) continue;
-    evictions.push({ candidate, reason: tooOld ? "age" : "space" });
-    lackingBytes -= candidate.bytes;
+    if (!tooOld && floorBytes <= 0 && quotaBytes <= 0) continue;
+    evictions.push({ candidate, reason: tooOld ? "age" : floorBytes > 0 ? "floor" : "quota" });
+    floorBytes -= candidate.bytes;
+    quotaBytes -= candidate.bytes;
   }
-  return { evictions, lackingBytes: Math.max(0, lackingBytes), kept };
+  return { evictions, lackingBytes: Math.max(0, floorBytes, quotaBytes), kept };
 }
 
 function keptReason(candidate: EvictionCandidate, nowNs: TimeNs): KeptReason | undefined {

@@ -1,19 +1,20 @@
 // Retention with the real server: a quota is kept by deleting the oldest, what a class keeps stays, and when nothing may go
 // uploads are refused; sessions that nobody returns to are settled as the policy says.
 
-import { mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Int64, makeData, makeVector } from "apache-arrow";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type CallError, FlightClient, type Outgoing } from "../load/flight-client.ts";
 import { toMessages } from "../load/messages.ts";
 import { randomBytes, randomFrom } from "../load/random.ts";
 import { blobs } from "../load/robot.ts";
 import { createTopic, openSession, readTopic } from "../round-trip.ts";
 import { seed } from "../seed.ts";
-import { startServer } from "../server.ts";
+import { readStatus, startServer } from "../server.ts";
+import { mountSmallDisk } from "../small-disk.ts";
 
 const MiB = 2 ** 20;
 const random = randomFrom(seed);
@@ -71,7 +72,7 @@ describe("a quota", () => {
     await until("the space is back", async () => readdirSync(path.join(dataDir, "sessions")).length === 3);
     expect((await readTopic(client, "crash-1/camera")).length).toBe(3);
     expect(server.stderr()).toMatch(
-      /"event":"session_evicted","session":"drive-1:[0-9A-Z]{26}","class":"default","reason":"space"/,
+      /"event":"session_evicted","session":"drive-1:[0-9A-Z]{26}","class":"default","reason":"quota"/,
     );
     expect(server.stderr().match(/session_evicted/g)).toHaveLength(1);
   });
@@ -79,14 +80,14 @@ describe("a quota", () => {
   test("refuses uploads when nothing may go, and says why and what to do", { timeout: 30_000 }, async () => {
     await using server = await startServer({ dataDir, args: ["--max-bytes", "4MiB"] });
     using client = new FlightClient(server.port);
-    await recordSession(client, "drive-1", 5);
+    await recordSession(client, "drive-1", 3);
     const session = await openSession(client, "drive-2");
     let number = 0;
     /** Uploads a new topic; the refusal, if there was one. */
     const upload = async (): Promise<CallError | undefined> => {
       number += 1;
       const topic = await createTopic(client, session, `drive-2/${number}`);
-      return await client.put(topic, batches(1, 1_000)).then(
+      return await client.put(topic, batches(1, 400_000)).then(
         () => undefined,
         (error: unknown) => error as CallError,
       );
@@ -97,12 +98,70 @@ describe("a quota", () => {
       return refusal !== undefined;
     });
     expect(refusal?.code).toBe(8);
-    expect(refusal?.message).toMatch(/The quota is used up: \d+ bytes are stored, 4194304 are allowed \(max_bytes\)\./);
+    expect(refusal?.message).toMatch(
+      /The quota is used up: \d+ bytes are stored, 4194304 are allowed \(max_bytes\), \d+ more were to be written\./,
+    );
     expect(refusal?.message).toContain("of the finalized sessions 1 are not synced (evict_unsynced)");
     await client.action("sequence_delete", { locator: "drive-1" });
     await until("uploads are taken in again", async () => (await upload()) === undefined);
   });
 });
+
+test("a quota is kept while a recording goes on, is told once, and shown", { timeout: 30_000 }, async () => {
+  await using server = await startServer({ dataDir, args: ["--max-bytes", "8MiB"] });
+  using client = new FlightClient(server.port);
+  const session = await openSession(client, "drive");
+  for (let topic = 0; topic < 8; topic += 1) {
+    const put = client.put(await createTopic(client, session, `drive/${topic}`), batches(24, MiB));
+    await expect(put).rejects.toMatchObject({ code: 8 });
+  }
+  const sizes = readdirSync(path.join(dataDir, "sessions"), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".arrow"))
+    .map((name) => statSync(path.join(dataDir, "sessions", name)).size);
+  expect(sizes.reduce((sum, bytes) => sum + bytes, 0)).toBeLessThan(8 * MiB + 65_536);
+  expect((await readStatus(dataDir)).space).toMatchObject({ refusing: true, refusingFor: "quota" });
+  expect(server.stderr().match(/"event":"space_/g)).toHaveLength(1);
+  expect(server.stderr()).toMatch(/"event":"space_refusing","reason":"quota"/);
+});
+
+const small = mountSmallDisk(144 * MiB);
+if (typeof small === "string") console.warn(`retention.test.ts is skipped in part: ${small}`);
+const large = mountSmallDisk(700 * MiB);
+afterAll(() => {
+  for (const disk of [small, large]) if (typeof disk !== "string") disk[Symbol.dispose]();
+});
+
+test.skipIf(typeof small === "string")(
+  "a small disk is a ring: a recording goes on, however fast, as long as old sessions may go",
+  { timeout: 60_000 },
+  async () => {
+    const root = typeof small === "string" ? "" : small.root;
+    const args = ["--evict-unsynced", "--free-space-floor", "16MiB"];
+    await using server = await startServer({ dataDir: path.join(root, "data"), args });
+    using client = new FlightClient(server.port);
+    for (let number = 0; number < 30; number += 1) await recordSession(client, `drive-${number}`, 12);
+    const left = await sequences(client);
+    expect(left).toContain("drive-29");
+    expect(left.length).toBeGreaterThan(1);
+    expect(server.stderr()).toMatch(/"event":"session_evicted","session":"drive-0:[0-9A-Z]{26}",.*"reason":"floor"/);
+    expect(server.stderr()).not.toContain("space_refusing");
+    await server.stop();
+  },
+);
+
+test.skipIf(typeof large === "string")(
+  "nothing is evicted while the disk is far from full",
+  { timeout: 30_000 },
+  async () => {
+    const root = typeof large === "string" ? "" : large.root;
+    await using server = await startServer({ dataDir: path.join(root, "data"), args: ["--evict-unsynced"] });
+    using client = new FlightClient(server.port);
+    await recordSession(client, "drive", 1);
+    await sleep(12_000);
+    expect(await sequences(client)).toEqual(["drive"]);
+    await server.stop();
+  },
+);
 
 describe("an open session that nobody returns to", () => {
   interface Notes {

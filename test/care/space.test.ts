@@ -15,7 +15,15 @@ test("many small writes at once do not go below the floor", async () => {
   const disk = { ...(await openDisk(scratch.directory)), freeBytesNow: () => freeBytes };
   // All of it within one millisecond.
   const clock = { wallNs: () => 1n, monotonicMs: () => 1 };
-  const space = new Space({ disk, clock, log: openLog("error"), catalog: scratch.catalog, floorBytes });
+  const space = new Space({
+    disk,
+    clock,
+    log: openLog("error"),
+    catalog: scratch.catalog,
+    floorBytes,
+    quotaBytes: undefined,
+    unstoredBytes: () => 0,
+  });
   const write = (): void => {
     using _admitted = space.admit(bytes);
     freeBytes -= bytes;

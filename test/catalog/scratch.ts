@@ -50,5 +50,13 @@ export async function openScratch(parent: string = tmpdir()): Promise<Scratch> {
 /** What lets rows in on this machine's disk, however little is free. */
 export async function openSpace({ directory, catalog }: Scratch): Promise<Space> {
   const disk = await openDisk(directory);
-  return new Space({ disk, clock: machineClock(), log: openLog("error"), catalog, floorBytes: 1 });
+  return new Space({
+    disk,
+    clock: machineClock(),
+    log: openLog("error"),
+    catalog,
+    floorBytes: 1,
+    quotaBytes: undefined,
+    unstoredBytes: () => 0,
+  });
 }

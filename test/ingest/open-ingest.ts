@@ -74,12 +74,23 @@ export async function openIngest(options: { clock?: Clock; chunkBytesMax?: numbe
     onFailure: (error) => poison.poison(error),
     onCrowded: (number) => void left.push(uploads.leaveTailLog(number)),
   });
-  const space = new Space({ disk, clock, log, catalog, floorBytes });
+  const space = new Space({ disk, clock, log, catalog, floorBytes, quotaBytes: undefined, unstoredBytes: () => 0 });
   // Commits come when they are asked for.
   const commit = new GroupCommit({ disk, catalog, poison, tail, clock }, { intervalMs: 3_600_000, bytes: 1e12 });
   const unfoldBudget = new Budget(64 * 2 ** 20);
   const chunkBytesMax = options.chunkBytesMax ?? 0;
-  const uploads = new Uploads({ disk, catalog, clock, commit, tail, space, poison, unfoldBudget, chunkBytesMax });
+  const uploads = new Uploads({
+    disk,
+    catalog,
+    clock,
+    commit,
+    tail,
+    space,
+    poison,
+    unfoldBudget,
+    chunkBytesMax,
+    damaged: new Map(),
+  });
   const ingest: Ingest = {
     ...{ disk, catalog, clock, log, poison, tail, space, commit, uploads, openFiles, poisonedBy },
     before: () => undefined,
