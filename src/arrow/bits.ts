@@ -33,7 +33,26 @@ export function copyBits(
 
 /** Sets `length` bits. */
 export function setBits(target: Uint8Array, start: number, length: number): void {
-  for (let index = start; index < start + length; index += 1) setBit(target, index);
+  const end = start + length;
+  let index = start;
+  for (; index < end && index % 8 !== 0; index += 1) setBit(target, index);
+  const bytes = Math.floor((end - index) / 8);
+  target.fill(0xff, index / 8, index / 8 + bytes);
+  for (index += 8 * bytes; index < end; index += 1) setBit(target, index);
+}
+
+/** How many bits from `start` to `end` are set; of those that `mask` has too, when there is one. */
+export function countBits(bits: Uint8Array, start: number, end: number, mask?: Uint8Array): number {
+  const first = Math.floor(start / 8);
+  const last = Math.floor(end / 8);
+  const byteAt = (index: number): number => (bits[index] ?? 0) & (mask === undefined ? 0xff : (mask[index] ?? 0));
+  // Bits of the first and of the last byte that lie between the two.
+  const behindStart = (0xff << (start % 8)) & 0xff;
+  const beforeEnd = (1 << (end % 8)) - 1;
+  if (first === last) return populationOf(byteAt(first) & behindStart & beforeEnd);
+  let set = populationOf(byteAt(first) & behindStart) + populationOf(byteAt(last) & beforeEnd);
+  for (let index = first + 1; index < last; index += 1) set += populationOf(byteAt(index));
+  return set;
 }
 
 function setBit(target: Uint8Array, index: number): void {

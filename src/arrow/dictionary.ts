@@ -72,7 +72,7 @@ export function makeDelta(schema: Schema, id: bigint, batch: Batch, rows: readon
 }
 
 /** The column that a dictionary is. @throws Fault invalid */
-function valueField(schema: Schema, id: bigint): Field {
+export function valueField(schema: Schema, id: bigint): Field {
   const [field] = fieldsOfDictionary(schema, id);
   if (field === undefined) throw new Fault("invalid", `The schema has no dictionary ${id}.`);
   return { ...field, dictionary: undefined };

@@ -89,15 +89,19 @@ export function behindValidity(cursor: Cursor, type: ArrowType): Cursor {
 
 /** The cursor behind a column and all below it. */
 export function behindField(field: Field, from: Cursor): Cursor {
-  const type = storedType(field);
-  let cursor = behindValidity(from, type);
-  if (type.kind === "utf8View" || type.kind === "binaryView") {
-    const count = cursor.batch.variadicCounts[cursor.variadic] ?? 0;
-    cursor = { ...cursor, buffer: cursor.buffer + 1 + count, variadic: cursor.variadic + 1 };
-  } else cursor = skipBuffers(cursor, ownBuffers(type));
+  let cursor = behindOwn(field, from);
   if (field.dictionary !== undefined) return cursor;
   for (const child of field.children) cursor = behindField(child, cursor);
   return cursor;
+}
+
+/** The cursor behind a column's own node and buffers, at its first child where it has any. */
+export function behindOwn(field: Field, from: Cursor): Cursor {
+  const type = storedType(field);
+  const cursor = behindValidity(from, type);
+  if (type.kind !== "utf8View" && type.kind !== "binaryView") return skipBuffers(cursor, ownBuffers(type));
+  const count = cursor.batch.variadicCounts[cursor.variadic] ?? 0;
+  return { ...cursor, buffer: cursor.buffer + 1 + count, variadic: cursor.variadic + 1 };
 }
 
 /** Buffers of a type beside the validity bitmap. */

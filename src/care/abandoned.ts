@@ -232,8 +232,13 @@ export class Abandoned {
         entry.mark = { ...entry.mark, topics: entry.mark.topics - 1 };
       }
       check();
-      await hands.finalizeSession(session);
-      sentence = `${idle}. It was finalized with what had arrived${missing(kept)}${never(empty)}.`;
+      const refused = await this.#finalize(session);
+      // Not by its contents, when the client is there again.
+      if (refused !== undefined) check();
+      sentence =
+        refused === undefined
+          ? `${idle}. It was finalized with what had arrived${missing(kept)}${never(empty)}.`
+          : `${idle}. It stays open, for it could not be finalized: ${refused}`;
     }
     log.warning("session_abandoned", {
       session: session.locator,
@@ -242,6 +247,17 @@ export class Abandoned {
       openTopics: kept.length,
     });
     await this.#note(session.sequence, sentence);
+  }
+
+  /** Why it was refused, by its contents: to ask again would be refused again. */
+  async #finalize(session: Session): Promise<string | undefined> {
+    try {
+      await this.#parts.hands.finalizeSession(session);
+      return undefined;
+    } catch (error) {
+      if (error instanceof Fault && error.code === "wrong_state") return error.message;
+      throw error;
+    }
   }
 
   async #note(name: SequenceName, message: string): Promise<void> {

@@ -3,8 +3,10 @@
 import { readSchema } from "../arrow/schema.ts";
 import type { bytesTableNames, Catalog, FoundRow, Key, textTableNames } from "../catalog/catalog.ts";
 import { decodeChunk } from "../catalog/chunk-rows.ts";
+import { isOntologyKey } from "../catalog/ontology-rows.ts";
 import { decodeRow } from "../catalog/row.ts";
 import { keyText } from "../catalog/row-seal.ts";
+import { isTopicStatistics } from "../catalog/skip-rows.ts";
 import { readStoredBytes } from "../catalog/store-facts.ts";
 import { isSwapKey } from "../catalog/swap-rows.ts";
 import { Fault } from "../model/fault.ts";
@@ -89,7 +91,7 @@ class CatalogCheck {
     for (const { key } of this.#decoded("facts")) names.push(key);
     if (!names.includes("store")) this.#reference("facts", "store", "the store's identity", "nothing");
     for (const key of names) {
-      if (factNames.includes(String(key))) continue;
+      if (factNames.includes(String(key)) || isOntologyKey(key)) continue;
       const expected = isSwapKey(key) ? "no repair that was broken off: run it again" : factNames.join(", ");
       this.#reference("facts", key, expected, keyText(key));
     }
@@ -181,12 +183,20 @@ class CatalogCheck {
         this.#add("schemas", key, { what: "row", expected: "a schema", found: String(error) });
       }
     }
+    const sealed = new Set<string>();
     for (const { key, value } of this.#rows("chunks", this.#catalog.chunks.rows())) {
       this.#ofTopic("chunks", key, String(key[0]));
       try {
-        if (!decodeChunk(Number(key[1]), value).sealed) open.add(keyText([key[0], key[1]]));
+        const chunks = decodeChunk(Number(key[1]), value).sealed ? sealed : open;
+        chunks.add(keyText([key[0], key[1]]));
       } catch (error) {
         this.#add("chunks", key, { what: "row", expected: "a chunk", found: String(error) });
+      }
+    }
+    for (const table of ["statistics", "zones"] as const) {
+      for (const { key } of this.#rows(table, this.#catalog[table].rows())) {
+        if (table === "statistics" && isTopicStatistics(key)) this.#ofTopic(table, key, String(key[0]));
+        else if (!sealed.has(keyText(key))) this.#reference(table, key, "a sealed chunk", "none");
       }
     }
     for (const { key } of this.#rows("batches", this.#catalog.batches.rows())) {

@@ -45,7 +45,8 @@ export function checkChunkRow(place: ChunkPlace, chunk: Chunk): Finding[] {
   const said = `${chunk.rows} rows from ${chunk.range?.startNs} to ${chunk.range?.endNs}`;
   const summed = `${rows} rows from ${range?.startNs} to ${range?.endNs}`;
   if (said !== summed) findings.push(wrong(summed, said));
-  const bytes = end + (chunk.sealed ? chunkFooter({ ...place, entries: chunk.batches }).byteLength : 0);
+  const bytes =
+    end + (chunk.sealed ? chunkFooter({ ...place, entries: chunk.batches, skips: chunk.skips }).byteLength : 0);
   if (findings.length === 0 && chunk.bytes !== bytes) findings.push(wrong(`${bytes} bytes`, `${chunk.bytes}`));
   return findings;
 }
@@ -112,7 +113,7 @@ export async function checkChunkFile(
     return { findings, sound };
   }
   if (scan.bytes > chunk.bytes) findings.push(damage(tooLong));
-  const footer = chunkFooter({ ...place, entries: chunk.batches });
+  const footer = chunkFooter({ ...place, entries: chunk.batches, skips: chunk.skips });
   const footerAt = chunk.bytes - footer.byteLength;
   const foundFooter = Buffer.from(await scan.read(footerAt, footer.byteLength));
   if (Buffer.compare(footer, foundFooter) !== 0)

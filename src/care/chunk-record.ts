@@ -58,8 +58,8 @@ async function sealedRecord(
   try {
     const footerBytes = footerBytesOf(await scan.read(scan.bytes - footerTailBytes, footerTailBytes), scan.bytes);
     const flatbuffer = Buffer.from(await scan.read(scan.bytes - footerTailBytes - footerBytes, footerBytes));
-    const { entries, completedAtNs } = readChunkFooter(flatbuffer, schemaHeader);
-    const whole = chunkFooter({ schemaHeader, entries, completedAtNs });
+    const { entries, skips, completedAtNs } = readChunkFooter(flatbuffer, schemaHeader);
+    const whole = chunkFooter({ schemaHeader, entries, skips, completedAtNs });
     const last = entries.at(-1);
     const end = last === undefined ? fileMagic.byteLength + frameHeader(schemaHeader).byteLength : endOfEntry(last);
     if (end + whole.byteLength !== scan.bytes) return undefined;
@@ -70,6 +70,7 @@ async function sealedRecord(
       ...sumEntries(entries),
       entries: entries.length,
       batches: entries,
+      skips,
     };
     return { chunk, completedAtNs, bytesBehind: 0 };
   } catch (error) {

@@ -1,6 +1,7 @@
 /**
- * Rebuild: a catalog from the directories. What only the catalog knew does not come back: API keys, notifications, what SDK clients
- * were, and what was created and never got data. The new catalog takes its place when it is whole; the old one goes to quarantine.
+ * Rebuild: a catalog from the directories. What only the catalog knew does not come back: API keys, notifications, what SDK
+ * clients were, registered ontology models, and what was created and never got data. The new catalog takes its place when it is
+ * whole; the old one goes to quarantine.
  */
 
 import { type Catalog, openCatalog } from "../catalog/catalog.ts";

@@ -1,7 +1,7 @@
 /** One session: its rows against each other, its directory against its rows, and every byte of its files. */
 
 import type { Catalog } from "../catalog/catalog.ts";
-import { readChunk } from "../catalog/chunk-rows.ts";
+import { readWholeChunk } from "../catalog/chunk-rows.ts";
 import type { Disk } from "../host/disk.ts";
 import { Fault } from "../model/fault.ts";
 import { isFinalized, type Ulid } from "../model/resource.ts";
@@ -211,9 +211,9 @@ async function checkChunk(
   const session = topic.session;
   const path = chunkFile(session, topic.number, number);
   catalog.refresh();
-  let chunk: ReturnType<typeof readChunk>;
+  let chunk: ReturnType<typeof readWholeChunk>;
   try {
-    chunk = readChunk(catalog, topic.uuid, number);
+    chunk = readWholeChunk(catalog, topic.uuid, number);
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
     const where = `catalog: chunks ${path}`;

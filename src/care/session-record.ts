@@ -154,7 +154,7 @@ async function readChunks(
 /** The chunk as it is with its footer; repair writes that when the file has none. */
 function sealedChunk(chunk: Chunk, schemaHeader: Uint8Array, completedAtNs: TimeNs | undefined): Chunk {
   if (chunk.sealed && chunk.bytes > 0) return chunk;
-  const footer = chunkFooter({ schemaHeader, entries: chunk.batches, completedAtNs });
+  const footer = chunkFooter({ schemaHeader, entries: chunk.batches, skips: chunk.skips, completedAtNs });
   const last = chunk.batches.at(-1);
   const end =
     last === undefined

@@ -5,7 +5,7 @@
 
 import { dirname } from "node:path/posix";
 import type { Catalog } from "../catalog/catalog.ts";
-import { readChunk, replaceChunk } from "../catalog/chunk-rows.ts";
+import { readWholeChunk, replaceChunk } from "../catalog/chunk-rows.ts";
 import { putNotification } from "../catalog/notifications.ts";
 import { putTopic } from "../catalog/resources.ts";
 import { putSwap, type Swap } from "../catalog/swap-rows.ts";
@@ -91,7 +91,7 @@ async function planChunks(
   const { topic } = books;
   const rewrites: Rewrite[] = [];
   for (const { number } of books.chunks) {
-    const chunk = readChunk(catalog, topic.uuid, number);
+    const chunk = readWholeChunk(catalog, topic.uuid, number);
     assert(chunk !== undefined, "a chunk that is listed can be read");
     const path = chunkFile(topic.session, topic.number, number);
     const place = { path, session: topic.session, schemaHeader, completedAtNs: completionIn(books, number) };
@@ -158,7 +158,7 @@ async function writeChunk(
     if (chunk.sealed) await writer.seal(completedAtNs);
     await writer.file.sync();
     await disk.syncDirectory(dirname(path));
-    return { ...writer.summary(), batches: [...writer.entries] };
+    return { ...writer.summary(), batches: [...writer.entries], skips: writer.skips };
   } finally {
     await writer.close();
   }

@@ -59,6 +59,10 @@ export interface Catalog extends AsyncDisposable {
   readonly schemas: BytesTable;
   /** [topic UUID, chunk number] -> chunk row. */
   readonly chunks: BytesTable;
+  /** [topic UUID, chunk number] -> what is known of all rows of a sealed chunk; number -1: of all sealed chunks. */
+  readonly statistics: BytesTable;
+  /** [topic UUID, chunk number] -> what is known of parts of a sealed chunk. */
+  readonly zones: BytesTable;
   /** [topic UUID, chunk number, first batch] -> packed batches of an open chunk. */
   readonly batches: BytesTable;
   /** [topic UUID, first batch] -> packed batches in a tail log. */
@@ -104,7 +108,7 @@ export const textTableNames = [
   "dialects",
   "trash",
 ] as const;
-export const bytesTableNames = ["schemas", "chunks", "batches", "tails"] as const;
+export const bytesTableNames = ["schemas", "chunks", "statistics", "zones", "batches", "tails"] as const;
 
 export interface CatalogPlace {
   readonly disk: Disk;
@@ -233,8 +237,12 @@ async function reasonOf(error: unknown): Promise<unknown> {
   );
 }
 
+/** Tables that came later: a catalog that nobody has written to since has none of them. */
+const laterTables: ReadonlySet<string> = new Set(["statistics", "zones"]);
+
 function table<Value>(name: string, database: Database<Value, string> | undefined, seal: RowSeal<Value>): Table<Value> {
   // Only what is opened for reading may lack one.
+  if (database === undefined && laterTables.has(name)) return emptyTable();
   if (database === undefined)
     throw new Fault("corrupt", `The catalog is damaged: it has no table "${name}". ${catalogRemedy}`);
   // lmdb types its keys as mutable arrays; they are never changed.
@@ -274,5 +282,22 @@ function table<Value>(name: string, database: Database<Value, string> | undefine
         else yield { key, value };
       }
     },
+  };
+}
+
+/** One that is only read. */
+function emptyTable<Value>(): Table<Value> {
+  const nothing: never[] = [];
+  const readOnly = (): never => {
+    throw new Fault("internal", "A catalog that was opened for reading is not written to.");
+  };
+  return {
+    get: () => undefined,
+    put: readOnly,
+    remove: readOnly,
+    range: () => nothing,
+    keys: () => nothing,
+    count: () => 0,
+    rows: () => nothing,
   };
 }

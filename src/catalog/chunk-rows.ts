@@ -11,7 +11,9 @@ import { batchEntryBytes, decodeBatches, encodeBatches, writeBatches } from "../
 import type { BatchEntry, Chunk, ChunkSummary } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
 import type { Uuid } from "../model/resource.ts";
+import type { ChunkSkips } from "../model/zone-codec.ts";
 import type { Catalog } from "./catalog.ts";
+import { putSkips, readSkips, removeSkips } from "./skip-rows.ts";
 
 const rowVersion = 1;
 const chunkRowBytes = 40;
@@ -61,6 +63,12 @@ export function* listChunks(catalog: Catalog, topic: Uuid): Generator<ChunkSumma
   }
 }
 
+/** A chunk with its batches, and what is known of their contents. @throws Fault corrupt when entries are missing */
+export function readWholeChunk(catalog: Catalog, topic: Uuid, number: number): Chunk | undefined {
+  const chunk = readChunk(catalog, topic, number);
+  return chunk?.sealed === true ? { ...chunk, skips: readSkips(catalog, topic, number) } : chunk;
+}
+
 /** A chunk with its batches. @throws Fault corrupt when entries are missing */
 export function readChunk(catalog: Catalog, topic: Uuid, number: number): Chunk | undefined {
   const row = catalog.chunks.get([topic, number]);
@@ -92,14 +100,17 @@ export interface ChunkCommit {
   readonly first: number;
   /** All entries of a sealed chunk; of an open one those that this commit adds. */
   readonly batches: readonly BatchEntry[];
+  /** What is known of the contents of a sealed one. */
+  readonly skips?: ChunkSkips | undefined;
 }
 
 /** Puts a chunk's rows; to be called inside a transaction. Sealing replaces the rows of the single commits by one. */
 export function putChunk(catalog: Catalog, topic: Uuid, commit: ChunkCommit): void {
-  const { summary, first, batches } = commit;
+  const { summary, first, batches, skips } = commit;
   if (summary.sealed) {
     removeOpenBatches(catalog, topic, summary.number);
     catalog.chunks.put([topic, summary.number], encodeChunk(summary, batches));
+    if (skips !== undefined) putSkips(catalog, topic, summary.number, skips);
   } else {
     if (batches.length > 0) catalog.batches.put([topic, summary.number, first], encodeBatches(batches));
     catalog.chunks.put([topic, summary.number], encodeChunk(summary, []));
@@ -107,9 +118,10 @@ export function putChunk(catalog: Catalog, topic: Uuid, commit: ChunkCommit): vo
 }
 
 /** Puts a chunk in place of what the rows said of it before; to be called inside a transaction. */
-export function replaceChunk(catalog: Catalog, topic: Uuid, { batches, ...summary }: Chunk): void {
+export function replaceChunk(catalog: Catalog, topic: Uuid, { batches, skips, ...summary }: Chunk): void {
   removeOpenBatches(catalog, topic, summary.number);
-  putChunk(catalog, topic, { summary, first: 0, batches });
+  removeSkips(catalog, topic, summary.number);
+  putChunk(catalog, topic, { summary, first: 0, batches, skips });
 }
 
 function removeOpenBatches(catalog: Catalog, topic: Uuid, number: number): void {
@@ -122,6 +134,7 @@ export function removeChunks(catalog: Catalog, topic: Uuid): void {
   const keys = catalog.chunks.keys([topic, 0], [topic, Number.MAX_SAFE_INTEGER]);
   for (const key of keys) {
     removeOpenBatches(catalog, topic, Number(key[1]));
+    removeSkips(catalog, topic, Number(key[1]));
     catalog.chunks.remove(key);
   }
 }

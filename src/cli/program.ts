@@ -7,6 +7,14 @@ import { parsePermissions } from "../model/permission.ts";
 import { hideTokens } from "../model/secret.ts";
 import { readConfig } from "./config.ts";
 import { createKey, listKeys, revokeKey } from "./keys.ts";
+import {
+  exportOntology,
+  listOntology,
+  type OntologyPlaces,
+  registerOntology,
+  removeOntology,
+  showOntology,
+} from "./ontology.ts";
 import { rebuildStore } from "./rebuild.ts";
 import { repairStore } from "./repair.ts";
 import { run } from "./run.ts";
@@ -22,6 +30,7 @@ export async function runProgram(argv: readonly string[], signal: AbortSignal): 
     .version(edgeVersion);
   program.addCommand(runCommand(signal));
   program.addCommand(keyCommand());
+  program.addCommand(ontologyCommand());
   program.addCommand(statusCommand());
   let exitCode = 0;
   const endWith = (code: number): void => {
@@ -154,6 +163,52 @@ function keyCommand(): Command {
     .description("Revoke a key; the next call with it is refused")
     .addOption(dataDirectory)
     .action(async (fingerprint: string, options: { dataDir: string }) => revokeKey(options.dataDir, fingerprint));
+  return command;
+}
+
+interface OntologyOptions extends OntologyPlaces {
+  readonly json?: boolean;
+  readonly all?: boolean;
+}
+
+function ontologyCommand(): Command {
+  const command = newCommand("ontology").description("Ontology models, also while the server runs");
+  const dataDirectory = new Option("--data-dir <DIR>", "the server's data directory (default ./data)");
+  const definitions = new Option("--ontology-dir <DIR>", "also the definitions in this directory");
+  const asJson = new Option("--json", "print JSON");
+  command
+    .command("list")
+    .description("List models: built-in ones, registered ones, those of a directory")
+    .addOption(dataDirectory)
+    .addOption(definitions)
+    .addOption(asJson)
+    .action(async (options: OntologyOptions) => listOntology(options, options.json === true ? "json" : "table"));
+  command
+    .command("show <tag>")
+    .description("Show the fields of the models of a tag")
+    .addOption(dataDirectory)
+    .addOption(definitions)
+    .addOption(asJson)
+    .action(async (tag: string, options: OntologyOptions) =>
+      showOntology(tag, options, options.json === true ? "json" : "table"),
+    );
+  command
+    .command("export")
+    .description("Print definitions of your own models as JSON, which can be registered elsewhere")
+    .addOption(dataDirectory)
+    .addOption(definitions)
+    .option("--all", "the built-in ones too")
+    .action(async (options: OntologyOptions) => exportOntology(options, options.all === true ? "all" : "own"));
+  command
+    .command("register <file>")
+    .description("Register the models of a JSON file; finalize knows them from then on")
+    .addOption(dataDirectory)
+    .action(async (file: string, options: OntologyOptions) => registerOntology(file, options.dataDir));
+  command
+    .command("remove <tag>")
+    .description("Remove the registered models of a tag")
+    .addOption(dataDirectory)
+    .action(async (tag: string, options: OntologyOptions) => removeOntology(tag, options.dataDir));
   return command;
 }
 

@@ -1,5 +1,6 @@
 /** The command `run`: the whole life of the server. What opened last closes first. */
 
+import { positionOf } from "../arrow/schema-types.ts";
 import { LatestTime } from "../care/latest-time.ts";
 import { own } from "../care/ownership.ts";
 import { checkOurs, recover } from "../care/recovery.ts";
@@ -14,8 +15,10 @@ import { openLog, printOut } from "../host/log.ts";
 import { openFilesMax } from "../host/open-files.ts";
 import type { FinalizeParts } from "../ingest/finalize.ts";
 import { GroupCommit } from "../ingest/group-commit.ts";
+import { modelsOfTag } from "../ingest/ontology-gate.ts";
 import { Uploads } from "../ingest/uploads.ts";
 import { loanLeastMs, smallMessageShare } from "../model/limits.ts";
+import { findPosition } from "../query/position.ts";
 import { Dialects } from "../serve/dialects.ts";
 import { Health } from "../serve/health.ts";
 import { startServer } from "../serve/server.ts";
@@ -23,6 +26,7 @@ import { catalogDirectory } from "../store/layout.ts";
 import { Poison } from "../store/poison.ts";
 import { TailLog } from "../store/tail-log.ts";
 import { startCare } from "./care.ts";
+import { readOntologyDirectory } from "./ontology-directory.ts";
 import type { Config } from "./settings.ts";
 import { statusText } from "./status.ts";
 import { edgeVersion } from "./version.ts";
@@ -31,6 +35,7 @@ import { edgeVersion } from "./version.ts";
 export async function run(config: Config, signal: AbortSignal): Promise<void> {
   const log = openLog(config.log_level);
   const tls = certificateOf(config);
+  const ontology = { policy: config.ontology_policy, given: readOntologyDirectory(config.ontology_dir) };
   const clock = machineClock();
   const startedMs = clock.monotonicMs();
   const health = new Health();
@@ -133,14 +138,24 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
       uploads,
       tail,
       finalizing,
+      ontology,
       space,
       dialects,
       messageBytesMax,
       edgeVersion,
+      search: {
+        disk,
+        catalog,
+        mergeBudget,
+        sendBudget,
+        loanLeastMs,
+        positionOf: (tag, schema) =>
+          findPosition(schema, positionOf(schema, tag, modelsOfTag(catalog, ontology.given, tag))),
+      },
     },
   });
   const { retention, abandoned } = stack.use(
-    startCare({ disk, catalog, clock, poison, log, uploads, tail, finalizing, space, config }),
+    startCare({ disk, catalog, clock, poison, log, uploads, tail, finalizing, ontology, space, config }),
   );
   stack.defer(() => server.stop());
   status = () =>

@@ -240,6 +240,19 @@ export const settings = {
     value: "TIME",
     meaning: "how long nobody has to return to an open session before that",
   },
+  ontology_policy: {
+    shape: oneOf(["off", "warn", "strict"]),
+    normal: "warn",
+    value: "off|warn|strict",
+    meaning:
+      "what finalize does with topics that do not fit the model of their tag: nothing, leave a notification, or refuse",
+  },
+  ontology_dir: {
+    shape: text,
+    normal: undefined,
+    value: "DIR",
+    meaning: "directory of definitions (*.json) of models, read at start",
+  },
   log_level: {
     shape: oneOf(["debug", "info", "warning", "error"]),
     normal: "info",

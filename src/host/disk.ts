@@ -382,6 +382,43 @@ async function openReadable(absolute: string, name: string): Promise<ReadableFil
   };
 }
 
+/** What a directory outside the data directory may hold of the files that are wanted. */
+export interface OutsideLimits {
+  readonly files: number;
+  readonly fileBytes: number;
+  readonly bytes: number;
+}
+
+/**
+ * Reads the text files of a directory outside the data directory whose names end like that, in the order of their names; no deeper.
+ * @throws Fault absent, unavailable, invalid (no directory, too much in it)
+ */
+export function readOutsideDirectory(
+  directory: string,
+  { ending, limits }: { ending: string; limits: OutsideLimits },
+): { readonly file: string; readonly text: string }[] {
+  const tooMuch = (what: string, most: number, found: number): Fault =>
+    new Fault("invalid", `${directory}: expected at most ${most} ${what}, found ${found}`);
+  try {
+    const names = fs.readdirSync(directory).filter((name) => name.endsWith(ending) && !name.startsWith("."));
+    if (names.length > limits.files) throw tooMuch(`files *${ending}`, limits.files, names.length);
+    let bytes = 0;
+    return names.toSorted().map((name) => {
+      const file = path.join(directory, name);
+      const { size } = fs.statSync(file);
+      if (size > limits.fileBytes)
+        throw new Fault("invalid", `${file}: expected at most ${limits.fileBytes} bytes, found ${size}`);
+      bytes += size;
+      if (bytes > limits.bytes) throw tooMuch(`bytes in files *${ending}`, limits.bytes, bytes);
+      return { file, text: readOutsideText(file) };
+    });
+  } catch (error) {
+    if (errnoOf(error) === "ENOTDIR")
+      throw new Fault("invalid", `Cannot read ${directory}: it is a file, expected a directory`, error);
+    throw toFault(error, `read ${directory}`);
+  }
+}
+
 /** Reads a text file outside the data directory: configuration, certificates. @throws Fault absent, unavailable, invalid */
 export function readOutsideText(file: string): string {
   try {

@@ -7,25 +7,29 @@ import { encodeRow } from "../catalog/row.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Disk } from "../host/disk.ts";
 import { failPoint } from "../host/fail-point.ts";
+import type { Log } from "../host/log.ts";
 import { Fault } from "../model/fault.ts";
 import { isCompleted, isFinalized, type Session, type Topic, type Uuid } from "../model/resource.ts";
 import { type ManifestTopic, manifestDocument, sessionDocument } from "../store/documents.ts";
 import { chunkFile, sessionFile } from "../store/layout.ts";
 import type { Poison } from "../store/poison.ts";
+import { OntologyGate, type OntologyParts } from "./ontology-gate.ts";
 
 export interface FinalizeParts {
   readonly disk: Disk;
   readonly catalog: Catalog;
   readonly clock: Clock;
   readonly poison: Poison;
+  readonly log: Log;
+  readonly ontology: OntologyParts;
   /** Sessions that are being finalized: two at once would write their manifests over one another. */
   readonly finalizing: Map<Uuid, Promise<Session>>;
 }
 
 /**
  * Repeating it is harmless, also while the first one runs.
- * @throws Fault absent, wrong_state (empty, topics that are still open, or changed meanwhile), corrupt (files that are not as
- *   committed)
+ * @throws Fault absent, wrong_state (empty, topics that are still open, that changed meanwhile or that fit no model of their tag),
+ *   corrupt (files that are not as committed)
  */
 export async function finalizeSession(parts: FinalizeParts, uuid: Uuid): Promise<Session> {
   const running = parts.finalizing.get(uuid);
@@ -36,24 +40,34 @@ export async function finalizeSession(parts: FinalizeParts, uuid: Uuid): Promise
 }
 
 async function finalizeAlone(parts: FinalizeParts, uuid: Uuid): Promise<Session> {
-  const { disk, catalog, clock, poison } = parts;
+  const { disk, catalog, clock, poison, log, ontology } = parts;
   poison.check();
+  // Models may have been registered by another process, and not every session is finalized by a call, which looks anew itself.
+  catalog.refresh();
   const session = sessionOf(catalog, uuid);
   if (isFinalized(session)) return session;
   const topics = completedTopics(catalog, session);
   const manifest: ManifestTopic[] = [];
-  for (const topic of topics) manifest.push(await checkTopic(parts, session, topic));
+  const gate = new OntologyGate(catalog, ontology);
+  for (const topic of topics) {
+    manifest.push(await checkTopic(parts, session, topic));
+    gate.look(topic);
+  }
+  gate.check(session);
   const completedAtNs = clock.wallNs();
   await disk.replaceText(sessionFile(session.ulid), manifestDocument(session, completedAtNs, manifest));
   try {
-    return await catalog.transaction(() => {
+    const finalized = await catalog.transaction(() => {
       const row = sessionOf(catalog, uuid);
       checkUnchanged({ session, topics }, { session: row, topics: completedTopics(catalog, row) });
-      const finalized: Session = { ...row, completedAtNs };
-      putSession(catalog, finalized);
+      gate.put(row, completedAtNs);
+      const flipped: Session = { ...row, completedAtNs };
+      putSession(catalog, flipped);
       failPoint("finalize: row");
-      return finalized;
+      return flipped;
     });
+    gate.tell(log, finalized);
+    return finalized;
   } catch (error) {
     await reopenDocument(parts, session);
     throw error;

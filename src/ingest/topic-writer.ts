@@ -15,6 +15,8 @@ import { addBatch, addChunk, addExtent } from "../model/extent.ts";
 import { Fault } from "../model/fault.ts";
 import { chunkBatchesMax, tailTopicBytesMax } from "../model/limits.ts";
 import { type Extent, emptyExtent, type Sequence, type Session, type Topic } from "../model/resource.ts";
+import type { RowStatistics } from "../model/statistics.ts";
+import { mergeStatistics } from "../model/statistics-merge.ts";
 import type { TimeNs, TimeRange } from "../model/time.ts";
 import { ChunkWriter, type MessageFacts } from "../store/chunk-writer.ts";
 import type { DocumentWriter } from "../store/document-writer.ts";
@@ -66,6 +68,14 @@ interface OpenChunk {
   committedBatches: number;
 }
 
+/** What is known of a batch with rows before it lies in a file. */
+export interface BatchFacts {
+  readonly rows: number;
+  readonly sorted: boolean;
+  readonly range: TimeRange;
+  readonly statistics: RowStatistics | undefined;
+}
+
 export class TopicWriter implements Participant {
   readonly #disk: Disk;
   readonly #catalog: Catalog;
@@ -84,6 +94,8 @@ export class TopicWriter implements Participant {
   /** Batches in tail logs, in their order. While there are any, all of the chunk files is whole. */
   #tail: TailPlace[] = [];
   #tailBytes = 0;
+  /** What is known of the values of the tail, or of more than it; nothing when undefined, as after a restart. */
+  #tailStatistics: RowStatistics | undefined;
   /** Number of the first batch in `#tail`, and of the first behind those that rows name. */
   #tailFirst = 0;
   #tailCommitted = 0;
@@ -260,16 +272,17 @@ export class TopicWriter implements Participant {
   }
 
   /** Appends a small batch to the tail log, as a copy. @throws Fault overloaded when the disk is full */
-  async appendSmall(
-    header: Uint8Array,
-    body: Uint8Array,
-    facts: { rows: number; sorted: boolean; range: TimeRange },
-  ): Promise<void> {
+  async appendSmall(header: Uint8Array, body: Uint8Array, { statistics, ...facts }: BatchFacts): Promise<void> {
     const { session, topic } = this.#place;
     const index = this.#tailFirst + this.#tail.length;
     this.#admitTail(
       await this.#tailLog.append({ session: session.ulid, topicNumber: topic.number, index, header, body, ...facts }),
     );
+    const before = this.#tailStatistics;
+    if (this.#tail.length === 1) this.#tailStatistics = statistics;
+    else
+      this.#tailStatistics =
+        before === undefined || statistics === undefined ? undefined : mergeStatistics(before, statistics);
   }
 
   /**
@@ -291,12 +304,14 @@ export class TopicWriter implements Participant {
         current.appendRun(
           bytes,
           group.map(({ entry }) => entry),
+          this.#tailStatistics,
         ),
       );
       failPoint("tail: copied");
       this.#tail.splice(0, group.length);
       this.#tailFirst += group.length;
       this.#tailBytes = this.#tail.reduce((sum, { entry }) => sum + messageBytesOf(entry), 0);
+      if (this.#tail.length === 0) this.#tailStatistics = undefined;
       // What was never written was named by no row.
       const named = group.filter((place) => this.#tailLog.isWhole(place));
       this.#tailLog.release(group.filter((place) => !this.#tailLog.isWhole(place)));
@@ -370,7 +385,8 @@ export class TopicWriter implements Participant {
       const summary = writer.summary();
       const first = summary.sealed ? 0 : committed;
       const added = countBatches(writer.entries.slice(committed, summary.entries));
-      const commit = { summary, first, batches: writer.entries.slice(first, summary.entries) };
+      const batches = writer.entries.slice(first, summary.entries);
+      const commit = { summary, first, batches, skips: writer.skips };
       commits.push({ chunk, batches: added, commit });
     }
     const tail = this.#tailPart();

@@ -8,8 +8,10 @@ import { unfoldBatch, unfoldedBytes } from "../arrow/compression.ts";
 import { readDictionary } from "../arrow/dictionary.ts";
 import { gather } from "../arrow/gather.ts";
 import type { Places } from "../arrow/indices.ts";
+import { type Leaves, leavesOf } from "../arrow/leaf.ts";
 import { readMessage } from "../arrow/message.ts";
 import type { Schema } from "../arrow/schema.ts";
+import { batchStatistics } from "../arrow/statistics.ts";
 import { type Times, timesOf, unfoldedTimeBytes } from "../arrow/timestamps.ts";
 import type { Budget } from "../flow/budget.ts";
 import type { Clock } from "../host/clock.ts";
@@ -20,13 +22,12 @@ import { Fault } from "../model/fault.ts";
 import { appendsInFlightMax, tailBatchBytes, tailTopicBytesMax } from "../model/limits.ts";
 import type { TopicLocator } from "../model/locator.ts";
 import type { Topic } from "../model/resource.ts";
-import type { TimeRange } from "../model/time.ts";
 import { ChunkWriter, type MessageFacts } from "../store/chunk-writer.ts";
 import type { Poison } from "../store/poison.ts";
 import type { DictionaryMessage, DictionaryState, PlacedChunk } from "./dictionary-state.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import type { SpaceGate } from "./space-gate.ts";
-import type { Durable, TopicWriter } from "./topic-writer.ts";
+import type { BatchFacts, Durable, TopicWriter } from "./topic-writer.ts";
 
 /** One IPC message of the stream; `release` gives its memory back once the bytes are in a file. */
 export interface IncomingMessage {
@@ -74,6 +75,7 @@ export interface UploadUse extends Taken {
 
 export class Upload {
   readonly #parts: UploadParts;
+  readonly #leaves: Leaves;
   #batches = 0;
   readonly #taken = { rows: 0, bytes: 0, batches: 0 };
   readonly #inFlight = new Set<Promise<void>>();
@@ -94,6 +96,7 @@ export class Upload {
 
   constructor(parts: UploadParts) {
     this.#parts = parts;
+    this.#leaves = leavesOf(parts.schema);
     this.#lastAtMs = parts.clock.monotonicMs();
     this.#ended = new Promise((resolve) => {
       this.#end = resolve;
@@ -191,7 +194,7 @@ export class Upload {
     const { places } = this.#parts.dictionaries;
     const stored = places === undefined ? message : await this.#moved(message, batch, places);
     const range = { startNs: times.minNs, endNs: times.maxNs };
-    const facts = { rows: batch.rows, sorted: times.sorted, range };
+    const facts = { rows: batch.rows, sorted: times.sorted, range, statistics: batchStatistics(this.#leaves, batch) };
     const bytes = ChunkWriter.messageBytes(stored.header, stored.body);
     if (this.#goesToTail(bytes)) return await this.#appendSmall(stored, facts, bytes);
     await this.#parts.space.waitForRoom(stored.body.byteLength);
@@ -206,11 +209,7 @@ export class Upload {
     return !dictionaries.needed && !writer.isChunkDirty && bytes < writer.tailBatchBytesMax;
   }
 
-  async #appendSmall(
-    message: IncomingMessage,
-    facts: { rows: number; sorted: boolean; range: TimeRange },
-    bytes: number,
-  ): Promise<void> {
+  async #appendSmall(message: IncomingMessage, facts: BatchFacts, bytes: number): Promise<void> {
     const { writer, commit } = this.#parts;
     const { space } = this.#parts;
     await space.waitForRoom(bytes);

@@ -1,6 +1,7 @@
 /** A chunk is the part of one topic that lies in one Arrow IPC file; its batches are listed by place and content. */
 
 import { type TimeRange, unionRange } from "./time.ts";
+import type { ChunkSkips } from "./zone-codec.ts";
 
 /** One message in a chunk file: a record batch, or the dictionary that the batches behind it refer to. */
 export interface BatchEntry {
@@ -35,6 +36,8 @@ export interface ChunkSummary {
 
 export interface Chunk extends ChunkSummary {
   readonly batches: readonly BatchEntry[];
+  /** Of a sealed chunk that was read whole; chunks of before there were any have none. */
+  readonly skips?: ChunkSkips | undefined;
 }
 
 export function endOfEntry(entry: BatchEntry): number {

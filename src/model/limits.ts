@@ -236,6 +236,25 @@ export const messageStallMs = 60_000;
 /** Characters of the ontology tag of a topic: the name of a model, or of a model in a module. */
 export const ontologyTagCharactersMax = 1_024;
 
+/** Characters of a type in the definition of an ontology model, and how deep it may be nested: the parser is recursive. */
+export const ontologyTypeMax = { characters: 4_096, depth: 32 } as const;
+
+/** A model of a user's: fields, structs opened; characters of a field's path; bytes of its tag, which is a key in the catalog. */
+export const ontologyModelMax = { fields: 4_096, pathCharacters: 1_024, tagBytes: 1_024, vectors: 64 } as const;
+assert(ontologyModelMax.tagBytes + 16 < catalogKeyBytesMax, "every tag of a model is a key");
+
+/** Models in one file of definitions, bytes of it; files and bytes of a directory of them: all are held in memory. */
+export const ontologyFilesMax = { models: 256, fileBytes: MiB, files: 1_000, bytes: 16 * MiB } as const;
+
+/** Tags that may have registered models at once, and the bytes of one as the catalog keeps it: a finalize reads it. */
+export const ontologyRegisteredMax = { tags: 10_000, rowBytes: 2 * MiB } as const;
+
+/** Differences between a topic and its model that a sentence names, and topics: a status has 2,000 characters. */
+export const ontologyNamedMax = { fields: 10, topics: 3, characters: 100 } as const;
+
+/** Topics of one session that get a notification when it is finalized, in one transaction; the sequence gets one about the others. */
+export const ontologyNotesMax = 1_000;
+
 /** Characters of a pattern: more than the longest locator has. */
 export const patternCharactersMax = 2_048;
 assert(locatorCharactersMax.topic <= patternCharactersMax, "every locator can be asked for");
@@ -245,6 +264,26 @@ export const metadataPathMax = { characters: 8_192, steps: 128 } as const;
 
 /** Conditions on the user metadata of one kind of resource in a query. */
 export const metadataConditionsMax = 256;
+
+/** Levels of nested JSON: queries walk metadata, and a stack must hold it wherever it is read. */
+export const jsonDepthMax = 128;
+
+/** Conditions on contents in a query, those in groups too, each of which is asked of every row; and how deep groups are nested. */
+export const contentConditionsMax = 256;
+export const contentGroupsDepthMax = 16;
+assert(
+  2 * contentGroupsDepthMax + 8 < jsonDepthMax,
+  "JSON holds the deepest groups, of two levels each, and what is around",
+);
+
+/** Items of a list that is compared as a whole; upstream has the same. */
+export const listItemsMax = 1_024;
+
+/** Time ranges of one topic in the answer of a query: what a client may ask for, and what it gets that does not say. */
+export const timeRanges = { most: 10_000, normal: 1_000 } as const;
+
+/** Topics whose clusters are intersected at once: all of them are read at the same time. */
+export const intersectionTopicsMax = 256;
 
 /** Operands of one `$in`: a list of names that a program has made. */
 export const operandsMax = 65_536;
@@ -264,9 +303,6 @@ export const refusalIntervalMs = 10_000;
 
 /** Kinds of refusals that the log counts at once, half a KB each; beyond, the oldest is written before its time. */
 export const refusalKindsMax = 1_000;
-
-/** Levels of nested JSON: queries walk metadata, and a stack must hold it wherever it is read. */
-export const jsonDepthMax = 128;
 
 /** How much larger than its sources a gathered batch may be: rows that share an item get one each. */
 export const gatherGrowth = { factor: 8, bytes: 64 * KiB } as const;
@@ -335,3 +371,34 @@ export const streamsShownMax = 100;
 
 /** Time until a session that could not be settled is tried again: the first time, doubled each time, up to the last. */
 export const settleRetryMs = { first: 60_000, most: 3_600_000 } as const;
+
+/** Leaves of a schema that have statistics, the first ones: some 50 bytes of each are kept for every batch. */
+export const statisticLeavesMax = 1_024;
+
+/** Bytes of a text that a bound keeps: enough to tell names and paths apart. */
+export const textBoundBytesMax = 64;
+
+/** Texts that are kept as the set of all that occur, and bytes of each: states, modes, frame ids. */
+export const distinctTextsMax = { texts: 16, bytes: 64 } as const;
+assert(distinctTextsMax.bytes <= textBoundBytesMax, "a text that is kept is looked at as a whole");
+
+/**
+ * Values of 8 bits of one column of a batch that are looked at; where there are more, all that the type has may be there. So many
+ * are mostly an image or a blob in a list of bytes, which would cost more than all else and have every value in the end.
+ */
+export const byteValuesMax = 65_536;
+
+/**
+ * Bytes that statistics look at or make, of those of the batch; hardly ever more than two. Columns of a hostile batch may share
+ * their bytes, a thousand columns the same 32 MiB: what is beyond has no statistics.
+ */
+export const statisticBytes = { factor: 4, more: 64 * KiB } as const;
+
+/** Bytes of a chunk's zones: when there are more, two neighbours each become one. */
+export const zonesBytesMax = 64 * KiB;
+
+/** Bytes of messages in a zone, at least, before the next begins: reading less is not worth a read of its own. */
+export const zoneBytesLeast = 256 * KiB;
+
+/** Items of a streamed answer that are written at once, some 100 bytes each. */
+export const itemsAtOnce = 64;

@@ -1,5 +1,8 @@
 /** Conditions of a query as values, whatever dialect they came in. All conditions of a filter hold together. */
 
+import type { TopicLocator } from "./locator.ts";
+import type { TimeRange } from "./time.ts";
+
 /** A number is a bigint when it was spelled as an integer; JavaScript compares the two kinds exactly. */
 export type Scalar = bigint | number | string | boolean;
 
@@ -132,4 +135,15 @@ export interface CatalogQuery {
   readonly timeRanges: TimeRangesRequest | undefined;
   /** Whether the answer carries the time range of the matching rows: asked for by 0.4 and 0.5. */
   readonly includeTimestampRange: boolean;
+}
+
+/** Which rows of one topic are put into clusters, and how. */
+export interface ClusterRequest {
+  readonly topic: TopicLocator;
+  /** Undefined: every row. Its tag may be another than the topic's, which the parser cannot know. */
+  readonly filter: ContentFilter | undefined;
+  /** Rows that are farther apart than this belong to two clusters; 0 puts all of them into one. */
+  readonly gapNs: bigint;
+  /** Times of the rows, both ends included; undefined for all. */
+  readonly range: TimeRange | undefined;
 }

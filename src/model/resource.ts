@@ -71,6 +71,6 @@ export function isFinalized(session: Session): boolean {
   return session.completedAtNs !== undefined;
 }
 
-export function isCompleted(topic: Topic): boolean {
+export function isCompleted(topic: Pick<Topic, "completedAtNs">): boolean {
   return topic.completedAtNs !== undefined;
 }

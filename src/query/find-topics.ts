@@ -11,6 +11,7 @@ import type { CatalogQuery, SequenceFilter, TopicFilter } from "../model/predica
 import type { JsonText, Sequence, Topic } from "../model/resource.ts";
 import { Effort } from "./effort.ts";
 import { matchesMetadata, matchesScalar } from "./match.ts";
+import type { ReadableTopic } from "./topic-reader.ts";
 
 /** What answers tell of a topic; its user metadata may be large and is not kept. */
 export type FoundTopic = Pick<Topic, "locator" | "ontologyTag" | "extent">;
@@ -23,38 +24,69 @@ export interface FoundSequence {
 /**
  * Sequences with their matching topics, both in the order of their names. A query without any condition finds nothing, and a
  * sequence without topics never appears, as upstream has it. What changes meanwhile may be seen or not.
- * @throws Fault overloaded when it takes too many steps, the signal's reason when it has fired
+ * @throws Fault unsupported for conditions on contents, overloaded when it takes too many steps, the signal's reason when it
+ * has fired
  */
 export async function findTopics(
   catalog: Catalog,
-  query: CatalogQuery,
+  query: Pick<CatalogQuery, "sequence" | "topic">,
   signal: AbortSignal,
 ): Promise<readonly FoundSequence[]> {
   if (!hasConditions(query.sequence) && !hasConditions(query.topic)) return [];
+  return await findAll(catalog, query, signal, ({ locator, ontologyTag, extent }) => ({
+    locator,
+    ontologyTag,
+    extent,
+  }));
+}
+
+/** Topics of one tag that satisfy the conditions, all of them when there are none. @throws Fault as `findTopics` */
+export async function findTagged(
+  catalog: Catalog,
+  query: Pick<CatalogQuery, "sequence" | "topic">,
+  ontologyTag: string,
+  signal: AbortSignal,
+): Promise<readonly { readonly sequence: SequenceName; readonly topics: readonly ReadableTopic[] }[]> {
+  return await findAll(catalog, query, signal, (topic) =>
+    topic.ontologyTag === ontologyTag ? withoutMetadata(topic) : undefined,
+  );
+}
+
+function withoutMetadata({ userMetadata: _, ...topic }: Topic): ReadableTopic {
+  return topic;
+}
+
+async function findAll<Kept>(
+  catalog: Catalog,
+  query: Pick<CatalogQuery, "sequence" | "topic">,
+  signal: AbortSignal,
+  keep: (topic: Topic) => Kept | undefined,
+): Promise<{ readonly sequence: SequenceName; readonly topics: readonly Kept[] }[]> {
   const effort = new Effort(signal);
-  const found: FoundSequence[] = [];
+  const found: { readonly sequence: SequenceName; readonly topics: readonly Kept[] }[] = [];
   for (const page of sequencePages(catalog)) {
     for (const sequence of page) {
       if (!(await matchesSequence(query.sequence, sequence, effort))) continue;
-      const topics = await findIn(catalog, sequence.name, query.topic, effort);
+      const topics = await findIn(catalog, sequence.name, query.topic, effort, keep);
       if (topics.length > 0) found.push({ sequence: sequence.name, topics });
     }
   }
   return found;
 }
 
-async function findIn(
+async function findIn<Kept>(
   catalog: Catalog,
   sequence: SequenceName,
   filter: TopicFilter,
   effort: Effort,
-): Promise<FoundTopic[]> {
-  const found: FoundTopic[] = [];
+  keep: (topic: Topic) => Kept | undefined,
+): Promise<Kept[]> {
+  const found: Kept[] = [];
   for (const page of topicPages(catalog, sequence)) {
     for (const topic of page) {
       if (!(await matchesTopic(filter, topic, effort))) continue;
-      const { locator, ontologyTag, extent } = topic;
-      found.push({ locator, ontologyTag, extent });
+      const kept = keep(topic);
+      if (kept !== undefined) found.push(kept);
     }
   }
   return found;

@@ -19,17 +19,17 @@ export function matchesScalar(condition: Condition, value: Scalar, effort: Effor
     case "neq":
       return comparable(value, condition.operand) && !isEqual(value, condition.operand);
     case "lt":
-      return comparable(value, condition.operand) && value < condition.operand;
+      return comparable(value, condition.operand) && isBelow(value, condition.operand);
     case "leq":
-      return comparable(value, condition.operand) && value <= condition.operand;
+      return comparable(value, condition.operand) && !isBelow(condition.operand, value);
     case "gt":
-      return comparable(value, condition.operand) && value > condition.operand;
+      return comparable(value, condition.operand) && isBelow(condition.operand, value);
     case "geq":
-      return comparable(value, condition.operand) && value >= condition.operand;
+      return comparable(value, condition.operand) && !isBelow(value, condition.operand);
     case "between":
-      return comparable(value, condition.least) && value >= condition.least && value <= condition.most;
+      return comparable(value, condition.least) && isBetween(value, condition);
     case "outside":
-      return comparable(value, condition.least) && (value < condition.least || value > condition.most);
+      return comparable(value, condition.least) && !isBetween(value, condition);
     case "in":
       return isIn(condition.operands, value);
     case "match":
@@ -40,6 +40,20 @@ export function matchesScalar(condition: Condition, value: Scalar, effort: Effor
 // JavaScript orders bigint and number by their mathematical values, exactly.
 function isEqual(a: Scalar, b: Scalar): boolean {
   return comparable(a, b) && !(a < b) && !(a > b);
+}
+
+function isBetween(value: Scalar, { least, most }: { least: Scalar; most: Scalar }): boolean {
+  return !isBelow(value, least) && !isBelow(most, value);
+}
+
+/** Texts in the order of their code points, which is that of their bytes; JavaScript has that of UTF-16 units. */
+function isBelow(a: Scalar, b: Scalar): boolean {
+  if (typeof a !== "string" || typeof b !== "string") return a < b;
+  return isAstral(a) || isAstral(b) ? Buffer.compare(Buffer.from(a), Buffer.from(b)) < 0 : a < b;
+}
+
+function isAstral(text: string): boolean {
+  return /[\ud800-\udfff]/.test(text);
 }
 
 function comparable(a: Scalar, b: Scalar): boolean {

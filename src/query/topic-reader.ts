@@ -28,6 +28,7 @@ import { SentDictionaries } from "./dictionaries.ts";
 import { type MergeMemory, mergeBatches } from "./merge.ts";
 import { groupByOverlap } from "./overlap.ts";
 import { readStoredMessage } from "./stored-batch.ts";
+import type { Verdict } from "./verdict.ts";
 
 /** One IPC message of the answer. The body is read piece by piece, so that nobody has to hold it whole. */
 export interface OutgoingMessage {
@@ -50,7 +51,21 @@ export interface PlacedBatch {
   readonly chunk: Chunk;
   readonly entry: BatchEntry;
   readonly range: TimeRange;
+  /** What is known of its rows by whoever chose it. */
+  readonly verdict: Verdict;
 }
+
+/** Which batches are of interest, by what is known without reading them: those of which no row is are left out. */
+export interface BatchChoice {
+  ofChunk(chunk: ChunkSummary): Verdict;
+  /** For each entry of the chunk. */
+  ofEntries(chunk: Chunk): readonly Verdict[];
+}
+
+const everyBatch: BatchChoice = { ofChunk: () => "all", ofEntries: ({ batches }) => batches.map(() => "all") };
+
+/** What has to be known of a topic to read it. */
+export type ReadableTopic = Omit<Topic, "userMetadata">;
 
 /** Open files of one read: batches of a group come from few chunks, mostly one. Tail logs stay open besides. */
 const openFilesMax = 8 + tailLogsMax;
@@ -60,12 +75,12 @@ const snapshotTriesMax = 10;
 
 export class TopicReader implements AsyncDisposable {
   readonly #parts: ReadParts;
-  readonly #topic: Topic;
+  readonly #topic: ReadableTopic;
   readonly #open = new Map<number, ChunkReader>();
   readonly schema: Schema;
 
   /** @param schemaHeader the topic's schema message, as the client sent it */
-  constructor(parts: ReadParts, topic: Topic, schemaHeader: Uint8Array) {
+  constructor(parts: ReadParts, topic: ReadableTopic, schemaHeader: Uint8Array) {
     this.#parts = parts;
     this.#topic = topic;
     this.schema = readSchema(schemaHeader);
@@ -91,12 +106,14 @@ export class TopicReader implements AsyncDisposable {
   }
 
   /** Batches with rows in the window, in groups that are disjoint in time and in order. */
-  async *groups(window: TimeWindow): AsyncGenerator<PlacedBatch[]> {
+  async *groups(window: TimeWindow, choice: BatchChoice = everyBatch): AsyncGenerator<PlacedBatch[]> {
     if (isEmptyWindow(window)) return;
     const { catalog } = this.#parts;
     const { chunks, tail } = await this.#snapshot();
     const wanted = [...chunks, ...tail.values()].flatMap((chunk) =>
-      chunk.range !== undefined && windowOverlaps(window, chunk.range) ? [{ ...chunk, range: chunk.range }] : [],
+      chunk.range !== undefined && windowOverlaps(window, chunk.range) && choice.ofChunk(chunk) !== "no"
+        ? [{ ...chunk, range: chunk.range }]
+        : [],
     );
     for (const chunkGroup of groupByOverlap(wanted)) {
       const batches: PlacedBatch[] = [];
@@ -105,9 +122,11 @@ export class TopicReader implements AsyncDisposable {
         // Deleted or evicted since the list was made.
         if (chunk === undefined) throw this.#deleted();
         // What the chunk got since then lay in the tail, or came later.
-        for (const entry of chunk.batches.slice(0, entries)) {
-          if (entry.range !== undefined && windowOverlaps(window, entry.range))
-            batches.push({ chunk, entry, range: entry.range });
+        const verdicts = choice.ofEntries(chunk);
+        for (const [index, entry] of chunk.batches.slice(0, entries).entries()) {
+          const verdict = verdicts[index] ?? "maybe";
+          if (verdict !== "no" && entry.range !== undefined && windowOverlaps(window, entry.range))
+            batches.push({ chunk, entry, range: entry.range, verdict });
         }
       }
       yield* groupByOverlap(batches);

@@ -27,10 +27,14 @@ import { freeMessageBytes } from "../model/limits.ts";
 import type { SequenceName, TopicLocator } from "../model/locator.ts";
 import type { CatalogQuery } from "../model/predicate.ts";
 import { isCompleted, isFinalized, type Session, type Uuid } from "../model/resource.ts";
+import type { TimeRange } from "../model/time.ts";
+import { clusterTopic, intersectTopics } from "../query/cluster-topics.ts";
 import { type FoundSequence, findTopics } from "../query/find-topics.ts";
+import { type ContentQuery, hasContents, type SearchParts, searchContents } from "../query/search.ts";
 import type { ActionRequest, NotificationTarget } from "../wire/action.ts";
 import {
   apiKeyAnswer,
+  clusterAnswer,
   infoAnswer,
   notificationsAnswer,
   queryAnswer,
@@ -47,10 +51,20 @@ export interface ActionParts extends CreateParts, FinalizeParts, RemoveParts {
   readonly dialects: Dialects;
   readonly messageBytesMax: number;
   readonly edgeVersion: string;
+  readonly search: SearchParts;
 }
 
 /** The `response` of an action; `"empty"` for the three that never had one. */
-export type ActionResponse = object | null | "empty" | LargeResponse;
+export type ActionResponse = object | null | "empty" | LargeResponse | StreamedResponse;
+
+/** A response of any number of items, each found when the one before has been sent. */
+export class StreamedResponse {
+  readonly items: AsyncIterable<object>;
+
+  constructor(items: AsyncIterable<object>) {
+    this.items = items;
+  }
+}
 
 /** A response that may be large: memory is asked for before it is built. */
 export class LargeResponse {
@@ -142,7 +156,13 @@ export async function runAction(
       await catalog.transaction(() => removeNotifications(catalog, uuidOf(catalog, request.target)));
       return request.target.kind === "topic" ? "empty" : null;
     case "query":
-      return await foundBy(catalog, request.query, signal);
+      return hasContents(request.query)
+        ? await matchedBy(parts, request.query, signal)
+        : await foundBy(catalog, request.query, signal);
+    case "topic_filter_clusterize":
+      return new StreamedResponse(clusterItems(clusterTopic(parts.search, request.cluster, signal)));
+    case "topic_filter_intersect":
+      return new StreamedResponse(clusterItems(intersectTopics(parts.search, request, signal)));
     case "api_key_create": {
       const { permissions, description, expiresAtNs } = request;
       const token = await createApiKey(parts, { permissions, description, expiresAtNs });
@@ -171,23 +191,47 @@ function listOf(catalog: Catalog, target: NotificationTarget): LargeResponse {
 
 /** What is large is counted, let go and found again: whoever waits for memory holds none. */
 async function foundBy(catalog: Catalog, query: CatalogQuery, signal: AbortSignal): Promise<ActionResponse> {
-  const answer = async (): Promise<object> => answerOf(query, await findTopics(catalog, query, signal));
+  const answer = async (): Promise<object> => foundAnswer(await findTopics(catalog, query, signal));
   const found = await findTopics(catalog, query, signal);
+  const bytes = answerBytes(found);
+  return bytes <= freeMessageBytes ? foundAnswer(found) : new LargeResponse(bytes, answer);
+}
+
+function foundAnswer(found: readonly FoundSequence[]): object {
+  return queryAnswer(found.map(({ sequence, topics }) => ({ sequence, topics: topics.map((topic) => ({ topic })) })));
+}
+
+async function* clusterItems(clusters: AsyncIterable<TimeRange>): AsyncGenerator<object> {
+  let id = 0;
+  for await (const cluster of clusters) {
+    yield clusterAnswer(cluster, id);
+    id += 1;
+  }
+}
+
+/** What was read is not read again for an answer that has to wait. */
+async function matchedBy(parts: ActionParts, query: ContentQuery, signal: AbortSignal): Promise<ActionResponse> {
+  const matched = await searchContents(parts.search, query, signal);
+  const ranges = matched.flatMap(({ topics }) => topics.map((topic) => topic.ranges?.length ?? 0));
+  const bytes = answerBytes(matched) + 45 * ranges.reduce((sum, count) => sum + count, 0);
+  const build = (): object =>
+    queryAnswer(
+      matched.map(({ sequence, topics }) => ({
+        sequence,
+        topics: topics.map((topic) => ({ topic, range: topic.range, ranges: topic.ranges })),
+      })),
+    );
+  return bytes <= freeMessageBytes ? build() : new LargeResponse(bytes, build);
+}
+
+/** Bytes of an answer, about. */
+function answerBytes(found: readonly FoundSequence[]): number {
   let bytes = 0;
   for (const { sequence, topics } of found) {
     bytes += sequence.length + 50;
     for (const { locator, ontologyTag } of topics) bytes += locator.length + ontologyTag.length + 150;
   }
-  return bytes <= freeMessageBytes ? answerOf(query, found) : new LargeResponse(bytes, answer);
-}
-
-function answerOf({ includeTimestampRange }: CatalogQuery, found: readonly FoundSequence[]): object {
-  return queryAnswer(
-    found.map(({ sequence, topics }) => ({
-      sequence,
-      topics: topics.map((topic) => ({ topic, range: includeTimestampRange ? topic.extent.range : undefined })),
-    })),
-  );
+  return bytes;
 }
 
 async function openSession(

@@ -2,14 +2,14 @@
 
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Fault } from "../model/fault.ts";
-import { freeMessageBytes } from "../model/limits.ts";
+import { freeMessageBytes, itemsAtOnce } from "../model/limits.ts";
 import type { DialectProof, ParsedAction } from "../wire/action.ts";
 import { parseAction } from "../wire/action.ts";
-import { writeAnswer, writeEmptyAnswer } from "../wire/answer.ts";
+import { writeAnswer, writeEmptyAnswer, writeStreamedAnswer } from "../wire/answer.ts";
 import { ActionSchema, ResultSchema } from "../wire/flight_pb.js";
 import { readMessage } from "../wire/flight-data.ts";
-import { type ActionParts, LargeResponse, runAction } from "./actions.ts";
-import { type Answer, type AnswerParts, sendAnswer } from "./answer-sender.ts";
+import { type ActionParts, LargeResponse, runAction, StreamedResponse } from "./actions.ts";
+import { type Answer, type AnswerParts, frame, sendAnswer } from "./answer-sender.ts";
 import { demand } from "./authorize.ts";
 import type { TakenCall } from "./call-door.ts";
 import { type CallSign, checkKey, type IdentifyParts, identifyTaken } from "./identify.ts";
@@ -24,11 +24,35 @@ export interface DoActionParts extends IdentifyParts, AnswerParts {
 /** @throws Fault what the call's status is to say */
 export async function doAction(parts: DoActionParts, call: TakenCall): Promise<void> {
   using request = await receive(parts, call);
-  const { estimateBytes, build } = await answerTo(parts, call, request);
+  const answer = await answerTo(parts, call, request);
+  if (answer instanceof StreamedItems) return await sendItems(call, answer);
+  const { estimateBytes, build } = answer;
   await sendAnswer(parts, call, {
     estimateBytes,
     build: request.bytes.byteLength <= freeMessageBytes ? build : once(build, request),
   });
+}
+
+class StreamedItems {
+  readonly type: string;
+  readonly items: AsyncIterable<object>;
+
+  constructor(type: string, items: AsyncIterable<object>) {
+    this.type = type;
+    this.items = items;
+  }
+}
+
+/** Each in a message of its own, as the protocol wants it, but some in one write. */
+async function sendItems({ response }: TakenCall, { type, items }: StreamedItems): Promise<void> {
+  let waiting: Uint8Array[] = [];
+  for await (const item of items) {
+    waiting.push(encode(writeStreamedAnswer(type, item)));
+    if (waiting.length < itemsAtOnce) continue;
+    await response.write(frame(...waiting));
+    waiting = [];
+  }
+  if (waiting.length > 0) await response.write(frame(...waiting));
 }
 
 /** What a large body asked is let go with the body: the client may take its time to read. */
@@ -44,7 +68,7 @@ function once(build: Answer["build"], request: Received): Answer["build"] {
   };
 }
 
-async function answerTo(parts: DoActionParts, call: TakenCall, request: Received): Promise<Answer> {
+async function answerTo(parts: DoActionParts, call: TakenCall, request: Received): Promise<Answer | StreamedItems> {
   const action = readMessage(ActionSchema, request.bytes, "Action");
   const { parsed, failure } = tryParse(action.type, action.body);
   const identity = identifyTaken(parts, call, signOf(parsed?.request.kind, parsed?.proof));
@@ -57,6 +81,7 @@ async function answerTo(parts: DoActionParts, call: TakenCall, request: Received
     const { estimateBytes, build } = response;
     return { estimateBytes, build: async () => encode(writeAnswer(type, await build())) };
   }
+  if (response instanceof StreamedResponse) return new StreamedItems(type, response.items);
   const bytes = encode(response === "empty" ? writeEmptyAnswer() : writeAnswer(type, response));
   return { estimateBytes: bytes.byteLength, build: () => bytes };
 }

@@ -12,8 +12,11 @@ import { assert } from "../model/assert.ts";
 import { type BatchEntry, type ChunkSummary, endOfEntry, messageBytesOf, sumEntries } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
 import { copyPieceBytes } from "../model/limits.ts";
+import type { RowStatistics } from "../model/statistics.ts";
 import { type TimeNs, type TimeRange, unionRange } from "../model/time.ts";
+import type { ChunkSkips } from "../model/zone-codec.ts";
 import { chunkFooter } from "./chunk-footer.ts";
+import { ZoneBuilder } from "./zone-builder.ts";
 
 /** What is known of a message before it lies in a file. */
 export interface MessageFacts {
@@ -21,9 +24,12 @@ export interface MessageFacts {
   readonly rows: number;
   readonly sorted: boolean;
   readonly range?: TimeRange | undefined;
+  /** What is known of its values; nothing when undefined. A dictionary has none. */
+  readonly statistics?: RowStatistics | undefined;
 }
 
 const padding = new Uint8Array(8);
+const nothingKnown: RowStatistics = [];
 
 export class ChunkWriter {
   readonly number: number;
@@ -36,6 +42,8 @@ export class ChunkWriter {
   #rows = 0;
   #range: TimeRange | undefined;
   #sealedBytes: number | undefined;
+  readonly #zones = new ZoneBuilder();
+  #skips: ChunkSkips | undefined;
 
   private constructor(number: number, file: WritableFile, schemaHeader: Uint8Array, bytes: number) {
     this.number = number;
@@ -79,6 +87,8 @@ export class ChunkWriter {
     const writer = new ChunkWriter(chunk.number, file, schemaHeader, chunk.bytes);
     for (const entry of chunk.batches) writer.#admit(entry);
     writer.#wholeCount = chunk.batches.length;
+    // What was known of their values went with the process that had read them.
+    if (chunk.batches.length > 0) writer.#zones.add(chunk.batches.length, chunk.bytes, nothingKnown);
     return writer;
   }
 
@@ -115,10 +125,11 @@ export class ChunkWriter {
    */
   append(header: Uint8Array, body: Uint8Array, facts: MessageFacts): Promise<void> {
     assert(!this.sealed, "a sealed chunk never changes");
+    const { statistics, ...known } = facts;
     const metadata = frameHeader(header);
     const pieces = [metadata, body, padding.subarray(0, paddedBytes(body.byteLength) - body.byteLength)];
     const entry: BatchEntry = {
-      ...facts,
+      ...known,
       offset: this.#bytes,
       metadataBytes: metadata.byteLength,
       bodyBytes: paddedBytes(body.byteLength),
@@ -131,6 +142,7 @@ export class ChunkWriter {
     // Whole in order: an entry counts only when all before it do.
     const whole = Promise.all([this.#settled, written]).then(() => {
       this.#wholeCount = index;
+      this.#zones.add(1, messageBytesOf(entry), entry.kind === "batch" ? (statistics ?? nothingKnown) : undefined);
       failPoint("chunk: appended");
     });
     this.#settled = whole;
@@ -142,8 +154,9 @@ export class ChunkWriter {
    * Appends messages that were written elsewhere before, as they lie in `bytes`; ends when they are in the file. Nothing else may
    * be appended meanwhile; after a failure the chunk is as it was.
    * @param batches in their order; offsets are not looked at
+   * @param statistics of their rows, or of more than theirs
    */
-  async appendRun(bytes: Uint8Array, batches: readonly BatchEntry[]): Promise<void> {
+  async appendRun(bytes: Uint8Array, batches: readonly BatchEntry[], statistics = nothingKnown): Promise<void> {
     assert(!this.sealed, "a sealed chunk never changes");
     await this.#settled;
     try {
@@ -158,6 +171,7 @@ export class ChunkWriter {
       this.#bytes = endOfEntry(entry);
     }
     this.#wholeCount = this.#entries.length;
+    this.#zones.add(batches.length, bytes.byteLength, statistics);
   }
 
   /**
@@ -180,7 +194,10 @@ export class ChunkWriter {
       await this.#file.truncate(this.#bytes).catch(() => undefined);
       throw error;
     }
-    for (const copy of copies) this.#admit(copy);
+    for (const copy of copies) {
+      this.#admit(copy);
+      this.#zones.add(1, messageBytesOf(copy), copy.kind === "batch" ? nothingKnown : undefined);
+    }
     this.#bytes = end;
     this.#wholeCount = this.#entries.length;
   }
@@ -238,7 +255,8 @@ export class ChunkWriter {
   async seal(completedAtNs?: TimeNs): Promise<void> {
     await this.#settled;
     assert(!this.sealed, "a chunk is sealed once");
-    const footer = chunkFooter({ schemaHeader: this.#schemaHeader, entries: this.#entries, completedAtNs });
+    const skips = this.#zones.finish();
+    const footer = chunkFooter({ schemaHeader: this.#schemaHeader, entries: this.#entries, skips, completedAtNs });
     try {
       await this.#file.write([footer], this.#bytes);
     } catch (error) {
@@ -248,6 +266,12 @@ export class ChunkWriter {
     failPoint("chunk: footer");
     this.#bytes += footer.byteLength;
     this.#sealedBytes = this.#bytes;
+    this.#skips = skips;
+  }
+
+  /** What is known of the values of a sealed chunk. */
+  get skips(): ChunkSkips | undefined {
+    return this.#skips;
   }
 
   /** The chunk as far as it is whole. */

@@ -15,9 +15,10 @@ import {
   type TopicLocator,
 } from "../model/locator.ts";
 import { type Permission, type PermissionBits, parsePermissions } from "../model/permission.ts";
-import type { CatalogQuery } from "../model/predicate.ts";
+import type { CatalogQuery, ClusterRequest } from "../model/predicate.ts";
 import type { JsonText, SerializationFormat, Uuid } from "../model/resource.ts";
 import type { TimeNs } from "../model/time.ts";
+import { parseCluster, parseIntersection } from "./cluster.ts";
 import { parseQuery, queryProof } from "./query.ts";
 import { anyJson, int64, parseUuid, parseWith, serializationFormat } from "./shape.ts";
 
@@ -50,6 +51,13 @@ export type ActionRequest =
   | { readonly kind: "notification_list"; readonly target: NotificationTarget }
   | { readonly kind: "notification_purge"; readonly target: NotificationTarget }
   | { readonly kind: "query"; readonly query: CatalogQuery }
+  | { readonly kind: "topic_filter_clusterize"; readonly cluster: ClusterRequest }
+  | {
+      readonly kind: "topic_filter_intersect";
+      readonly clusters: readonly ClusterRequest[];
+      /** Clusters that are not farther apart than this count as overlapping. */
+      readonly toleranceNs: bigint;
+    }
   | {
       readonly kind: "api_key_create";
       readonly permissions: PermissionBits;
@@ -145,17 +153,6 @@ function fingerprintKind(kind: "api_key_status" | "api_key_revoke", description:
     description,
     read: (body, name) => ({ kind, fingerprint: parseWith(shape, body, `the body of ${name}`).api_key_fingerprint }),
     proof: () => "old",
-  };
-}
-
-function notYet(description: string): ActionKind {
-  return {
-    permission: "read",
-    description,
-    read(_body, name) {
-      throw new Fault("unsupported", `The action ${name} is not implemented yet.`);
-    },
-    proof: () => "new",
   };
 }
 
@@ -271,10 +268,18 @@ const actionKinds: Readonly<Record<string, ActionKind>> = {
     read: (body) => ({ kind: "query", query: parseQuery(body) }),
     proof: queryProof,
   },
-  topic_filter_clusterize: notYet(
-    "Time clusters of the rows that match: {locator, clustering_dt_ns, ontology, timestamp_range}",
-  ),
-  topic_filter_intersect: notYet("Common time windows of the clusters of several topics: {topics, intersect_dt_ns}"),
+  topic_filter_clusterize: {
+    permission: "read",
+    description: "Time clusters of the rows that match: {locator, clustering_dt_ns, ontology, timestamp_range}",
+    read: (body, name) => ({ kind: "topic_filter_clusterize", cluster: parseCluster(body, `the body of ${name}`) }),
+    proof: () => "new",
+  },
+  topic_filter_intersect: {
+    permission: "read",
+    description: "Common time windows of the clusters of several topics: {topics, intersect_dt_ns}",
+    read: (body, name) => ({ kind: "topic_filter_intersect", ...parseIntersection(body, `the body of ${name}`) }),
+    proof: () => "new",
+  },
   api_key_create: {
     permission: "manage",
     description: "Create an API key: {permissions, description, expires_at_ns}",

@@ -25,6 +25,11 @@ export function writeAnswer(action: string, response: object | null): Uint8Array
   return encode(writeJson({ action, response }));
 }
 
+/** One item of an action that answers with a stream: an envelope of its own, and the only one in its Result. */
+export function writeStreamedAnswer(action: string, response: object): Uint8Array {
+  return encode(`${writeJson({ action, response })}\n` as JsonText);
+}
+
 /** The envelope of an action that never had a response. */
 export function writeEmptyAnswer(): Uint8Array {
   return encode(writeJson({ action: "empty" }));
@@ -99,7 +104,10 @@ export interface QueryItem {
   readonly sequence: SequenceName;
   readonly topics: readonly {
     readonly topic: Pick<Topic, "locator" | "ontologyTag">;
-    readonly range: TimeRange | undefined;
+    /** Of the matching rows; undefined when it was not asked for. */
+    readonly range?: TimeRange | undefined;
+    /** Of matching rows that lie close together, in the order of time; undefined when they were not asked for. */
+    readonly ranges?: readonly TimeRange[] | undefined;
   }[];
 }
 
@@ -107,13 +115,23 @@ export function queryAnswer(items: readonly QueryItem[]): object {
   return {
     items: items.map(({ sequence, topics }) => ({
       sequence,
-      topics: topics.map(({ topic, range }) => ({
+      topics: topics.map(({ topic, range, ranges }) => ({
         locator: topic.locator,
         ontology_tag: topic.ontologyTag,
-        ...(range === undefined ? {} : { timestamp_range: [jsonInteger(range.startNs), jsonInteger(range.endNs)] }),
+        ...(range === undefined ? {} : { timestamp_range: pair(range) }),
+        ...(ranges === undefined ? {} : { time_ranges: ranges.map(pair) }),
       })),
     })),
   };
+}
+
+function pair({ startNs, endNs }: TimeRange): object {
+  return [jsonInteger(startNs), jsonInteger(endNs)];
+}
+
+/** A cluster of rows, or a window that clusters have in common. @param id counts them from 0 */
+export function clusterAnswer(range: TimeRange, id: number): object {
+  return { ts: interval(range), id };
 }
 
 export interface ApiKeyView {

@@ -6,17 +6,22 @@ import { integerOf, isJsonNumber, type JsonValue } from "../model/json.ts";
 import { serializationFormats, type Uuid } from "../model/resource.ts";
 import { timeNsMax, timeNsMin } from "../model/time.ts";
 
-/** An integer within int64, exactly, as bigint. */
-export const int64 = z
-  .custom<JsonValue>((value) => isJsonNumber(value), "expected an int64")
-  .transform((value, context) => {
-    const integer = isJsonNumber(value) ? integerOf(value) : undefined;
-    if (integer === undefined || integer < timeNsMin || integer > timeNsMax) {
-      context.addIssue({ code: "custom", input: value, message: "expected an int64" });
-      return z.NEVER;
-    }
-    return integer;
-  });
+/** An integer within bounds, exactly, as bigint. */
+export function integerWithin(what: string, { least, most }: { least: bigint; most: bigint }) {
+  return z
+    .custom<JsonValue>((value) => isJsonNumber(value), `expected ${what}`)
+    .transform((value, context) => {
+      const integer = isJsonNumber(value) ? integerOf(value) : undefined;
+      if (integer === undefined || integer < least || integer > most) {
+        context.addIssue({ code: "custom", input: value, message: `expected ${what}` });
+        return z.NEVER;
+      }
+      return integer;
+    });
+}
+
+export const int64 = integerWithin("an int64", { least: timeNsMin, most: timeNsMax });
+export const uint64 = integerWithin("a uint64", { least: 0n, most: 2n ** 64n - 1n });
 
 /** Any JSON value, null included, but present. */
 export const anyJson = z.custom<JsonValue>((value) => value !== undefined, "is missing");

@@ -1,7 +1,7 @@
 // Bits and offsets against plain loops, at every alignment.
 
 import { describe, expect, test } from "vitest";
-import { copyBits, getBit, setBits } from "../../src/arrow/bits.ts";
+import { copyBits, countBits, getBit, setBits } from "../../src/arrow/bits.ts";
 import { offsetReader, offsetWriter } from "../../src/arrow/offsets.ts";
 import { Coverage } from "../model/coverage.ts";
 import { Random } from "../model/random.ts";
@@ -29,10 +29,22 @@ test("bits are copied from any place to any place, and counted", () => {
   coverage.check();
 });
 
-test("ones are set where they are wanted and nowhere else", () => {
-  const target = new Uint8Array(3);
-  setBits(target, 3, 10);
-  expect([...target]).toEqual([0b1111_1000, 0b0001_1111, 0]);
+test("ones are set where they are wanted and nowhere else, and counted where they are asked for", () => {
+  const random = new Random("bits: ones");
+  const bits = random.bytes(5);
+  const mask = random.bytes(5);
+  const onesOf = (start: number, end: number, test: (bit: number) => boolean): number =>
+    Array.from({ length: 40 }, (_none, bit) => bit).filter((bit) => bit >= start && bit < end && test(bit)).length;
+  for (let start = 0; start <= 40; start += 1) {
+    for (let end = start; end <= 40; end += 1) {
+      const target = new Uint8Array(5);
+      setBits(target, start, end - start);
+      for (let bit = 0; bit < 40; bit += 1) expect(getBit(target, bit)).toBe(bit >= start && bit < end ? 1 : 0);
+      expect(countBits(bits, start, end)).toBe(onesOf(start, end, (bit) => getBit(bits, bit) === 1));
+      const common = onesOf(start, end, (bit) => getBit(bits, bit) === 1 && getBit(mask, bit) === 1);
+      expect(countBits(bits, start, end, mask)).toBe(common);
+    }
+  }
 });
 
 describe.each([32, 64] as const)("offsets of %i bits", (bits) => {

@@ -175,7 +175,13 @@ describe("a client that comes back while its session is being deleted", () => {
     const commit = new GroupCommit({ disk, catalog, poison, tail, clock }, { intervalMs: 5, bytes: 1e9 });
     const shared = { disk, catalog, clock, commit, tail, space, poison };
     const uploads = new Uploads({ ...shared, unfoldBudget: new Budget(1e6), chunkBytesMax: 0, damaged: new Map() });
-    const parts = { ...shared, log, uploads, finalizing: new Map() };
+    const parts = {
+      ...shared,
+      log,
+      uploads,
+      finalizing: new Map(),
+      ontology: { policy: "off", given: new Map() } as const,
+    };
     await disk.makeDirectory(sequencesDirectory);
     await createSequence(parts, { name: sequence, userMetadata });
     const session = await createSession(parts, { sequence, creator: undefined });

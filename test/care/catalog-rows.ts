@@ -25,6 +25,8 @@ export async function catalogRows(dataDir: string, tables: "data" | "all"): Prom
   rows["schemas"] = [...catalog.schemas.rows()].map(({ key, value }) => [key, hex(value)]);
   const chunks = [...catalog.chunks.rows()];
   rows["chunks"] = chunks.map(({ key, value }) => [key, hex(value)]);
+  for (const name of ["statistics", "zones"] as const)
+    rows[name] = [...catalog[name].rows()].map(({ key, value }) => [key, hex(value)]);
   rows["batches"] = chunks.map(({ key }) => [key, readChunk(catalog, String(key[0]) as Uuid, Number(key[1]))?.batches]);
   rows["tails"] = [...listAllTailRuns(catalog)].flatMap(({ topic, first, log, batches }) =>
     batches.map((entry, index) => [[topic, first + index], { log, entry }]),

@@ -46,6 +46,9 @@ describe("usage", () => {
     [["key", "create"], 64],
     [["key", "create", "-p", "read", "--legacy-sdk", "0.7"], 64],
     [["key", "revoke"], 64],
+    [["ontology"], 64],
+    [["ontology", "show"], 64],
+    [["ontology", "register"], 64],
   ])("%j ends with %i", async (argv, code) => {
     const thrown = await thrownBy(...argv);
     expect(thrown).toBeInstanceOf(CommanderError);
@@ -63,6 +66,8 @@ describe("wrong values", () => {
     [["run", "--data-dir", ""], "--data-dir: "],
     [["run", "--host", "0.0.0.0"], "host is 0.0.0.0: without API keys"],
     [["run", "--config", path.join(folder, "gone.toml")], "gone.toml"],
+    [["run", "--ontology-policy", "lax"], '--ontology-policy: expected one of off, warn, strict, found "lax"'],
+    [["run", "--data-dir", dataDir, "--ontology-dir", path.join(folder, "gone")], path.join(folder, "gone")],
     [["key", "create", "--data-dir", dataDir, "-p", "root"], 'invalid string to permission cast: "root"'],
     [
       ["key", "create", "--data-dir", dataDir, "-p", "read", "--expires-at", "soon"],

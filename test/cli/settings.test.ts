@@ -45,6 +45,8 @@ const normal: Config = {
   retention_class: [],
   open_sessions: "keep",
   open_session_grace: 24 * 3_600_000,
+  ontology_policy: "warn",
+  ontology_dir: undefined,
   log_level: "info",
 };
 
@@ -82,6 +84,8 @@ const three: Readonly<Record<SettingName, readonly [string | boolean, string, st
   ],
   open_sessions: ["finalize", "delete", '"keep"', ["finalize", "delete", "keep"]],
   open_session_grace: ["1s", "15m", '"2d"', [1_000, 900_000, 172_800_000]],
+  ontology_policy: ["off", "strict", '"warn"', ["off", "strict", "warn"]],
+  ontology_dir: ["/a", "/b", '"/c"', ["/a", "/b", "/c"]],
   log_level: ["debug", "error", '"warning"', ["debug", "error", "warning"]],
 };
 

@@ -82,7 +82,10 @@ describe.each(refusals)("when the next chunk cannot begin because %s", (_why, re
     expect(await ingest.check(session), "what a stop leaves").toEqual([]);
     await goOn(ingest, topic);
     expect(ingest.rowsOf(topic)).toBe(12);
-    await finalizeSession({ ...ingest, finalizing: new Map() }, session.uuid);
+    await finalizeSession(
+      { ...ingest, finalizing: new Map(), ontology: { policy: "off", given: new Map() } as const },
+      session.uuid,
+    );
     expect(await ingest.check(session)).toEqual([]);
     expect(ingest.openFiles.size).toBe(0);
     expect(ingest.poisonedBy).toEqual([]);

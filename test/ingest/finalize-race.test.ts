@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { findSession, findTopic, putTopic, removeTopic } from "../../src/catalog/resources.ts";
 import { machineClock } from "../../src/host/clock.ts";
 import { type Disk, openDisk } from "../../src/host/disk.ts";
+import { openLog } from "../../src/host/log.ts";
 import { createSequence, createSession, createTopic } from "../../src/ingest/create.ts";
 import { finalizeSession } from "../../src/ingest/finalize.ts";
 import { parseSequenceName, parseTopicLocator } from "../../src/model/locator.ts";
@@ -50,7 +51,11 @@ async function openSession(scratch: Scratch) {
         if (manifests === 1) await meanwhile();
       },
     };
-    return finalizeSession({ disk: watched, catalog, clock, poison, finalizing }, session.uuid);
+    const ontology = { policy: "warn", given: new Map() } as const;
+    return finalizeSession(
+      { disk: watched, catalog, clock, poison, log: openLog("error"), ontology, finalizing },
+      session.uuid,
+    );
   };
   const finalizing = new Map();
   const document = () => disk.readText(sessionFile(session.ulid));

@@ -7,6 +7,7 @@ import type { JsonText, Sequence, Session, Topic, Ulid, Uuid } from "../../src/m
 import { timeNsMax } from "../../src/model/time.ts";
 import {
   apiKeyAnswer,
+  clusterAnswer,
   infoAnswer,
   notificationsAnswer,
   queryAnswer,
@@ -19,6 +20,7 @@ import {
   versionAnswer,
   writeAnswer,
   writeEmptyAnswer,
+  writeStreamedAnswer,
 } from "../../src/wire/answer.ts";
 
 const textOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString("utf8");
@@ -127,6 +129,38 @@ test("a query answers tags always, and ranges exactly when asked", () => {
       '{"locator":"drive-07/front/imu","ontology_tag":"imu"}]}]}}',
   );
   expect(queryAnswer([])).toEqual({ items: [] });
+});
+
+test("time ranges are exact, in their order, and an empty list when none was found", () => {
+  const ranges = [
+    { startNs: -(2n ** 63n), endNs: -1n },
+    { startNs: 9_007_199_254_740_993n, endNs: 2n ** 63n - 1n },
+  ];
+  const items = [
+    {
+      sequence: name,
+      topics: [
+        { topic, range: ranges[1], ranges },
+        { topic, ranges: [] },
+      ],
+    },
+  ];
+  expect(textOf(writeAnswer("query", queryAnswer(items)))).toBe(
+    '{"action":"query","response":{"items":[{"sequence":"drive-07","topics":[' +
+      '{"locator":"drive-07/front/imu","ontology_tag":"imu","timestamp_range":[9007199254740993,9223372036854775807],' +
+      '"time_ranges":[[-9223372036854775808,-1],[9007199254740993,9223372036854775807]]},' +
+      '{"locator":"drive-07/front/imu","ontology_tag":"imu","time_ranges":[]}]}]}}',
+  );
+});
+
+test.each(["topic_filter_clusterize", "topic_filter_intersect"])("an item of %s is one whole envelope", (action) => {
+  const bytes = writeStreamedAnswer(
+    action,
+    clusterAnswer({ startNs: 9_007_199_254_740_993n, endNs: 2n ** 63n - 1n }, 3),
+  );
+  expect(textOf(bytes)).toBe(
+    `{"action":"${action}","response":{"ts":{"start_ns":9007199254740993,"end_ns":9223372036854775807},"id":3}}\n`,
+  );
 });
 
 test("the state of a key never has its token, and null where it does not expire", () => {

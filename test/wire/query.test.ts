@@ -323,12 +323,21 @@ describe("filters", () => {
   test.each([
     "{}",
     '{"sequence":null,"topic":null,"ontology":null}',
-    '{"sequence":{},"topic":{"user_metadata":{}},"ontology":{}}',
+    '{"sequence":{},"topic":{"user_metadata":{}}}',
     '{"sequence":{"user_metadata":null}}',
     '{"sequence":{"unknown":5},"other":[]}',
-    '{"ontology":{"include_timestamp_range":false}}',
-    '{"ontology":{"include_timestamp_range":null}}',
   ])("%s has no conditions", (text) => expect(parse(text)).toEqual(empty));
+
+  test.each([
+    ['{"ontology":{}}', {}],
+    ['{"ontology":{"include_timestamp_range":false}}', {}],
+    ['{"ontology":{"include_timestamp_range":null}}', {}],
+    ['{"ontology":{"include_time_ranges":null}}', {}],
+    ['{"ontology":{"include_timestamp_range":true}}', { includeTimestampRange: true }],
+    ['{"ontology":{"include_time_ranges":{"gap_ns":0}}}', { timeRanges: { gapNs: 0n, limit: 1_000 } }],
+  ])("%s asks for contents by no condition", (text, asked) =>
+    expect(parse(text)).toEqual({ ...empty, contents: [], ...asked }),
+  );
 
   test("the range is asked for beside the conditions", () => {
     expect(parse('{"ontology":{"include_timestamp_range":true}}').includeTimestampRange).toBe(true);
@@ -353,12 +362,6 @@ describe("filters", () => {
   ])("%s is refused", (text, reason) => {
     expect(() => parse(text)).toThrow(expect.objectContaining({ code: "invalid", message: `Bad request: ${reason}.` }));
   });
-
-  test("conditions on contents are not there yet, and that is said", () => {
-    expect(() => parse('{"ontology":{"IMU.acceleration.x":{"$gt":5.0},"include_timestamp_range":true}}')).toThrow(
-      expect.objectContaining({ code: "unsupported", message: expect.stringContaining("ontology.IMU.acceleration.x") }),
-    );
-  });
 });
 
 test.each([
@@ -367,6 +370,9 @@ test.each([
   ['{"topic":{"locator":{"$eq":"a"}}}', "old"],
   ['{"sequence":{"locator":{"$eq":"a"}},"topic":{}}', "old"],
   ['{"ontology":{"include_timestamp_range":true}}', "old"],
+  ['{"ontology":{"include_timestamp_range":true,"include_time_ranges":{"gap_ns":1}}}', undefined],
+  ['{"topic":{"locator":{"$eq":"a"}},"ontology":{"include_time_ranges":{"gap_ns":1}}}', "old"],
+  ['{"topic":{"name":{"$eq":"a"}},"ontology":{"include_timestamp_range":true}}', "new"],
   ['{"topic":{"created_at_ns":{"$eq":1}}}', undefined],
   ['{"topic":5,"sequence":null,"ontology":[]}', undefined],
   ["{}", undefined],

@@ -1,0 +1,157 @@
+/**
+ * A predicate as it reads for one schema: names have become columns, operands values of their types. What a schema does not have,
+ * and what has no place among a column's values, matches no row.
+ */
+
+import { type Leaves, leafAt, resolvePath } from "../arrow/leaf.ts";
+import { numberTypeOf } from "../arrow/number-type.ts";
+import type { Field, Schema } from "../arrow/schema.ts";
+import type { ArrowType } from "../arrow/type.ts";
+import type { Area, Condition, ItemChoice, RowPredicate, Scalar } from "../model/predicate.ts";
+import { booleans, type Domain, type Interval, intervalOf, numbers, type OrderCondition } from "./interval.ts";
+import { durations, nsPerDay, nsPerUnit, points, timesOfDay } from "./times.ts";
+
+export type BoundPredicate =
+  | { readonly kind: "all" | "any"; readonly of: readonly BoundPredicate[] }
+  | { readonly kind: "not"; readonly of: BoundPredicate }
+  | { readonly kind: "never" }
+  | {
+      readonly kind: "value";
+      readonly column: BoundColumn;
+      readonly items: ItemChoice | undefined;
+      readonly test: ValueTest;
+    }
+  | {
+      readonly kind: "list";
+      readonly column: BoundColumn;
+      readonly items: readonly ValueTest[];
+      readonly equal: boolean;
+    }
+  | { readonly kind: "within"; readonly latitude: BoundColumn; readonly longitude: BoundColumn; readonly area: Area };
+
+export interface BoundColumn {
+  /** Leads to the column, and on to items where they are asked for. */
+  readonly chain: readonly number[];
+  /** Index of the leaf that has its statistics; undefined when none has. */
+  readonly leaf: number | undefined;
+}
+
+/** What a value is asked for. */
+export type ValueTest =
+  | { readonly kind: "exists" | "missing" }
+  /** Numbers, times, and booleans as 0 and 1: in one of them. */
+  | { readonly kind: "intervals"; readonly of: readonly Interval[] }
+  | { readonly kind: "text"; readonly condition: Condition }
+  | { readonly kind: "never" };
+
+/** Where a model has a position. */
+export type FindPosition = (field: string) => { readonly latitude: string; readonly longitude: string } | undefined;
+
+export interface Binding {
+  readonly schema: Schema;
+  readonly leaves: Leaves;
+  readonly position: FindPosition;
+}
+
+export function bindPredicate(predicate: RowPredicate, binding: Binding): BoundPredicate {
+  switch (predicate.kind) {
+    case "all":
+    case "any":
+      return { kind: predicate.kind, of: predicate.of.map((part) => bindPredicate(part, binding)) };
+    case "not":
+      return { kind: "not", of: bindPredicate(predicate.of, binding) };
+    case "within":
+      return bindArea(predicate.field, predicate.area, binding);
+    case "field":
+      return bindField(predicate, binding);
+  }
+}
+
+function bindArea(field: string, area: Area, binding: Binding): BoundPredicate {
+  const names = binding.position(field);
+  if (names === undefined) return { kind: "never" };
+  const [latitude, longitude] = [names.latitude, names.longitude].map((name) => {
+    const found = resolvePath(binding.schema, { field: name });
+    return found !== undefined && numberTypeOf(found.field.type) !== undefined
+      ? boundColumn(binding, found.chain)
+      : undefined;
+  });
+  if (latitude === undefined || longitude === undefined) return { kind: "never" };
+  return { kind: "within", latitude, longitude, area };
+}
+
+function bindField({ path, condition }: Extract<RowPredicate, { kind: "field" }>, binding: Binding): BoundPredicate {
+  const found = resolvePath(binding.schema, path);
+  if (found === undefined) return { kind: "never" };
+  if ("items" in condition) {
+    const [item] = isListType(found.field.type) && path.items === undefined ? found.field.children : [];
+    if (item === undefined) return { kind: "never" };
+    const items = condition.items.map((operand) => bindTest({ kind: "eq", operand }, item));
+    const column = boundColumn(binding, [...found.chain, 0]);
+    return { kind: "list", column, items, equal: condition.kind === "list eq" };
+  }
+  const { chain, field } = found.items ?? { chain: [], field: found.field };
+  const test = bindTest(condition, field);
+  if (test.kind === "never") return { kind: "never" };
+  return { kind: "value", column: boundColumn(binding, [...found.chain, ...chain]), items: path.items, test };
+}
+
+function boundColumn({ leaves }: Binding, chain: readonly number[]): BoundColumn {
+  return { chain, leaf: leafAt(leaves, chain) };
+}
+
+function isListType({ kind }: ArrowType): boolean {
+  return kind === "list" || kind === "listView" || kind === "fixedList";
+}
+
+function bindTest(condition: Condition, field: Field): ValueTest {
+  const { type } = valuesOf(field);
+  if (isExistence(condition)) return condition;
+  if (isText(type)) return { kind: "text", condition };
+  const domain = domainOf(type);
+  if (domain === undefined || "pattern" in condition) return { kind: "never" };
+  const asked: readonly OrderCondition[] =
+    "operands" in condition
+      ? [...condition.operands.values].map((operand: Scalar) => ({ kind: "eq", operand }))
+      : [condition];
+  const intervals = asked.flatMap((one) => intervalOf(one, domain) ?? []);
+  return intervals.length === 0 ? { kind: "never" } : { kind: "intervals", of: intervals };
+}
+
+function isExistence(condition: Condition): condition is Extract<Condition, { kind: "exists" | "missing" }> {
+  return condition.kind === "exists" || condition.kind === "missing";
+}
+
+/** What lies behind run ends, which the rows only share. */
+function valuesOf(field: Field): Field {
+  return field.type.kind === "runEnd" ? (field.children[1] ?? field) : field;
+}
+
+function isText(type: ArrowType): boolean {
+  return type.kind === "utf8" || type.kind === "utf8View";
+}
+
+function domainOf(type: ArrowType): Domain | undefined {
+  switch (type.kind) {
+    case "bool":
+      return booleans;
+    case "int":
+      return numbers("integer");
+    case "float":
+      return numbers("float");
+    case "date":
+      return points(type.bits === 32 ? nsPerDay : 1_000_000n);
+    case "timestamp":
+      return points(unitNs(type.unit));
+    case "time":
+      return timesOfDay(unitNs(type.unit));
+    case "duration":
+      return durations(unitNs(type.unit));
+    default:
+      return undefined;
+  }
+}
+
+function unitNs(unit: number): bigint {
+  return nsPerUnit[unit] ?? 1n;
+}

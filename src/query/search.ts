@@ -1,0 +1,147 @@
+/**
+ * Answers a query on contents: for each tag the topics that have a matching row, by the skip index as far as it knows, else by
+ * reading; then sequences that have one for every tag.
+ */
+
+import { leavesOf } from "../arrow/leaf.ts";
+import type { SequenceName } from "../model/locator.ts";
+import type { CatalogQuery, ContentFilter, TimeRangesRequest } from "../model/predicate.ts";
+import { everything, type TimeRange } from "../model/time.ts";
+import { bindPredicate, type FindPosition } from "./bind.ts";
+import { ClusterBuilder } from "./clusters.ts";
+import { Effort } from "./effort.ts";
+import { type FoundTopic, findTagged } from "./find-topics.ts";
+import { type ReadableTopic, type ReadParts, TopicReader } from "./topic-reader.ts";
+import { type ScanCounts, TopicScan } from "./topic-scan.ts";
+import { noCounts, type SkipCounts, TopicSkips } from "./topic-skips.ts";
+
+export interface SearchParts extends ReadParts {
+  /** Where topics of a tag have a position. */
+  positionOf(ontologyTag: string, schema: TopicReader["schema"]): FindPosition;
+}
+
+/** What a search has looked at. */
+export interface SearchCounts {
+  readonly skips: SkipCounts;
+  readonly scan: ScanCounts;
+  /** Of the files of all topics that were asked. */
+  storedBytes: number;
+}
+
+export interface MatchedTopic extends FoundTopic {
+  /** Of the matching rows, where it was asked for. */
+  readonly range?: TimeRange | undefined;
+  readonly ranges?: readonly TimeRange[] | undefined;
+}
+
+export interface MatchedSequence {
+  readonly sequence: SequenceName;
+  readonly topics: readonly MatchedTopic[];
+}
+
+export function noSearchCounts(): SearchCounts {
+  return { skips: noCounts(), scan: { batches: 0, bytes: 0, rowsTested: 0, rowsMatched: 0 }, storedBytes: 0 };
+}
+
+/** Sequences must match all filters: of none there is nothing to tell. */
+export type ContentQuery = CatalogQuery & { readonly contents: readonly ContentFilter[] };
+
+export function hasContents(query: CatalogQuery): query is ContentQuery {
+  return query.contents !== undefined;
+}
+
+/** @throws Fault as `findTopics`; corrupt when what lies on disk cannot be read */
+export async function searchContents(
+  parts: SearchParts,
+  query: ContentQuery,
+  signal: AbortSignal,
+  counts: SearchCounts = noSearchCounts(),
+): Promise<readonly MatchedSequence[]> {
+  let matched: Map<SequenceName, Map<string, MatchedTopic>> | undefined;
+  for (const filter of query.contents) {
+    const found = new Map<SequenceName, Map<string, MatchedTopic>>();
+    for (const { sequence, topics } of await findTagged(parts.catalog, query, filter.ontologyTag, signal)) {
+      const before = matched?.get(sequence);
+      if (matched !== undefined && before === undefined) continue;
+      const hits = new Map(before);
+      let any = false;
+      for (const topic of topics) {
+        const hit = await matchTopic(parts, topic, { query, filter, signal, counts });
+        if (hit === undefined) continue;
+        any = true;
+        hits.set(topic.locator, hit);
+      }
+      if (any) found.set(sequence, hits);
+    }
+    matched = found;
+    if (matched.size === 0) break;
+  }
+  return [...(matched ?? [])].map(([sequence, topics]) => ({
+    sequence,
+    topics: [...topics.values()].toSorted((a, b) => (a.locator < b.locator ? -1 : 1)),
+  }));
+}
+
+interface TopicSearch {
+  readonly query: CatalogQuery;
+  readonly filter: ContentFilter;
+  readonly signal: AbortSignal;
+  readonly counts: SearchCounts;
+}
+
+async function matchTopic(
+  parts: SearchParts,
+  topic: ReadableTopic,
+  { query, filter, signal, counts }: TopicSearch,
+): Promise<MatchedTopic | undefined> {
+  const opened = openTopic(parts, topic, filter, { signal, counts });
+  if (opened === undefined) return undefined;
+  const { reader, skips, scan } = opened;
+  await using _reader = reader;
+  counts.storedBytes += topic.extent.bytes;
+  const verdict = skips.ofTopic();
+  if (verdict === "no") return undefined;
+  const found: FoundTopic = topic;
+  const ranges = query.timeRanges === undefined ? undefined : await rangesOf(scan, query.timeRanges);
+  if (ranges !== undefined && ranges.length === 0) return undefined;
+  if (query.includeTimestampRange) {
+    const range = verdict === "all" ? topic.extent.range : await scan.range(everything);
+    return range === undefined ? undefined : { ...found, range, ranges };
+  }
+  if (ranges !== undefined || verdict === "all") return { ...found, ranges };
+  return (await scan.matchesAny(everything)) ? found : undefined;
+}
+
+async function rangesOf(scan: TopicScan, { gapNs, limit }: TimeRangesRequest): Promise<readonly TimeRange[]> {
+  const clusters = new ClusterBuilder(gapNs);
+  const ranges: TimeRange[] = [];
+  for await (const times of scan.times(everything)) {
+    for (const timeNs of times) {
+      const ended = clusters.add(timeNs);
+      if (ended !== undefined) ranges.push(ended);
+      if (ranges.length === limit) return ranges;
+    }
+  }
+  const last = clusters.end();
+  return last === undefined ? ranges : [...ranges, last];
+}
+
+/** What it takes to look into a topic; undefined when nothing was ever uploaded to it. */
+export function openTopic(
+  parts: SearchParts,
+  topic: ReadableTopic,
+  filter: ContentFilter,
+  { signal, counts }: { signal: AbortSignal; counts: SearchCounts },
+): { reader: TopicReader; skips: TopicSkips; scan: TopicScan } | undefined {
+  const { catalog } = parts;
+  const schemaHeader = catalog.schemas.get(topic.uuid);
+  if (schemaHeader === undefined) return undefined;
+  const reader = new TopicReader(parts, topic, schemaHeader);
+  const { schema } = reader;
+  const position = parts.positionOf(topic.ontologyTag, schema);
+  const predicate = bindPredicate(filter.rows, { schema, leaves: leavesOf(schema), position });
+  const effort = new Effort(signal);
+  const skips = new TopicSkips({ catalog, topic, predicate, effort, counts: counts.skips });
+  const scan = new TopicScan({ memory: parts, reader, skips, predicate, effort, signal, counts: counts.scan });
+  return { reader, skips, scan };
+}
