@@ -14,32 +14,17 @@ import { type BatchEntry, type ChunkSummary, messageBytesOf } from "../model/chu
 import { addBatch, addChunk, addExtent } from "../model/extent.ts";
 import { Fault } from "../model/fault.ts";
 import { chunkBatchesMax, tailTopicBytesMax } from "../model/limits.ts";
-import { type Extent, emptyExtent, type Sequence, type Session, type Topic } from "../model/resource.ts";
+import { type Extent, emptyExtent } from "../model/resource.ts";
 import type { RowStatistics } from "../model/statistics.ts";
 import { mergeStatistics } from "../model/statistics-merge.ts";
 import type { TimeNs, TimeRange } from "../model/time.ts";
 import { ChunkWriter, type MessageFacts } from "../store/chunk-writer.ts";
 import type { DocumentWriter } from "../store/document-writer.ts";
-import { sequenceDocument, sessionDocument, topicDocument } from "../store/documents.ts";
-import {
-  chunkFile,
-  sequenceFile,
-  sequencesDirectory,
-  sessionDirectory,
-  sessionFile,
-  sessionsDirectory,
-  topicDirectory,
-  topicFile,
-} from "../store/layout.ts";
+import { chunkFile, sessionDirectory, sessionsDirectory, topicDirectory } from "../store/layout.ts";
 import type { TailLog, TailPlace } from "../store/tail-log.ts";
 import type { CommitPart, Participant } from "./group-commit.ts";
 import type { SpaceGate } from "./space-gate.ts";
-
-export interface TopicPlace {
-  readonly sequence: Sequence;
-  readonly session: Session;
-  readonly topic: Topic;
-}
+import { documentsOf, type TopicPlace } from "./topic-place.ts";
 
 export interface TopicWriterOptions {
   readonly disk: Disk;
@@ -165,20 +150,11 @@ export class TopicWriter implements Participant {
   }
 
   async #makePlace(): Promise<void> {
-    const { sequence, session, topic } = this.#place;
+    const { session, topic } = this.#place;
     await this.#disk.makeDirectory(topicDirectory(session.ulid, topic.number));
-    const documents = [
-      { file: sequenceFile(sequence.ulid), directory: sequencesDirectory, text: sequenceDocument(sequence) },
-      { file: sessionFile(session.ulid), directory: sessionDirectory(session.ulid), text: sessionDocument(session) },
-      {
-        file: topicFile(session.ulid, topic.number),
-        directory: topicDirectory(session.ulid, topic.number),
-        text: topicDocument(topic, this.#schemaHeader),
-      },
-    ];
     // Also what was there already: whoever made it may not have synced it yet, or have gone away.
     this.#unsynced.directories.push(sessionsDirectory, sessionDirectory(session.ulid));
-    for (const { file, directory, text } of documents) {
+    for (const { file, directory, text } of documentsOf(this.#place, this.#schemaHeader)) {
       await this.#documents.ensure(file, text);
       this.#unsynced.documents.push(file);
       this.#unsynced.directories.push(directory);

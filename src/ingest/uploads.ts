@@ -19,7 +19,8 @@ import type { TailLog } from "../store/tail-log.ts";
 import { DictionaryState } from "./dictionary-state.ts";
 import type { GroupCommit } from "./group-commit.ts";
 import type { SpaceGate } from "./space-gate.ts";
-import { type TopicPlace, TopicWriter } from "./topic-writer.ts";
+import type { TopicPlace } from "./topic-place.ts";
+import { TopicWriter } from "./topic-writer.ts";
 import { Upload, type UploadUse } from "./upload.ts";
 
 export interface UploadsParts {
