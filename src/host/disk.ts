@@ -99,6 +99,8 @@ async function diskAt(absolute: string): Promise<Disk> {
     await fsp.access(absolute, fs.constants.W_OK | fs.constants.X_OK);
   });
   const at = (name: string): string => path.join(absolute, name);
+  /** By file, the last of those that replace it: all of them write under one other name first. */
+  const replacing = new Map<string, Promise<void>>();
 
   const disk: Disk = {
     root: absolute,
@@ -107,22 +109,16 @@ async function diskAt(absolute: string): Promise<Disk> {
     readText: (file) => wrap(`read ${file}`, () => fsp.readFile(at(file), "utf8")),
     writeText: (file, text) =>
       wrap(`write ${file}`, () => patiently(() => fsp.writeFile(at(file), text, { mode: 0o600 }))),
-    async replaceText(file, text) {
-      const temporary = `${file}.new`;
-      try {
-        await disk.writeText(temporary, text);
-      } catch (error) {
-        // A full disk needs the room of the half that was written.
-        await disk.remove(temporary).catch(() => undefined);
-        throw error;
-      }
-      failPoint("replace: written");
-      await disk.syncFile(temporary);
-      failPoint("replace: synced");
-      await disk.rename(temporary, file);
-      failPoint("replace: renamed");
-      await disk.syncDirectory(path.dirname(file));
-      failPoint("replace: done");
+    replaceText(file, text) {
+      const turn = (replacing.get(file) ?? Promise.resolve())
+        .catch(() => undefined)
+        .then(() => replaceText(disk, file, text));
+      replacing.set(file, turn);
+      const end = (): void => {
+        if (replacing.get(file) === turn) replacing.delete(file);
+      };
+      turn.then(end, end);
+      return turn;
     },
     makeDirectory(directory) {
       const what = `create the directory ${directory}`;
@@ -173,6 +169,24 @@ async function diskAt(absolute: string): Promise<Disk> {
     },
   };
   return disk;
+}
+
+async function replaceText(disk: Disk, file: string, text: string): Promise<void> {
+  const temporary = `${file}.new`;
+  try {
+    await disk.writeText(temporary, text);
+  } catch (error) {
+    // A full disk needs the room of the half that was written.
+    await disk.remove(temporary).catch(() => undefined);
+    throw error;
+  }
+  failPoint("replace: written");
+  await disk.syncFile(temporary);
+  failPoint("replace: synced");
+  await disk.rename(temporary, file);
+  failPoint("replace: renamed");
+  await disk.syncDirectory(path.dirname(file));
+  failPoint("replace: done");
 }
 
 /** What one user makes another one may not write: a key made by root would lock the service out of its own catalog. */

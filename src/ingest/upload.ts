@@ -15,7 +15,7 @@ import { batchStatistics } from "../arrow/statistics.ts";
 import { type Times, timesOf, unfoldedTimeBytes } from "../arrow/timestamps.ts";
 import type { Budget } from "../flow/budget.ts";
 import type { Clock } from "../host/clock.ts";
-import { isDiskFull } from "../host/errno.ts";
+import { isDiskFull, isOutOfFiles } from "../host/errno.ts";
 import { assert } from "../model/assert.ts";
 import { messageBytesOf } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
@@ -452,7 +452,8 @@ export class Upload {
       await this.#onDisk(() => writer.complete(clock.wallNs()));
       commit.note(writer, 0);
     });
-    await commit.commit();
+    // Without a descriptor nothing was committed, and the next commit tries again: the end of a stream is not taken back.
+    await commit.commit().catch((error: unknown) => (isOutOfFiles(error) ? commit.commit() : raise(error)));
     writer.checkLost();
   }
 

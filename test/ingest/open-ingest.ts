@@ -24,7 +24,7 @@ import type { Outgoing } from "../load/flight-client.ts";
 
 /** A call to the disk that is about to be made. */
 export interface DiskCall {
-  readonly kind: "open" | "read" | "write" | "cut" | "sync";
+  readonly kind: "open" | "read" | "write" | "cut" | "sync" | "close";
   readonly path: string;
   readonly bytes: number;
 }
@@ -162,6 +162,10 @@ function watch(disk: Disk, openFiles: Set<object>, ingest: () => Ingest, freeByt
   };
   return {
     ...disk,
+    async syncFile(path) {
+      await before("sync", path);
+      await disk.syncFile(path);
+    },
     async openReadable(path) {
       await before("read", path);
       return await disk.openReadable(path);
@@ -188,6 +192,7 @@ function watch(disk: Disk, openFiles: Set<object>, ingest: () => Ingest, freeByt
           await file.sync();
         },
         async close() {
+          await before("close", path);
           openFiles.delete(file);
           await file.close();
         },
