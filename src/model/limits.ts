@@ -97,6 +97,18 @@ export const grpcMessageBytesMax = 8 * KiB;
 /** How fast a client has to send or read, after a while, as long as others wait for the memory that its message holds. */
 export const wantedPace = { graceMs: 5_000, bytesPerSecond: 64 * KiB } as const;
 
+/**
+ * The same for messages of uploads that are under way on one connection, together: they share its link. A robot at the edge of a
+ * cell sends 128 kbit/s, and nothing at all while it changes the cell; to give up its message helps nobody, for it comes again.
+ * What is slower is no recording: whoever waits behind the largest message of normal size has it after 35 minutes at most, and
+ * after 20 seconds when its client has stopped.
+ */
+export const uploadPace = { graceMs: 20_000, bytesPerSecond: 16 * KiB } as const;
+assert(
+  uploadPace.bytesPerSecond * 35 * 60 >= messageBytes.normal,
+  "the largest message of normal size has come by then",
+);
+
 /** Bytes of a notification's text in UTF-8: SDKs send tracebacks. */
 export const notificationBytesMax = 64 * KiB;
 
@@ -232,6 +244,7 @@ export const dictionaryUnionMax = { values: 65_536, bytes: 4 * MiB } as const;
 
 /** Time without a byte in the middle of a message: it holds memory that others wait for. Dead connections are found sooner. */
 export const messageStallMs = 60_000;
+assert(uploadPace.graceMs < messageStallMs, "while others wait less is borne");
 
 /** Characters of the ontology tag of a topic: the name of a model, or of a model in a module. */
 export const ontologyTagCharactersMax = 1_024;

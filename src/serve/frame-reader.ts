@@ -15,7 +15,7 @@ import type { YoungGarbage } from "../host/young-garbage.ts";
 import { assert } from "../model/assert.ts";
 import { Fault } from "../model/fault.ts";
 import { smallMessageBytes } from "../model/limits.ts";
-import { Pace, type PaceLimits } from "./pace.ts";
+import { Pace, type PaceGroup, type PaceLimits, paceGroupOf } from "./pace.ts";
 
 export const messageEncodings = ["identity", "gzip", "deflate"] as const;
 export type MessageEncoding = (typeof messageEncodings)[number];
@@ -70,6 +70,7 @@ const decompress = { gzip: promisify(gunzip), deflate: promisify(inflate) } as c
 export class FrameReader {
   readonly #stream: ServerHttp2Stream;
   readonly #options: FrameReaderOptions;
+  readonly #group: PaceGroup;
   /** Bytes that arrived and are not consumed yet: what came in one piece with the end of a message. */
   #rest: Buffer | undefined;
   readonly #prefix = Buffer.alloc(prefixBytes);
@@ -88,6 +89,8 @@ export class FrameReader {
   constructor(stream: ServerHttp2Stream, options: FrameReaderOptions) {
     this.#stream = stream;
     this.#options = options;
+    // Without a session the stream has ended.
+    this.#group = paceGroupOf(stream.session ?? stream);
     stream.on("data", this.#onData);
     stream.on("end", () => {
       this.#ended = true;
@@ -234,15 +237,21 @@ export class FrameReader {
     }
     // A compressed message may unfold to the limit.
     const bytes = BufferPool.classBytes(length) + (compressed ? messageBytesMax : 0);
-    const pace = this.#pace();
-    const held = bytes <= freeBytesMax ? undefined : await this.#take(bytes, pace);
+    const budget = this.#budgetOf(bytes);
+    // What has come whole already waits for nobody's link.
+    const pace = (this.#rest?.byteLength ?? 0) < length ? this.#pace(budget) : undefined;
+    const held = bytes <= freeBytesMax ? undefined : await this.#take(bytes, { budget, pace });
     pace?.begin();
     return { compressed, length, lease: pool.lease(length), held, pace, filled: 0 };
   }
 
-  async #take(bytes: number, pace: Pace | undefined): Promise<Held> {
-    const { signal, budget: large, smallBudget = large } = this.#options;
-    const budget = bytes <= smallMessageBytes ? smallBudget : large;
+  #budgetOf(bytes: number): Budget {
+    const { budget: large, smallBudget = large } = this.#options;
+    return bytes <= smallMessageBytes ? smallBudget : large;
+  }
+
+  async #take(bytes: number, { budget, pace }: { budget: Budget; pace: Pace | undefined }): Promise<Held> {
+    const { signal } = this.#options;
     const sinceMs = performance.now();
     this.#memoryWaitSinceMs = sinceMs;
     try {
@@ -253,13 +262,16 @@ export class FrameReader {
     }
   }
 
-  #pace(): Pace | undefined {
+  #pace(budget: Budget): Pace | undefined {
     const { pace } = this.#options;
-    return pace === undefined
-      ? undefined
-      : new Pace(pace, () =>
-          this.#fail(new Fault("overloaded", "The message came too slowly while others waited for the memory.")),
-        );
+    if (pace === undefined) return undefined;
+    return new Pace({
+      ...pace,
+      group: this.#group,
+      isWanted: () => budget.use().waiting > 0,
+      late: () =>
+        this.#fail(new Fault("overloaded", "The message came too slowly while others waited for the memory.")),
+    });
   }
 
   async #inflate(frame: RawFrame): Promise<Frame> {

@@ -9,21 +9,43 @@ export interface PaceLimits {
   readonly bytesPerSecond: number;
 }
 
+/** Messages that are under way on one connection: its link is theirs together. */
+export interface PaceGroup {
+  underWay: number;
+}
+
+const groups = new WeakMap<object, PaceGroup>();
+
+export function paceGroupOf(connection: object): PaceGroup {
+  const known = groups.get(connection);
+  if (known !== undefined) return known;
+  const group = { underWay: 0 };
+  groups.set(connection, group);
+  return group;
+}
+
+export interface PaceOptions extends PaceLimits {
+  /** Of the others on its connection. */
+  readonly group: PaceGroup;
+  /** Whether somebody still waits for the memory. */
+  isWanted(): boolean;
+  /** Called once when the client has been too slow. */
+  late(): void;
+}
+
 const tickMs = 1_000;
 
 export class Pace implements Disposable {
-  readonly #limits: PaceLimits;
-  readonly #late: () => void;
+  readonly #options: PaceOptions;
   #isWanted = false;
   #hasBegun = false;
-  #ticks = 0;
+  #wantedMs = 0;
+  #askedBytes = 0;
   #movedBytes = 0;
   #timer: NodeJS.Timeout | undefined;
 
-  /** @param late called once when the client has been too slow */
-  constructor(limits: PaceLimits, late: () => void) {
-    this.#limits = limits;
-    this.#late = late;
+  constructor(options: PaceOptions) {
+    this.#options = options;
   }
 
   /** Somebody waits for the memory. */
@@ -34,6 +56,7 @@ export class Pace implements Disposable {
 
   /** It is the client's turn. */
   begin(): void {
+    if (!this.#hasBegun) this.#options.group.underWay += 1;
     this.#hasBegun = true;
     this.#watch();
   }
@@ -44,6 +67,7 @@ export class Pace implements Disposable {
 
   [Symbol.dispose](): void {
     clearInterval(this.#timer);
+    if (this.#hasBegun) this.#options.group.underWay -= 1;
     this.#hasBegun = false;
   }
 
@@ -52,10 +76,13 @@ export class Pace implements Disposable {
   }
 
   #check(): void {
-    this.#ticks += 1;
-    const { graceMs, bytesPerSecond } = this.#limits;
-    if (this.#movedBytes >= (bytesPerSecond * (this.#ticks * tickMs - graceMs)) / 1_000) return;
+    const { graceMs, bytesPerSecond, group, isWanted, late } = this.#options;
+    if (!isWanted()) return;
+    this.#wantedMs += tickMs;
+    if (this.#wantedMs <= graceMs) return;
+    this.#askedBytes += (bytesPerSecond * Math.min(tickMs, this.#wantedMs - graceMs)) / 1_000 / group.underWay;
+    if (this.#movedBytes >= this.#askedBytes) return;
     clearInterval(this.#timer);
-    this.#late();
+    late();
   }
 }

@@ -14,6 +14,7 @@ import {
   keepalive,
   messageStallMs,
   stopGraceMs,
+  uploadPace,
   windowBytesMost,
   youngGarbageBytes,
 } from "../model/limits.ts";
@@ -195,7 +196,7 @@ function putLimits({ uploadBudget, smallUploadBudget, messageBytesMax }: ServerP
     setting: "max_message_bytes",
     stallMs: messageStallMs,
     restMs: undefined,
-    pace: undefined,
+    pace: uploadPace,
   };
   return () => limits;
 }

@@ -8,6 +8,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { create, toBinary } from "@bufbuild/protobuf";
 import { Int64, makeData, makeVector } from "apache-arrow";
 import { describe, expect, test } from "vitest";
+import { uploadPace } from "../../src/model/limits.ts";
 import { TicketSchema } from "../../src/wire/flight_pb.js";
 import { FlightClient, type Outgoing, type PutCall } from "../load/flight-client.ts";
 import { toMessages } from "../load/messages.ts";
@@ -260,6 +261,39 @@ describe("clients that stall", () => {
     const rows = await rowsOf(client, "cut");
     expect(rows).toEqual(topics.map(() => 2));
     expect(tookMs).toBeLessThan(othersMsMax);
+  });
+
+  test("uploads that send a byte now and then give their memory to those who wait, a slow link keeps it", {
+    timeout: 90_000,
+  }, async () => {
+    await using server = await startServer({ args: ["--memory-budget", String(64 * MiB)] });
+    using client = new FlightClient(server.port);
+    using dripping = new FlightClient(server.port);
+    using slow = new FlightClient(server.port);
+    const [good, honest, ...topics] = await makeTopics(client, "drip", 4);
+    if (good === undefined || honest === undefined) throw new Error("there are topics");
+    // Three times 16 MiB are all that uploads may hold.
+    const drips = await Promise.all(topics.map((topic) => beginLarge(dripping, topic)));
+    const kept = await beginLarge(slow, honest);
+    const ended = { drips: 0, kept: 0 };
+    for (const { call } of drips) void call.status().then(() => (ended.drips += 1));
+    void kept.call.status().then(() => (ended.kept += 1));
+    const byte = setInterval(() => {
+      for (const { call } of drips) void call.write([new Uint8Array(1)]).catch(() => undefined);
+    }, 2_000);
+    // Twice the pace that is asked for, in pieces: a link that carries little.
+    const piece = setInterval(() => void kept.call.write([new Uint8Array(64 * 1024)]).catch(() => undefined), 2_000);
+    const startedMs = performance.now();
+    try {
+      await client.put(good, table(2, 4 * MiB));
+      const tookMs = performance.now() - startedMs;
+      console.log(`bounded: behind uploads that send a byte now and then one waited ${tookMs.toFixed(0)} ms`);
+      expect(tookMs).toBeLessThan(uploadPace.graceMs + othersMsMax);
+      expect(ended).toEqual({ drips: 2, kept: 0 });
+    } finally {
+      clearInterval(byte);
+      clearInterval(piece);
+    }
   });
 
   test("small messages stand behind no large ones", { timeout: 40_000 }, async () => {

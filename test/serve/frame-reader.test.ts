@@ -1,7 +1,14 @@
 // The frame reader on a real HTTP/2 stream: how bytes become messages, and what a client may not do.
 
 import { once } from "node:events";
-import { type ClientHttp2Stream, connect, createServer, type Http2Server, type ServerHttp2Stream } from "node:http2";
+import {
+  type ClientHttp2Session,
+  type ClientHttp2Stream,
+  connect,
+  createServer,
+  type Http2Server,
+  type ServerHttp2Stream,
+} from "node:http2";
 import type { AddressInfo } from "node:net";
 import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -24,6 +31,7 @@ beforeAll(async () => {
 afterAll(() => new Promise((resolve) => server.close(resolve)));
 
 interface Pair extends Disposable {
+  readonly session: ClientHttp2Session;
   readonly client: ClientHttp2Stream;
   readonly reader: FrameReader;
   readonly budget: Budget;
@@ -37,14 +45,15 @@ async function open({
   restMs = undefined as number | undefined,
   freeBytesMax = 0,
   pace = undefined as PaceLimits | undefined,
+  budget = new Budget(budgetBytes),
+  beside = undefined as ClientHttp2Session | undefined,
 } = {}): Promise<Pair> {
-  const session = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  const session = beside ?? connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
   const accepted = new Promise<ServerHttp2Stream>((resolve) => streams.push(resolve));
   const client = session.request({ ":method": "POST" }, { endStream: false });
   client.on("error", () => undefined);
   const stream = await accepted;
   stream.on("error", () => undefined);
-  const budget = new Budget(budgetBytes);
   const abort = new AbortController();
   const options = {
     budget,
@@ -59,7 +68,7 @@ async function open({
     pace,
   };
   const reader = new FrameReader(stream, options);
-  return { client, reader, budget, abort, [Symbol.dispose]: () => session.destroy() };
+  return { session, client, reader, budget, abort, [Symbol.dispose]: () => session.destroy() };
 }
 
 function frame(bytes: Uint8Array, flag = 0): Buffer {
@@ -184,6 +193,50 @@ describe("what others wait for", () => {
     await expect(message).rejects.toMatchObject({ code: "overloaded" });
     pair.reader.close();
     (await other)[Symbol.dispose]();
+  });
+
+  test("time in which nobody waits is not counted", async () => {
+    using pair = await open({ budgetBytes: 8_192, pace: { graceMs: 1_500, bytesPerSecond: 1_000_000 } });
+    pair.client.write(frame(Buffer.alloc(5_000)).subarray(0, 100));
+    const message = pair.reader.next();
+    message.catch(() => undefined);
+    await expect.poll(() => pair.budget.use().heldBytes).toBe(8_192);
+    await expect(pair.budget.take(8_192, AbortSignal.timeout(1_200))).rejects.toThrow();
+    const later = await Promise.race([message, new Promise((resolve) => setTimeout(resolve, 2_000, "waits"))]);
+    expect(later).toBe("waits");
+    const other = pair.budget.take(8_192, AbortSignal.timeout(5_000));
+    await expect(message).rejects.toMatchObject({ code: "overloaded" });
+    pair.reader.close();
+    (await other)[Symbol.dispose]();
+  });
+
+  test("messages of one connection share what is asked of it", async () => {
+    const pace = { graceMs: 0, bytesPerSecond: 400 };
+    using first = await open({ budgetBytes: 3 * 8_192, pace });
+    using second = await open({ pace, budget: first.budget, beside: first.session });
+    using alone = await open({ pace, budget: first.budget });
+    // Each sends 300 bytes a second: two of them together are fast enough, one by itself is not.
+    const pairs = [first, second, alone];
+    const messages = pairs.map(({ client, reader }) => {
+      client.write(frame(Buffer.alloc(5_000)).subarray(0, 5));
+      const message = reader.next();
+      message.catch(() => undefined);
+      return message;
+    });
+    const pieces = setInterval(() => {
+      for (const { client } of pairs) client.write(Buffer.alloc(30));
+    }, 100);
+    await expect.poll(() => first.budget.use().heldBytes).toBe(3 * 8_192);
+    const waiting = first.budget.take(3 * 8_192, AbortSignal.timeout(8_000)).catch(() => undefined);
+    await expect(messages[2]).rejects.toMatchObject({ code: "overloaded" });
+    const others = Promise.race([
+      ...messages.slice(0, 2),
+      new Promise((resolve) => setTimeout(resolve, 2_500, "go on")),
+    ]);
+    expect(await others).toBe("go on");
+    clearInterval(pieces);
+    for (const { reader } of pairs) reader.close();
+    (await waiting)?.[Symbol.dispose]();
   });
 
   test("a client that sends no message at all is given up where it must not rest", async () => {
