@@ -1,5 +1,6 @@
 /** Creates sequences, sessions and topics. A name is taken when the transaction that resolved says so; files come later. */
 
+import { isDeepStrictEqual } from "node:util";
 import type { Catalog } from "../catalog/catalog.ts";
 import {
   findSequence,
@@ -15,6 +16,7 @@ import type { Clock } from "../host/clock.ts";
 import { newUlid, newUuid } from "../host/entropy.ts";
 import { failPoint } from "../host/fail-point.ts";
 import { Fault } from "../model/fault.ts";
+import { parseJson } from "../model/json.ts";
 import { topicsPerSessionMax } from "../model/limits.ts";
 import { type SequenceName, type SessionLocator, sequenceOfTopic, type TopicLocator } from "../model/locator.ts";
 import {
@@ -97,6 +99,18 @@ function repeatedSession(known: Session, request: { sequence: SequenceName; uuid
   return known;
 }
 
+/** Repeating a request answers the same; another one under the same UUID would be dropped in silence. */
+function repeatedTopic(known: Topic, request: TopicRequest): Topic {
+  const parsed = (text: JsonText) => parseJson(text, "user metadata");
+  const others = [
+    known.ontologyTag === request.ontologyTag ? "" : "ontology_tag",
+    known.serializationFormat === request.serializationFormat ? "" : "serialization_format",
+    isDeepStrictEqual(parsed(known.userMetadata), parsed(request.userMetadata)) ? "" : "user_metadata",
+  ].filter((name) => name !== "");
+  if (others.length === 0) return known;
+  throw new Fault("exists", `Already exists: topic \`${known.locator}\`, with another ${others.join(" and ")}.`);
+}
+
 /** Does not say what has it: a UUID is a token of authority. */
 function takenUuid(): Fault {
   return new Fault("exists", "Already exists: the UUID belongs to something else; choose another one.");
@@ -125,7 +139,8 @@ export async function createTopic(
     const session = findSession(catalog, request.session);
     if (session?.uuid !== request.session) throw new Fault("absent", "Not found: there is no session with this UUID.");
     const known = findTopic(catalog, request.locator);
-    if (known !== undefined && known.uuid === request.uuid && known.session === session.ulid) return known;
+    if (known !== undefined && known.uuid === request.uuid && known.session === session.ulid)
+      return repeatedTopic(known, request);
     if (request.uuid !== undefined && findTopicByUuid(catalog, request.uuid) !== undefined) throw takenUuid();
     if (known !== undefined) {
       throw new Fault("exists", `Already exists: topic \`${request.locator}\`.`);

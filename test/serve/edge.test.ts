@@ -241,6 +241,13 @@ test("a UUID of the client's own makes creating repeatable, and belongs to one t
   expect(await topic("own/imu")).toEqual({ uuid: topicUuid });
   expect(await topic("own/imu")).toEqual({ uuid: topicUuid });
   expect((await refusal(topic("own/gps"))).code).toBe(6);
+  // What would be dropped in silence is refused.
+  const others = { user_metadata: { a: 1 }, ontology_tag: "u", serialization_format: "ragged" };
+  for (const [key, value] of Object.entries(others)) {
+    const other = await refusal(client.action("topic_create", { ...body, locator: "own/imu", [key]: value }));
+    expect(other.code).toBe(6);
+    expect(other.message).toContain(`with another ${key}`);
+  }
   await client.put({ locator: "own/imu", uuid: topicUuid }, batches(1));
   await client.action("session_finalize", { session_uuid: uuid });
   expect((await refusal(create())).code).toBe(9);
