@@ -40,7 +40,7 @@ export function startCare(parts: CareParts): Care {
     policy: config.open_sessions,
     graceMs: config.open_session_grace,
     hands: {
-      isUploading: (topic) => uploads.isUploading(topic),
+      isUploading: parts.isUploading,
       completeTopic: (topic) => uploads.completeTopic(topic),
       deleteTopic: ({ locator }, check) => deleteTopic(parts, locator, check),
       finalizeSession: async ({ uuid }) => void (await finalizeSession(parts, uuid)),

@@ -110,6 +110,7 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
   const authorizer = { catalog, clock, latestTime, keysRequired: config.api_key };
   const messageBytesMax = config.max_message_bytes;
   const finalizing: FinalizeParts["finalizing"] = new Map();
+  const isUploading: FinalizeParts["isUploading"] = (topic) => uploads.isUploading(topic);
   const server = await startServer({
     disk,
     catalog,
@@ -139,6 +140,7 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
       tail,
       finalizing,
       ontology,
+      isUploading,
       space,
       dialects,
       messageBytesMax,
@@ -155,7 +157,7 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
     },
   });
   const { retention, abandoned } = stack.use(
-    startCare({ disk, catalog, clock, poison, log, uploads, tail, finalizing, ontology, space, config }),
+    startCare({ disk, catalog, clock, poison, log, uploads, tail, finalizing, isUploading, ontology, space, config }),
   );
   stack.defer(() => server.stop());
   status = () =>

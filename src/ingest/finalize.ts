@@ -22,6 +22,7 @@ export interface FinalizeParts {
   readonly poison: Poison;
   readonly log: Log;
   readonly ontology: OntologyParts;
+  isUploading(topic: Topic): boolean;
   /** Sessions that are being finalized: two at once would write their manifests over one another. */
   readonly finalizing: Map<Uuid, Promise<Session>>;
 }
@@ -46,7 +47,7 @@ async function finalizeAlone(parts: FinalizeParts, uuid: Uuid): Promise<Session>
   catalog.refresh();
   const session = sessionOf(catalog, uuid);
   if (isFinalized(session)) return session;
-  const topics = completedTopics(catalog, session);
+  const topics = completedTopics(parts, session);
   const manifest: ManifestTopic[] = [];
   const gate = new OntologyGate(catalog, ontology);
   for (const topic of topics) {
@@ -59,7 +60,7 @@ async function finalizeAlone(parts: FinalizeParts, uuid: Uuid): Promise<Session>
   try {
     const finalized = await catalog.transaction(() => {
       const row = sessionOf(catalog, uuid);
-      checkUnchanged({ session, topics }, { session: row, topics: completedTopics(catalog, row) });
+      checkUnchanged({ session, topics }, { session: row, topics: completedTopics(parts, row) });
       gate.put(row, completedAtNs);
       const flipped: Session = { ...row, completedAtNs };
       putSession(catalog, flipped);
@@ -108,18 +109,26 @@ function sessionOf(catalog: Catalog, uuid: Uuid): Session {
   return session;
 }
 
-function completedTopics(catalog: Catalog, session: Session): Topic[] {
-  const topics = listTopicsOfSession(catalog, session);
+function completedTopics(parts: FinalizeParts, session: Session): Topic[] {
+  const topics = listTopicsOfSession(parts.catalog, session);
   if (topics.length === 0) throw new Fault("wrong_state", `Session \`${session.locator}\` is empty: it has no topic.`);
-  const open = topics.filter((topic) => !isCompleted(topic)).map((topic) => `\`${topic.locator}\``);
+  const open = topics.filter((topic) => !isCompleted(topic));
   if (open.length > 0) {
-    const named = open.slice(0, 10).join(", ");
-    throw new Fault(
-      "wrong_state",
-      `Topic ${named}${open.length > 10 ? ` and ${open.length - 10} more` : ""} is unlocked: its upload has not ended.`,
-    );
+    const named = open.slice(0, 10).map((topic) => whyOpen(parts, topic));
+    if (open.length > named.length) named.push(`${open.length - named.length} more topics are unlocked.`);
+    throw new Fault("wrong_state", named.join(" "));
   }
   return topics;
+}
+
+/** What an open topic lacks, and what its client can do. */
+function whyOpen({ catalog, isUploading }: FinalizeParts, topic: Topic): string {
+  const { locator, uuid, extent } = topic;
+  const head = `Topic \`${locator}\` is unlocked:`;
+  if (isUploading(topic)) return `${head} it is being uploaded.`;
+  if (catalog.schemas.get(uuid) === undefined)
+    return `${head} nothing was ever uploaded to it; upload to it, or delete it.`;
+  return `${head} its upload broke off after ${extent.rows} rows (\`edge_topic_status\` tells); continue it (a \`do_put\` of the schema alone ends it as it is), or delete it.`;
 }
 
 /** Lengths and counts only: contents are checked by `verify`, and at each read. */

@@ -52,8 +52,9 @@ async function openSession(scratch: Scratch) {
       },
     };
     const ontology = { policy: "warn", given: new Map() } as const;
+    const isUploading = (): boolean => false;
     return finalizeSession(
-      { disk: watched, catalog, clock, poison, log: openLog("error"), ontology, finalizing },
+      { disk: watched, catalog, clock, poison, log: openLog("error"), ontology, finalizing, isUploading },
       session.uuid,
     );
   };
