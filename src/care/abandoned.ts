@@ -216,9 +216,10 @@ export class Abandoned {
       if (found !== undefined && this.#isLeft(found, entry.mark)) return;
       throw new Fault("wrong_state", `Session \`${session.locator}\` has a client again.`);
     };
+    let outcome = policy === "keep" ? "kept" : policy === "delete" || isEmpty ? "deleted" : "finalized";
     let sentence: string;
-    if (policy === "keep") sentence = `${idle}. It stays open${missing(kept)}${never(empty)}.`;
-    else if (policy === "delete" || isEmpty) {
+    if (outcome === "kept") sentence = `${idle}. It stays open${missing(kept)}${never(empty)}.`;
+    else if (outcome === "deleted") {
       await hands.deleteSession(session, check);
       sentence = `${idle}. It was deleted with ${rowsOf(topics)} rows of ${topics.length} topics${never(empty)}.`;
     } else {
@@ -234,7 +235,10 @@ export class Abandoned {
       check();
       const refused = await this.#finalize(session);
       // Not by its contents, when the client is there again.
-      if (refused !== undefined) check();
+      if (refused !== undefined) {
+        check();
+        outcome = "kept";
+      }
       sentence =
         refused === undefined
           ? `${idle}. It was finalized with what had arrived${missing(kept)}${never(empty)}.`
@@ -243,6 +247,7 @@ export class Abandoned {
     log.warning("session_abandoned", {
       session: session.locator,
       policy,
+      outcome,
       rows: rowsOf(topics),
       openTopics: kept.length,
     });

@@ -115,8 +115,10 @@ export async function runAction(
       log.info("sequence_deleted", { sequence: request.name, ...who });
       return null;
     case "session_create": {
+      // Who was not sure of the answer asks again.
+      const isRepeated = request.uuid !== undefined && findSession(catalog, request.uuid) !== undefined;
       const { session, answer } = await openSession(parts, identity, request);
-      log.info("session_created", { session: session.locator, ...who });
+      if (!isRepeated) log.info("session_created", { session: session.locator, ...who });
       return answer;
     }
     case "session_finalize": {
@@ -137,9 +139,10 @@ export async function runAction(
     }
     case "topic_create": {
       parts.dialects.mentioned(request.session);
-      const { locator } = request;
+      const { locator, uuid } = request;
+      const isRepeated = uuid !== undefined && findTopicByUuid(catalog, uuid) !== undefined;
       const topic = await createTopic(parts, request);
-      log.debug("topic_created", { topic: locator, ...who });
+      if (!isRepeated) log.info("topic_created", { topic: locator, ...who });
       return topicCreateAnswer(topic);
     }
     case "topic_delete":

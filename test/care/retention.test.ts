@@ -173,6 +173,16 @@ describe("an open session that nobody returns to", () => {
     return JSON.stringify(answer);
   }
 
+  test("with nothing in it is deleted instead of finalized, and the log says so", { timeout: 30_000 }, async () => {
+    const args = ["--open-sessions", "finalize", "--open-session-grace", "1s"];
+    await using server = await startServer({ dataDir, args });
+    using client = new FlightClient(server.port);
+    await openSession(client, "empty");
+    await until("it is settled", async () => server.stderr().includes("session_abandoned"));
+    expect(server.stderr()).toMatch(/"event":"session_abandoned",.*"policy":"finalize","outcome":"deleted"/);
+    await until("a notification", async () => (await notes(client, "empty")).includes("It was deleted"));
+  });
+
   const cases = [
     ["keep", "It stays open; the upload of these has not ended", 2],
     ["finalize", "It was finalized with what had arrived; the upload of these has not ended", 2],
