@@ -8,6 +8,7 @@ import {
   type ConfigSource,
   flagOf,
   resolveConfig,
+  resolveSetting,
   type SettingName,
   settingNames,
   variablesOf,
@@ -20,20 +21,30 @@ const configVariable = "MOSAICO_EDGE_CONFIG";
 /** Read before there is any configuration, by addon.ts. */
 const addonVariable = "MOSAICO_EDGE_ADDON_DIR";
 
+interface ConfigOptions {
+  readonly flags: Flags;
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly file: string | undefined;
+}
+
 /** @throws Fault invalid, absent (file) naming key, expected and found */
-export function readConfig(options: {
-  flags: Flags;
-  environment: Readonly<Record<string, string | undefined>>;
-  file: string | undefined;
-}): Config {
+export function readConfig(options: ConfigOptions): Config {
+  return resolveConfig(sourcesOf(options));
+}
+
+/** For commands beside `run`: where the data are, whatever else is set. @throws Fault as `readConfig` */
+export function readDataDirectory(options: ConfigOptions): string {
+  return String(resolveSetting("data_dir", sourcesOf(options)));
+}
+
+function sourcesOf(options: ConfigOptions): ConfigSource[] {
   checkVariables(options.environment);
   const file = options.file ?? options.environment[configVariable];
-  const sources: ConfigSource[] = [
+  return [
     { name: flagOf, values: options.flags },
     environmentSource(options.environment),
     ...(file === undefined ? [] : [fileSource(file)]),
   ];
-  return resolveConfig(sources);
 }
 
 /** A misspelt variable would leave a default in force, in silence. Values are not repeated: nobody knows what they are. */

@@ -5,7 +5,7 @@ import type { KeyRequest } from "../care/keys.ts";
 import { Fault } from "../model/fault.ts";
 import { parsePermissions } from "../model/permission.ts";
 import { hideTokens } from "../model/secret.ts";
-import { readConfig } from "./config.ts";
+import { readConfig, readDataDirectory } from "./config.ts";
 import { createKey, listKeys, revokeKey } from "./keys.ts";
 import {
   exportOntology,
@@ -82,8 +82,7 @@ function camelCase(name: string): string {
   return name.replace(/_([a-z0-9])/g, (_match, letter: string) => letter.toUpperCase());
 }
 
-interface KeyOptions {
-  readonly dataDir: string;
+interface KeyOptions extends PlaceOptions {
   readonly permissions: string;
   readonly exact?: boolean;
   readonly description: string;
@@ -92,56 +91,61 @@ interface KeyOptions {
 }
 
 function statusCommand(): Command {
-  return newCommand("status")
+  return withPlace(newCommand("status"))
     .description("What the server that runs on a data directory says of itself")
-    .addOption(dataDirectoryOption())
     .option("--json", "as one line of JSON")
-    .action(async ({ dataDir, json }: { dataDir: string; json?: boolean }) =>
-      showStatus(dataDir, json === true ? "json" : "text"),
+    .action(async (options: PlaceOptions & { json?: boolean }) =>
+      showStatus(placeOf(options), options.json === true ? "json" : "text"),
     );
 }
 
-function dataDirectoryOption(): Option {
-  return new Option("--data-dir <DIR>", "the server's data directory").default("./data");
+/** Where the data are, which every command finds as `run` does. */
+interface PlaceOptions {
+  readonly dataDir?: string;
+  readonly config?: string;
+}
+
+function withPlace(command: Command): Command {
+  return command
+    .option("--data-dir <DIR>", "the server's data directory (default ./data)")
+    .option("--config <FILE>", "TOML file of the server, for its data_dir");
+}
+
+function placeOf({ dataDir, config }: PlaceOptions): string {
+  return readDataDirectory({ flags: { data_dir: dataDir }, environment: process.env, file: config });
 }
 
 function verifyCommand(endWith: (code: number) => void): Command {
-  return newCommand("verify")
+  return withPlace(newCommand("verify"))
     .description(
       "Read everything that is stored and compare it, also while the server runs; ends with 1 when something is wrong",
     )
-    .addOption(dataDirectoryOption())
     .option("--session <ID>", "only this session: locator, UUID or ULID")
     .option("--json", "print JSON")
-    .action(async (options: { dataDir: string; session?: string; json?: boolean }) =>
-      endWith(await verifyStore(options.dataDir, { session: options.session, json: options.json === true })),
+    .action(async (options: PlaceOptions & { session?: string; json?: boolean }) =>
+      endWith(await verifyStore(placeOf(options), { session: options.session, json: options.json === true })),
     );
 }
 
 function repairCommand(endWith: (code: number) => void): Command {
-  return newCommand("repair")
+  return withPlace(newCommand("repair"))
     .description("Put what is broken into quarantine and keep all that is sound; while no server runs")
-    .addOption(dataDirectoryOption())
-    .action(async (options: { dataDir: string }) => endWith(await repairStore(options.dataDir)));
+    .action(async (options: PlaceOptions) => endWith(await repairStore(placeOf(options))));
 }
 
 function rebuildCommand(endWith: (code: number) => void): Command {
-  return newCommand("rebuild")
+  return withPlace(newCommand("rebuild"))
     .description("Make a catalog from the directories when the catalog is lost; while no server runs")
-    .addOption(dataDirectoryOption())
     .option("--replace", "also when there is a sound one, which goes to quarantine")
-    .action(async (options: { dataDir: string; replace?: boolean }) =>
-      endWith(await rebuildStore(options.dataDir, options.replace === true ? "replace" : "keep")),
+    .action(async (options: PlaceOptions & { replace?: boolean }) =>
+      endWith(await rebuildStore(placeOf(options), options.replace === true ? "replace" : "keep")),
     );
 }
 
 function keyCommand(): Command {
   const command = newCommand("key").description("API keys of a data directory, also while the server runs");
-  const dataDirectory = dataDirectoryOption();
-  command
-    .command("create")
+  withPlace(command.command("create"))
     .description("Create a key and print its token, which is shown only now")
-    .addOption(dataDirectory)
     .requiredOption(
       "-p, --permissions <WORDS>",
       "read, write, delete or manage, each with those before it; or several joined by |, exactly these",
@@ -152,17 +156,13 @@ function keyCommand(): Command {
     .addOption(
       new Option("--legacy-sdk <VERSION>", "the client's SDK, when it is one of these").choices(["0.4", "0.5"]),
     )
-    .action(async (options: KeyOptions) => createKey(options.dataDir, keyRequest(options)));
-  command
-    .command("list")
+    .action(async (options: KeyOptions) => createKey(placeOf(options), keyRequest(options)));
+  withPlace(command.command("list"))
     .description("List keys, a line of JSON each")
-    .addOption(dataDirectory)
-    .action(async (options: { dataDir: string }) => listKeys(options.dataDir));
-  command
-    .command("revoke <fingerprint>")
+    .action(async (options: PlaceOptions) => listKeys(placeOf(options)));
+  withPlace(command.command("revoke <fingerprint>"))
     .description("Revoke a key; the next call with it is refused")
-    .addOption(dataDirectory)
-    .action(async (fingerprint: string, options: { dataDir: string }) => revokeKey(options.dataDir, fingerprint));
+    .action(async (fingerprint: string, options: PlaceOptions) => revokeKey(placeOf(options), fingerprint));
   return command;
 }
 

@@ -79,9 +79,16 @@ const retentionClass = z.strictObject({
   min_age: duration(0).optional(),
 });
 
+const exampleClasses = '[{"name":"crash","sequence":"crash-*","keep":true}]';
+
 /** Tables of the TOML file, or the same as JSON text in a flag or variable. */
 const retentionClasses = z.unknown().transform((given, context) => {
   const value = typeof given === "string" ? parsed(given) : given;
+  if (!Array.isArray(value)) {
+    const found = JSON.stringify(given)?.slice(0, shownCharactersMax.any);
+    context.addIssue({ code: "custom", message: `expected JSON like ${exampleClasses}, found ${found}` });
+    return z.NEVER;
+  }
   const result = z.array(retentionClass).safeParse(value);
   if (result.success) return result.data;
   for (const { path, message } of result.error.issues) {
@@ -203,7 +210,8 @@ export const settings = {
     shape: size(freeSpaceFloorBytes.least, freeSpaceFloorBytes.most),
     normal: freeSpaceFloorBytes.normal,
     value: "BYTES",
-    meaning: "free space that is left to the rest of the machine; uploads are refused before it is touched",
+    meaning:
+      "free space that is left to the rest of the machine; uploads are refused 16 MiB above it, old sessions go an eighth of it earlier",
   },
   max_bytes: {
     shape: size(0, freeSpaceFloorBytes.most),
@@ -287,15 +295,18 @@ export interface ConfigSource {
   readonly values: Readonly<Partial<Record<SettingName, unknown>>>;
 }
 
+/** One setting alone, whatever the others are. @throws Fault invalid naming source, expected and found */
+export function resolveSetting(name: SettingName, sources: readonly ConfigSource[]): unknown {
+  const source = sources.find(({ values }) => values[name] !== undefined);
+  if (source === undefined) return normalOf(name);
+  const result = settings[name].shape.safeParse(source.values[name]);
+  if (result.success) return result.data;
+  throw new Fault("invalid", `${source.name(name)}: ${result.error.issues.map((issue) => issue.message).join("; ")}`);
+}
+
 /** Takes each setting from the first source that has it. @throws Fault invalid naming source, expected and found */
 export function resolveConfig(sources: readonly ConfigSource[]): Config {
-  const entries = settingNames.map((name) => {
-    const source = sources.find(({ values }) => values[name] !== undefined);
-    if (source === undefined) return [name, normalOf(name)] as const;
-    const result = settings[name].shape.safeParse(source.values[name]);
-    if (result.success) return [name, result.data] as const;
-    throw new Fault("invalid", `${source.name(name)}: ${result.error.issues.map((issue) => issue.message).join("; ")}`);
-  });
+  const entries = settingNames.map((name) => [name, resolveSetting(name, sources)] as const);
   return checkTogether(Object.fromEntries(entries) as Config);
 }
 

@@ -12,7 +12,7 @@ import { printOut } from "../host/log.ts";
 import type { GroupCommit } from "../ingest/group-commit.ts";
 import type { Uploads } from "../ingest/uploads.ts";
 import { Fault } from "../model/fault.ts";
-import { streamsShownMax } from "../model/limits.ts";
+import { statusWaitMs, streamsShownMax } from "../model/limits.ts";
 import { catalogDirectory } from "../store/layout.ts";
 import type { Poison } from "../store/poison.ts";
 import type { TailLog } from "../store/tail-log.ts";
@@ -66,7 +66,7 @@ export async function showStatus(dataDirectory: string, format: "json" | "text")
   const disk = await findDisk(dataDirectory);
   await using catalog = await openCatalogToRead(disk, catalogDirectory);
   const owner = readOwner(catalog);
-  const answer = owner === undefined ? undefined : await askControlSocket(disk.root, owner.socket);
+  const answer = owner === undefined ? undefined : await askControlSocket(disk.root, owner.socket, statusWaitMs);
   if (answer === undefined) throw new Fault("unavailable", `No server runs on ${disk.root}`);
   if (answer === "") throw new Fault("unavailable", `The server on ${disk.root} is too busy to answer, or is starting`);
   printOut(format === "json" ? `${answer}\n` : lines(JSON.parse(answer) as object, ""));

@@ -42,14 +42,17 @@ export async function openControlSocket(
   };
 }
 
-/** What the process behind a socket answers; undefined when none does within a second. */
-export async function askControlSocket(root: string, name: string): Promise<string | undefined> {
+/**
+ * What the process behind a socket answers; undefined when there is none, nothing when it takes longer.
+ * @param waitMs enough to see that somebody lives, if nothing else is said
+ */
+export async function askControlSocket(root: string, name: string, waitMs = 1_000): Promise<string | undefined> {
   const place = socketPlace(root, name);
   try {
     return await new Promise<string | undefined>((resolve) => {
       let text = "";
       const socket = net.connect(place.path);
-      socket.setTimeout(1000, () => {
+      socket.setTimeout(waitMs, () => {
         socket.destroy();
         // Somebody listens, though too busy to answer.
         resolve(text);

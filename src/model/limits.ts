@@ -379,6 +379,9 @@ export const topicsNamedMax = 20;
 /** Paths that one line of the log names. */
 export const pathsNamedMax = 20;
 
+/** How long `status` waits for an answer: a disk that stands still for seconds is no dead server. */
+export const statusWaitMs = 15_000;
+
 /** Streams that `status` shows one by one. */
 export const streamsShownMax = 100;
 

@@ -25,7 +25,7 @@ import { FailureLog } from "./failure-log.ts";
 import { flightHandlers, flightService, pathOf, type TakenName, takenCalls } from "./flight.ts";
 import type { RequestLimits } from "./frame-reader.ts";
 import { type GetTopicParts, getTopic } from "./get-topic.ts";
-import { routeGrpcLog } from "./grpc-log.ts";
+import { routeGrpcLog, silenceGrpcLog } from "./grpc-log.ts";
 import type { Health } from "./health.ts";
 import { healthService } from "./health.ts";
 import { openSeam, raiseWindow, type Take } from "./http2-seam.ts";
@@ -62,7 +62,7 @@ export interface RunningServer {
 export async function startServer(parts: ServerParts): Promise<RunningServer> {
   const { log, health, dialects, authorizer } = parts;
   const failures = new FailureLog(log);
-  routeGrpcLog(log);
+  silenceGrpcLog();
   const server = new Server({
     "grpc.max_receive_message_length": grpcMessageBytesMax,
     "grpc.max_metadata_size": headerBytesMax,
@@ -75,6 +75,7 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   server.addService(flightService, flightHandlers({ ...parts, failures }));
   server.addService(healthService, health.handlers());
   const port = await bind(server, parts);
+  routeGrpcLog(log);
 
   const garbage = new YoungGarbage(youngGarbageBytes);
   const calls = new Set<Promise<void>>();
@@ -177,9 +178,16 @@ function bind(server: Server, { host, port, tls }: ServerParts): Promise<number>
   return new Promise((resolve, reject) => {
     server.bindAsync(address, credentials, (error, bound) => {
       if (error === null) resolve(bound);
-      else reject(new Fault("unavailable", `Cannot listen on ${address}: ${error.message}`, error));
+      else reject(new Fault("unavailable", `Cannot listen on ${address}: ${whyNotBound(error)}`, error));
     });
   });
+}
+
+/** Node's words stand at the end of those of grpc-js, which knows no more. */
+function whyNotBound({ message }: Error): string {
+  if (message.includes("EADDRINUSE"))
+    return "the address is in use (EADDRINUSE); another server may run there, --port takes another one";
+  return /errors: \[(.*)\]$/.exec(message)?.[1] ?? message;
 }
 
 /** Files of uploads and reads come first; a few connections there always are. */

@@ -4,7 +4,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
@@ -206,4 +206,62 @@ test("control sockets of dead owners go at the next start, and nothing else does
   } finally {
     socket.close();
   }
+});
+
+describe("commands beside run find the data directory where run does", () => {
+  const dataDir = path.join(folder, "configured");
+  const toml = path.join(folder, "configured.toml");
+  // Settings that only run can use do not keep the others from their work.
+  writeFileSync(toml, `data_dir = ${JSON.stringify(dataDir)}\nhost = "0.0.0.0"\n`);
+  const nowhere = path.join(folder, "elsewhere");
+  const commands = [["verify"], ["repair"], ["rebuild", "--replace"], ["key", "list"], ["status"]];
+  test.each(commands)("%s %s", { timeout: 30_000 }, async (...words) => {
+    const args = words.filter((word) => word !== undefined);
+    if (!existsSync(dataDir)) await (await startServer({ dataDir })).stop();
+    const codes = [0, 69];
+    const variable = await runToEnd(args, { MOSAICO_EDGE_DATA_DIR: dataDir });
+    expect(codes, variable.stderr).toContain(variable.code);
+    const file = await runToEnd([...args, "--config", toml]);
+    expect(codes, file.stderr).toContain(file.code);
+    const named = await runToEnd(args, { MOSAICO_EDGE_CONFIG: toml });
+    expect(codes, named.stderr).toContain(named.code);
+    // A flag goes before all of them.
+    const flag = await runToEnd([...args, "--data-dir", nowhere], { MOSAICO_EDGE_DATA_DIR: dataDir });
+    expect(flag.code).toBe(66);
+    expect(flag.stderr).toContain(nowhere);
+    const misspelt = await runToEnd(args, { MOSAICO_EDGE_DATADIR: dataDir });
+    expect(misspelt.code).toBe(64);
+  });
+});
+
+test("a port that is in use is one line", async () => {
+  const other = createServer().listen(0, "127.0.0.1");
+  await once(other, "listening");
+  const { port } = other.address() as AddressInfo;
+  try {
+    const args = ["run", "--port", String(port), "--data-dir", path.join(folder, "port")];
+    const { code, stderr } = await runToEnd(args);
+    expect(stderr).toBe(
+      `mosaico-edge: Cannot listen on 127.0.0.1:${port}: the address is in use (EADDRINUSE); another server may run there, --port takes another one\n`,
+    );
+    expect(code).toBe(69);
+  } finally {
+    other.close();
+  }
+});
+
+test("classes of sessions that cannot be read are told with what is expected and what was found", async () => {
+  const { code, stderr } = await runToEnd(["run", "--retention-class", "x"]);
+  expect(stderr).toContain(
+    '--retention-class: expected JSON like [{"name":"crash","sequence":"crash-*","keep":true}], found "x"',
+  );
+  expect(code).toBe(64);
+});
+
+test("a server that stands still for some seconds, as disks let it, is waited for", { timeout: 30_000 }, async () => {
+  await using server = await startServer({ dataDir: path.join(folder, "stands") });
+  process.kill(server.pid, "SIGSTOP");
+  setTimeout(() => process.kill(server.pid, "SIGCONT"), 6_000);
+  expect(await runToEnd(["status", "--data-dir", server.dataDir, "--json"])).toMatchObject({ code: 0, stderr: "" });
+  await server.stop();
 });
