@@ -61,8 +61,9 @@ export function startCare(parts: CareParts): Care {
       everyMs: retentionTickMs,
       async act() {
         await clockWatch.tick();
-        await space.tick();
+        // A disk that has just been made room on is not full.
         await retention.tick();
+        await space.tick();
       },
       failed: failed("retention_failed"),
     }),

@@ -23,7 +23,9 @@ import { createTopic, openSession, readTopic, record } from "../round-trip.ts";
 import { runToEnd, startServer } from "../server.ts";
 import { makeCorpus, numbers } from "./corpus.ts";
 
-test("a document that a kill left half written goes, also when its sequence was deleted since", async () => {
+test("a document that a kill left half written goes, also when its sequence was deleted since", {
+  timeout: 60_000,
+}, async () => {
   using corpus = await makeCorpus(1);
   const dataDir = corpus.copy("closed");
   const left = path.join(dataDir, "sequences/01M893JTH6R0YM2AAZDMSYWCZ8.json.new");
