@@ -180,6 +180,7 @@ describe("a client that comes back while its session is being deleted", () => {
       log,
       uploads,
       finalizing: new Map(),
+      isUploading: () => false,
       ontology: { policy: "off", given: new Map() } as const,
     };
     await disk.makeDirectory(sequencesDirectory);

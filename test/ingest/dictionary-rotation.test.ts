@@ -83,7 +83,12 @@ describe.each(refusals)("when the next chunk cannot begin because %s", (_why, re
     await goOn(ingest, topic);
     expect(ingest.rowsOf(topic)).toBe(12);
     await finalizeSession(
-      { ...ingest, finalizing: new Map(), ontology: { policy: "off", given: new Map() } as const },
+      {
+        ...ingest,
+        finalizing: new Map(),
+        isUploading: () => false,
+        ontology: { policy: "off", given: new Map() } as const,
+      },
       session.uuid,
     );
     expect(await ingest.check(session)).toEqual([]);
