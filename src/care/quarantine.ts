@@ -2,7 +2,9 @@
 
 import { dirname } from "node:path/posix";
 import type { Disk } from "../host/disk.ts";
+import { scanBlockBytes } from "../model/limits.ts";
 import type { TimeNs } from "../model/time.ts";
+import { FileScan } from "../store/file-scan.ts";
 import { quarantineDirectory } from "../store/layout.ts";
 import { makeDurableDirectory } from "./swap.ts";
 
@@ -23,20 +25,43 @@ export class Quarantine {
     this.directory = `${quarantineDirectory}/${time}`;
   }
 
-  /** Says what will be put aside and why; where it will lie. The note is on the disk when this ends. */
+  /**
+   * Says what will be put aside and why; where it will lie. Of what is not there only the reasons are noted. The note is on the
+   * disk when this ends.
+   */
   async note({ path, reasons }: Note): Promise<string> {
+    const exists = (await this.#disk.stateOf(path)) !== undefined;
     await makeDurableDirectory(this.#disk, this.directory);
     let place = `${this.directory}/${path}`;
     // The same path may be broken twice in one run.
     for (let again = 2; (await this.#disk.stateOf(place)) !== undefined; again += 1)
       place = `${this.directory}/${path}.${again}`;
     this.#notes += 1;
-    const note = { path, quarantined: place, reasons };
+    const note = { path, quarantined: exists ? place : undefined, reasons };
     await this.#disk.replaceText(
       `${this.directory}/note-${String(this.#notes).padStart(5, "0")}.json`,
       `${JSON.stringify(note, undefined, 2)}\n`,
     );
     return place;
+  }
+
+  /** Copies the bytes of a file from `from` on, which stay where they are; durable when it ends. */
+  async copyEnd(note: Note, from: number): Promise<void> {
+    const place = await this.note(note);
+    await makeDurableDirectory(this.#disk, dirname(place));
+    await using scan = await FileScan.open(this.#disk, note.path);
+    const file = await this.#disk.openWritable(place);
+    try {
+      for (let at = from; at < scan.bytes; ) {
+        const bytes = await scan.read(at, scanBlockBytes);
+        await file.write([bytes], at - from);
+        at += bytes.byteLength;
+      }
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await this.#disk.syncDirectory(dirname(place));
   }
 
   /** Moves what lies there aside; durable when it ends. Where it lies then. */

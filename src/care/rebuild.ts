@@ -6,13 +6,16 @@
 
 import { type Catalog, openCatalog } from "../catalog/catalog.ts";
 import { replaceChunk } from "../catalog/chunk-rows.ts";
+import { putNotification } from "../catalog/notifications.ts";
 import { findTopic, putSequence, putSession, putTopic } from "../catalog/resources.ts";
 import { readStoreFacts, takeOwnership, writeStoreFacts } from "../catalog/store-facts.ts";
+import { putSwap } from "../catalog/swap-rows.ts";
 import { putTailRun } from "../catalog/tail-rows.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Disk } from "../host/disk.ts";
 import { newUlid, newUuid } from "../host/entropy.ts";
 import { Fault } from "../model/fault.ts";
+import { sequenceOfTopic } from "../model/locator.ts";
 import type { JsonText, Sequence, Session, Ulid } from "../model/resource.ts";
 import { readSequenceDocument, readStoreDocument, storeFormatVersion } from "../store/documents.ts";
 import {
@@ -22,6 +25,8 @@ import {
   sessionDirectory,
   sessionsDirectory,
   storeFile,
+  tailDirectory,
+  tailFile,
   topicDirectory,
   trashDirectory,
   trashPath,
@@ -29,8 +34,18 @@ import {
 import { checkCatalogRows } from "./catalog-check.ts";
 import { isServed, own } from "./ownership.ts";
 import { Quarantine } from "./quarantine.ts";
-import { isCommitted, type RecordParts, readSessionRecord, type SessionRecord } from "./session-record.ts";
+import { readSessionBooks } from "./session-books.ts";
+import {
+  isCommitted,
+  type RecordParts,
+  readSessionRecord,
+  type SessionRecord,
+  type TopicRecord,
+} from "./session-record.ts";
+import { finishSwaps } from "./swap.ts";
 import { readTailRecords } from "./tail-record.ts";
+import { TailRescue } from "./tail-rescue.ts";
+import { repairTopic } from "./topic-repair.ts";
 import { checkIsStore, findCatalogProblem } from "./verify.ts";
 
 export interface RebuildOptions {
@@ -86,6 +101,7 @@ class Rebuild {
   readonly #options: RebuildOptions;
   readonly #quarantine: Quarantine;
   readonly #unusable: { path: string; reason: string }[] = [];
+  readonly #unread: { path: string; from: number }[] = [];
   #problems = 0;
 
   constructor(disk: Disk, options: RebuildOptions) {
@@ -100,10 +116,21 @@ class Rebuild {
     const counts = await this.#fill();
     // A server that starts sweeps what no row names: what is of no use to us may be to somebody.
     for (const { path, reason } of this.#unusable) await this.#quarantine.put({ path, reasons: [reason] });
+    for (const { path, from } of this.#unread)
+      await this.#quarantine.copyEnd(
+        { path, reasons: [`only its first ${from} bytes can be used; these come behind`] },
+        from,
+      );
     if ((await this.#disk.stateOf(catalogDirectory)) !== undefined)
       await this.#quarantine.put({ path: catalogDirectory, reasons: ["another catalog was made of the directories"] });
     await this.#disk.rename(newCatalogDirectory, catalogDirectory);
     await this.#disk.syncDirectory(".");
+    await using catalog = await openCatalog({
+      disk: this.#disk,
+      directory: catalogDirectory,
+      onFailure: () => undefined,
+    });
+    await finishSwaps({ disk: this.#disk, catalog });
     return { ...counts, problems: this.#problems };
   }
 
@@ -115,31 +142,101 @@ class Rebuild {
     });
     await this.#writeFacts(catalog);
     const sequences = await this.#readSequences();
+    const tails = await readTailRecords(this.#disk);
     const parts: RecordParts = {
       disk: this.#disk,
-      tails: await readTailRecords(this.#disk),
+      tails,
       onUnusable: (path, reason) => this.#putAside(path, reason),
       onDamaged: (path, reason) => this.#tell(`${path} is damaged: ${reason}`),
+      onUnread: (path, from) => this.#leaveEnd(path, from),
     };
+    const rescue = new TailRescue(tails);
     let sessions = 0;
     let topics = 0;
     for (const name of (await this.#disk.list(sessionsDirectory)).toSorted()) {
       const record = await readSessionRecord(parts, name as Ulid);
       if (record === undefined) continue;
       this.#sequenceOf(sequences, record.session);
-      topics += await this.#writeSession(catalog, record);
+      const written = await this.#writeSession(catalog, record);
+      for (const topic of written) rescue.add(topic);
+      await this.#noteLosses(catalog, sequences.get(record.session.sequence), record);
+      topics += written.length;
       sessions += 1;
     }
     await catalog.transaction(() => {
       for (const sequence of sequences.values()) putSequence(catalog, sequence);
     });
+    await this.#rescueTails(catalog, sequences, rescue);
     await this.#keepTrash(catalog);
     return { sequences: sequences.size, sessions, topics };
+  }
+
+  /** Tells of what is lost here and, for whoever reads the data later, on the sequence. */
+  async #noteLosses(
+    catalog: Catalog,
+    sequence: Sequence | undefined,
+    { session, topics, lost }: SessionRecord,
+  ): Promise<void> {
+    const losses = topics.flatMap(({ topic, lost: ofTopic }) =>
+      ofTopic.map((what) => `topic \`${topic.locator}\` has lost ${what}`),
+    );
+    losses.push(...lost.map((what) => `session \`${session.locator}\` has lost ${what}`));
+    await this.#note(catalog, sequence, losses);
+  }
+
+  async #note(catalog: Catalog, sequence: Sequence | undefined, losses: readonly string[]): Promise<void> {
+    for (const loss of losses) this.#tell(loss);
+    if (sequence === undefined || losses.length === 0) return;
+    const createdAtNs = this.#options.clock.wallNs();
+    await catalog.transaction(() => {
+      for (const loss of losses)
+        putNotification(catalog, sequence.uuid, { type: "error", message: `Rebuild: ${loss}`, createdAtNs });
+    });
+  }
+
+  /**
+   * Where a frame is damaged, all that is sound moves to chunk files, and the logs go to quarantine: batches behind a gap get other
+   * numbers, and a log that says the old ones must not be read again.
+   */
+  async #rescueTails(catalog: Catalog, sequences: ReadonlyMap<string, Sequence>, rescue: TailRescue): Promise<void> {
+    const { tails, isNeeded } = rescue;
+    for (const { log, from, to, kind } of tails.breaks) {
+      if (kind === "hole") this.#tell(`${tailFile(log)} is damaged: no whole frame between ${from} and ${to}`);
+      else if (isNeeded) this.#tell(`the end of ${tailFile(log)} is no whole frame from ${from} on`);
+      else this.#leaveEnd(tailFile(log), from);
+    }
+    for (const { topic, sentence } of rescue.suspected()) {
+      await this.#note(catalog, sequences.get(sequenceOfTopic(topic.locator)), [sentence]);
+    }
+    if (!isNeeded) return;
+    const { clock } = this.#options;
+    const parts = { disk: this.#disk, catalog, clock, quarantine: this.#quarantine, state: "killed" } as const;
+    const reasons = ["what it has in tail logs, of which one is damaged, has moved to it"];
+    for (const topic of rescue.topics()) {
+      const books = readSessionBooks(catalog, topic.session);
+      const own = books?.topics.find((one) => one.topic.uuid === topic.uuid);
+      if (books === undefined || own === undefined || own.tails.length === 0) continue;
+      const { loss } = await repairTopic(parts, books, own, reasons);
+      if (loss !== undefined) this.#tell(loss);
+    }
+    const aside = ["a frame in a tail log is damaged; what is sound in them has moved to chunk files"];
+    for (const name of await this.#disk.list(tailDirectory)) {
+      const path = `${tailDirectory}/${name}`;
+      const quarantine = await this.#quarantine.note({ path, reasons: aside });
+      await catalog.transaction(() => putSwap(catalog, { path, quarantine }));
+      this.#options.onProblem(`${path} goes to quarantine`);
+    }
   }
 
   #tell(sentence: string): void {
     this.#problems += 1;
     this.#options.onProblem(sentence);
+  }
+
+  /** The next start cuts it off. */
+  #leaveEnd(path: string, from: number): void {
+    this.#unread.push({ path, from });
+    this.#tell(`the end of ${path} goes to quarantine: only its first ${from} bytes can be used`);
   }
 
   #putAside(path: string, reason: string): void {
@@ -197,8 +294,8 @@ class Rebuild {
     });
   }
 
-  /** How many topics it has. */
-  async #writeSession(catalog: Catalog, { session, topics }: SessionRecord): Promise<number> {
+  /** The topics that it has then. */
+  async #writeSession(catalog: Catalog, { session, topics }: SessionRecord): Promise<TopicRecord[]> {
     const unique = topics.filter(({ topic }) => {
       if (findTopic(catalog, topic.locator) === undefined) return true;
       this.#putAside(topicDirectory(session.ulid, topic.number), `there is another topic ${topic.locator}`);
@@ -216,7 +313,7 @@ class Rebuild {
         for (const run of tails) putTailRun(catalog, topic.uuid, run);
       }
     });
-    return unique.length;
+    return unique;
   }
 
   /** What lies in the trash was deleted: the next start goes on removing it. */

@@ -270,7 +270,7 @@ async function recoverTails(work: Work, foreign: string[]): Promise<{ logs: Foun
 /** Rows in the whole frames of one log, as far as it can be read. */
 async function rowsInLog(disk: Disk, number: number): Promise<number> {
   if ((await disk.stateOf(tailFile(number)))?.kind !== "file") return 0;
-  const records = [...(await readTailRecords(disk)).values()].flat();
+  const records = [...(await readTailRecords(disk)).topics.values()].flat();
   return records.filter(({ log }) => log === number).reduce((sum, { entry }) => sum + entry.rows, 0);
 }
 

@@ -55,7 +55,7 @@ export function planRepair(findings: readonly Finding[]): RepairPlan {
       topics.add(`${topic[1]}/${topic[2]}`, finding);
       // A directory that is missing has taken the document with it; a damaged chunk changes what a manifest says.
       if (topic[3] === undefined) documents.add(`${path}/topic.json`, finding);
-      documents.add(`sessions/${topic[1]}/session.json`, finding);
+      documents.note(`sessions/${topic[1]}/session.json`, `it is as it was before ${path} was repaired`);
     } else if (sessionPath.test(path)) {
       if (path !== "sessions") documents.add(`${path}/session.json`, finding);
     } else if (finding.what !== "wrong_type" && path !== "sequences") beyond.push(finding);
@@ -76,8 +76,13 @@ class Reasons {
   readonly #reasons = new Map<string, string[]>();
 
   add(path: string, finding: Finding): void {
+    this.note(path, describeFinding(finding));
+  }
+
+  /** One reason is told once, however many findings there are. */
+  note(path: string, reason: string): void {
     const known = this.#reasons.get(path) ?? [];
-    known.push(describeFinding(finding));
+    if (!known.includes(reason)) known.push(reason);
     this.#reasons.set(path, known);
   }
 

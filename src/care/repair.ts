@@ -12,20 +12,21 @@ import type { Clock } from "../host/clock.ts";
 import type { Disk } from "../host/disk.ts";
 import { Fault } from "../model/fault.ts";
 import type { Ulid } from "../model/resource.ts";
-import { sequenceDocument, storeDocument, topicDocument } from "../store/documents.ts";
+import { readSessionDocument, sequenceDocument, storeDocument, topicDocument } from "../store/documents.ts";
 import {
   catalogDirectory,
   sequenceFile,
   sequencesDirectory,
+  sessionFile,
   sessionsDirectory,
   storeFile,
   tailFile,
 } from "../store/layout.ts";
-import { describeFinding, type Finding } from "./finding.ts";
+import { describeFinding, type Finding, type StoreState } from "./finding.ts";
 import { isServed, own } from "./ownership.ts";
 import { Quarantine } from "./quarantine.ts";
 import { type PathPlan, planRepair, type RepairPlan } from "./repair-plan.ts";
-import { readSessionBooks, type SessionBooks } from "./session-books.ts";
+import { readSessionBooks, type SessionBooks, type TopicBooks } from "./session-books.ts";
 import { sessionText } from "./session-check.ts";
 import { finishSwaps, makeDurableDirectory } from "./swap.ts";
 import { repairTopic } from "./topic-repair.ts";
@@ -53,7 +54,7 @@ export async function repair(disk: Disk, options: RepairOptions): Promise<readon
     (await lookAtEverything({ disk, catalog, state, options: { onProgress: options.onProgress } })).findings;
   const plan = planRepair(await look());
   if (plan.beyond.length > 0) throw beyondRepair(plan.beyond);
-  await new Repair(disk, catalog, options).run(plan);
+  await new Repair(disk, catalog, state, options).run(plan);
   return (await look()).filter(({ severity }) => severity === "damage");
 }
 
@@ -71,11 +72,13 @@ class Repair {
   readonly #catalog: Catalog;
   readonly #options: RepairOptions;
   readonly #quarantine: Quarantine;
+  readonly #state: StoreState;
 
-  constructor(disk: Disk, catalog: Catalog, options: RepairOptions) {
+  constructor(disk: Disk, catalog: Catalog, state: StoreState, options: RepairOptions) {
     this.#disk = disk;
     this.#catalog = catalog;
     this.#options = options;
+    this.#state = state;
     this.#quarantine = new Quarantine(disk, options.clock.wallNs());
   }
 
@@ -112,11 +115,35 @@ class Repair {
   async #repairTopic(ulid: Ulid, number: number, reasons: readonly string[]): Promise<void> {
     const books = this.#booksOf(ulid);
     const topic = books.topics.find((one) => one.topic.number === number);
-    if (topic === undefined) return;
+    // Of a topic without a commit there is a document at most.
+    if (topic?.schemaHeader === undefined) return;
     const { clock } = this.#options;
-    const parts = { disk: this.#disk, catalog: this.#catalog, clock, quarantine: this.#quarantine };
-    const lost = await repairTopic(parts, books, topic, reasons);
-    this.#options.onDone(lost ?? `${topic.topic.locator} is written anew, with all its batches`);
+    const parts = { disk: this.#disk, catalog: this.#catalog, clock, quarantine: this.#quarantine, state: this.#state };
+    const unlisted = await this.#rowsUnlisted(books, topic);
+    const { loss, files } = await repairTopic(parts, books, topic, reasons);
+    await finishSwaps(parts);
+    const { locator } = topic.topic;
+    if (loss !== undefined) this.#options.onDone(loss);
+    else if (files > 0) this.#options.onDone(`${locator} is written anew, with all batches that the catalog lists`);
+    if (unlisted > 0)
+      this.#options.onDone(
+        `${locator} has lost ${unlisted} rows before: its manifest lists them, which goes to quarantine, and the catalog does not`,
+      );
+  }
+
+  /** Rows that a finalized session's manifest lists and the catalog does not know: a rebuild has not found them. */
+  async #rowsUnlisted({ session }: SessionBooks, { topic }: TopicBooks): Promise<number> {
+    const path = sessionFile(session.ulid);
+    try {
+      const { topics = [] } = readSessionDocument(await this.#disk.readText(path), path);
+      const listed = topics.find((one) => one.topic.uuid === topic.uuid);
+      const rows = listed?.chunks.reduce((sum, chunk) => sum + chunk.rows, 0) ?? 0;
+      return rows - topic.extent.rows;
+    } catch (error) {
+      // What the document is like is a finding of its own.
+      if (error instanceof Fault) return 0;
+      throw error;
+    }
   }
 
   #booksOf(ulid: Ulid): SessionBooks {

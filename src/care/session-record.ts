@@ -4,7 +4,7 @@ import { fileMagic } from "../arrow/file.ts";
 import { frameHeader } from "../arrow/frame.ts";
 import type { TailRun } from "../catalog/tail-rows.ts";
 import type { Disk } from "../host/disk.ts";
-import { type Chunk, sumEntries } from "../model/chunk.ts";
+import { type Chunk, type ChunkSummary, sumEntries } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
 import type { Session, Topic, Ulid } from "../model/resource.ts";
 import type { TimeNs } from "../model/time.ts";
@@ -13,18 +13,24 @@ import { type ManifestTopic, readSessionDocument, readTopicDocument } from "../s
 import { chunkFile, sessionDirectory, sessionFile, topicDirectory, topicFile } from "../store/layout.ts";
 import { readChunkRecord, readSchemaHeader } from "./chunk-record.ts";
 import { extentOf, hasFiles } from "./session-books.ts";
-import { type TailRecords, tailRunsOf } from "./tail-record.ts";
+import { type TailGap, type TailRecords, tailRunsOf } from "./tail-record.ts";
 
 export interface TopicRecord {
   readonly topic: Topic;
   readonly schemaHeader: Uint8Array;
   readonly chunks: readonly Chunk[];
+  /** Behind a gap they keep their numbers. */
   readonly tails: readonly TailRun[];
+  readonly gaps: readonly TailGap[];
+  /** What is lost, or may be, each as the object of a sentence about the topic. */
+  readonly lost: readonly string[];
 }
 
 export interface SessionRecord {
   readonly session: Session;
   readonly topics: readonly TopicRecord[];
+  /** Topics that cannot be taken, each as the object of a sentence about the session. */
+  readonly lost: readonly string[];
 }
 
 export interface RecordParts {
@@ -34,6 +40,8 @@ export interface RecordParts {
   onUnusable(path: string, reason: string): void;
   /** Hears of what is taken though it is damaged: verify will find it, and repair mend it. */
   onDamaged(path: string, reason: string): void;
+  /** Hears of a file of which only the first bytes are of use: a kill may leave the others, or something has damaged them. */
+  onUnread(path: string, from: number): void;
 }
 
 /** Undefined when the directory does not say which session it is; that has been heard of then. */
@@ -49,14 +57,21 @@ export async function readSessionRecord(parts: RecordParts, ulid: Ulid): Promise
   }
   const { session, topics: manifest } = document;
   const topics: TopicRecord[] = [];
+  const lost: string[] = [];
   for (const number of await numbersIn(disk, ulid, manifest)) {
     const listed = manifest?.find(({ topic }) => topic.number === number);
     const topic = await readTopic(parts, ulid, number, listed);
     if (topic !== undefined) topics.push(topic);
+    else if (listed === undefined) lost.push(`the topic of ${topicDirectory(ulid, number)}`);
+    else lost.push(`topic \`${listed.topic.locator}\` with ${sumRows(listed.chunks)} rows`);
   }
   // Numbers of topics that have left nothing are free again: nothing on the disk has them.
   const next = Math.max(0, ...topics.map(({ topic }) => topic.number + 1));
-  return { session: manifest === undefined ? { ...session, topicNumberNext: next } : session, topics };
+  return { session: manifest === undefined ? { ...session, topicNumberNext: next } : session, topics, lost };
+}
+
+function sumRows(chunks: readonly ChunkSummary[]): number {
+  return chunks.reduce((sum, { rows }) => sum + rows, 0);
 }
 
 async function numbersIn(disk: Disk, ulid: Ulid, manifest: readonly ManifestTopic[] | undefined): Promise<number[]> {
@@ -77,15 +92,17 @@ async function readTopic(
   const named = await readName(parts, ulid, number, listed);
   if (named === undefined) return undefined;
   const { schemaHeader } = named;
-  const { chunks, completedAtNs } = await readChunks(parts, named, listed);
+  const { chunks, completedAtNs, lost } = await readChunks(parts, named, listed);
   const first = chunks.reduce((sum, { entries }) => sum + entries, 0);
-  const { runs, unused } = tailRunsOf(parts.tails.get(`${ulid}/${number}`) ?? [], first);
-  if (unused > 0) parts.onDamaged(topicDirectory(ulid, number), `${unused} batches in tail logs come behind a gap`);
   const topic = { ...named.topic, completedAtNs: listed?.topic.completedAtNs ?? completedAtNs };
   // What is complete has nothing in tail logs any more.
-  const tails = topic.completedAtNs === undefined ? runs : [];
+  const records = topic.completedAtNs === undefined ? parts.tails.topics.get(`${ulid}/${number}`) : undefined;
+  const { runs: tails, gaps } = tailRunsOf(records ?? [], first);
+  const missing = gaps.reduce((sum, { batches }) => sum + batches, 0);
+  if (missing > 0)
+    lost.push(`${missing} ${missing === 1 ? "batch" : "batches"} in front of others that are in tail logs`);
   const extent = extentOf({ topic, schemaHeader, chunks, tails });
-  return { topic: { ...topic, extent }, schemaHeader, chunks, tails };
+  return { topic: { ...topic, extent }, schemaHeader, chunks, tails, gaps, lost };
 }
 
 /** Which topic it is, and its schema: by its document, or by the manifest and the first file that has one. */
@@ -116,39 +133,54 @@ async function readName(
 }
 
 async function readChunks(
-  { disk, onUnusable, onDamaged }: RecordParts,
+  parts: RecordParts,
   { topic, schemaHeader }: { topic: Topic; schemaHeader: Uint8Array },
   listed: ManifestTopic | undefined,
-): Promise<{ chunks: Chunk[]; completedAtNs: TimeNs | undefined }> {
+): Promise<{ chunks: Chunk[]; completedAtNs: TimeNs | undefined; lost: string[] }> {
+  const { disk, onUnusable, onDamaged } = parts;
   const directory = topicDirectory(topic.session, topic.number);
   const names = await disk.list(directory);
   const found = names.flatMap((name) => /^([0-9]{5,})\.arrow$/.exec(name)?.[1] ?? []).map(Number);
   const count = listed?.chunks.length ?? Math.max(0, ...found.map((number) => number + 1));
   const chunks: Chunk[] = [];
+  const lost: string[] = [];
   let completedAtNs: TimeNs | undefined;
   for (let number = 0; number < count; number += 1) {
     const path = chunkFile(topic.session, topic.number, number);
     const isLast = number === count - 1;
+    const completedThen = isLast ? listed?.topic.completedAtNs : undefined;
+    let chunk: Chunk;
+    let unread = 0;
     try {
       const record = await readChunkRecord(disk, { path, number, schemaHeader });
+      chunk = record.chunk;
+      unread = record.bytesBehind;
       completedAtNs = record.completedAtNs;
       const mustBeSealed = listed !== undefined || !isLast;
-      if (mustBeSealed && !record.chunk.sealed) onDamaged(path, "it has no sound footer");
-      else if (record.bytesBehind > 0) onDamaged(path, `${record.bytesBehind} bytes behind its last whole batch`);
-      chunks.push(
-        mustBeSealed
-          ? sealedChunk(record.chunk, schemaHeader, isLast ? listed?.topic.completedAtNs : undefined)
-          : record.chunk,
-      );
+      if (mustBeSealed && !chunk.sealed) onDamaged(path, "it has no sound footer");
+      else if (unread > 0) parts.onUnread(path, chunk.bytes);
+      if (mustBeSealed) chunk = sealedChunk(chunk, schemaHeader, completedThen);
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       if ((await disk.stateOf(path)) !== undefined) onUnusable(path, error.message);
       onDamaged(path, error.message);
       const empty = { number, sealed: true, bytes: 0, rows: 0, entries: 0, batches: [] };
-      chunks.push(sealedChunk(empty, schemaHeader, isLast ? listed?.topic.completedAtNs : undefined));
+      chunk = sealedChunk(empty, schemaHeader, completedThen);
+      if (listed === undefined) lost.push(`whatever was in ${path}`);
     }
+    chunks.push(chunk);
+    const manifested = listed?.chunks.find((one) => one.number === number);
+    if (manifested !== undefined) lost.push(...missingRows(path, manifested, chunk));
+    else if (unread > 0) lost.push(`whatever was in ${unread} bytes at the end of ${path}`);
   }
-  return { chunks, completedAtNs };
+  return { chunks, completedAtNs, lost };
+}
+
+/** What a manifest lists and the file does not have. */
+function missingRows(path: string, { rows, range }: ChunkSummary, chunk: Chunk): string[] {
+  if (chunk.rows >= rows) return [];
+  const when = range === undefined ? "" : `, which had times from ${range.startNs} to ${range.endNs}`;
+  return [`${rows - chunk.rows} rows of ${path}${when}`];
 }
 
 /** The chunk as it is with its footer; repair writes that when the file has none. */

@@ -72,7 +72,7 @@ export async function holdingOfChunk(disk: Disk, path: string): Promise<Holding>
 export async function holdingOfTopic(disk: Disk, place: string, tails: TailRecords): Promise<Holding> {
   const directory = `${sessionsDirectory}/${place}`;
   if ((await disk.stateOf(directory))?.kind !== "directory") return await holdingOfForeign(disk, directory);
-  const rows = (tails.get(place) ?? []).reduce((sum, { entry }) => sum + entry.rows, 0);
+  const rows = (tails.topics.get(place) ?? []).reduce((sum, { entry }) => sum + entry.rows, 0);
   let held: Holding = { bytes: 0, rows, isKept: rows > 0 };
   for (const name of await disk.list(directory)) {
     const path = `${directory}/${name}`;
@@ -144,7 +144,7 @@ export async function findStrays(
     }
     isCatalogOlder ||= await isManifestNewer(disk, catalog, session);
   }
-  const tails: TailRecords = unknown.length === 0 ? new Map() : await readTailRecords(disk);
+  const tails: TailRecords = unknown.length === 0 ? { topics: new Map(), breaks: [] } : await readTailRecords(disk);
   const directories: Stray[] = [];
   for (const { path, hold } of unknown) directories.push({ path, holding: await hold(tails) });
   return {

@@ -1,5 +1,5 @@
 /**
- * Puts files that repair has written into their place. The rows say since the transaction that made them right what the new files
+ * Puts files that repair has written into their place, and tail logs whose frames it has moved aside. The rows say since the transaction that made them right what the new files
  * hold, so this is done to its end, at the latest by the next start of the server.
  */
 
@@ -7,6 +7,7 @@ import { dirname } from "node:path/posix";
 import type { Catalog } from "../catalog/catalog.ts";
 import { listSwaps, removeSwap } from "../catalog/swap-rows.ts";
 import type { Disk } from "../host/disk.ts";
+import { tailDirectory } from "../store/layout.ts";
 
 /** What is written anew lies beside what it replaces. */
 export function repairedFile(path: string): string {
@@ -17,13 +18,15 @@ export function repairedFile(path: string): string {
 export async function finishSwaps({ disk, catalog }: { disk: Disk; catalog: Catalog }): Promise<void> {
   const swaps = listSwaps(catalog);
   for (const { path, quarantine } of swaps) {
-    if ((await disk.stateOf(repairedFile(path))) === undefined) continue;
+    // What a log held lies in chunk files then: nothing takes its place.
+    const isReplaced = dirname(path) !== tailDirectory;
+    if (isReplaced && (await disk.stateOf(repairedFile(path))) === undefined) continue;
     if ((await disk.stateOf(path)) !== undefined) {
       await makeDurableDirectory(disk, dirname(quarantine));
       await disk.rename(path, quarantine);
       await disk.syncDirectory(dirname(quarantine));
     }
-    await disk.rename(repairedFile(path), path);
+    if (isReplaced) await disk.rename(repairedFile(path), path);
     await disk.syncDirectory(dirname(path));
   }
   if (swaps.length === 0) return;

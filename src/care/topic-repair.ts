@@ -18,9 +18,10 @@ import { ChunkWriter } from "../store/chunk-writer.ts";
 import { FileScan } from "../store/file-scan.ts";
 import { chunkFile, tailFile } from "../store/layout.ts";
 import { checkChunkFile } from "./chunk-check.ts";
+import type { StoreState } from "./finding.ts";
 import type { Quarantine } from "./quarantine.ts";
 import { completionIn, extentOf, type SessionBooks, type TopicBooks } from "./session-books.ts";
-import { finishSwaps, makeDurableDirectory, repairedFile } from "./swap.ts";
+import { makeDurableDirectory, repairedFile } from "./swap.ts";
 import { checkTailRuns } from "./tail-check.ts";
 
 export interface TopicRepairParts {
@@ -28,6 +29,15 @@ export interface TopicRepairParts {
   readonly catalog: Catalog;
   readonly clock: Clock;
   readonly quarantine: Quarantine;
+  /** How the store was left: it says what is damage. */
+  readonly state: StoreState;
+}
+
+export interface RepairedTopic {
+  /** What was lost, as a sentence for people; undefined when nothing was. */
+  readonly loss: string | undefined;
+  /** Files that have been written. */
+  readonly files: number;
 }
 
 /** A batch and the file where its bytes are. */
@@ -44,13 +54,13 @@ interface Rewrite {
   needed: boolean;
 }
 
-/** What was lost, as a sentence for people; undefined when nothing was. */
+/** The new files lie beside their places when this ends: it is for the caller to finish the swaps. */
 export async function repairTopic(
   parts: TopicRepairParts,
   { sequence, session }: SessionBooks,
   books: TopicBooks,
   reasons: readonly string[],
-): Promise<string | undefined> {
+): Promise<RepairedTopic> {
   const { disk, catalog, clock, quarantine } = parts;
   const { topic, schemaHeader } = books;
   assert(schemaHeader !== undefined, "a topic with files has a schema");
@@ -67,7 +77,7 @@ export async function repairTopic(
     );
     swaps.push({ path: rewrite.path, quarantine: await quarantine.note({ path: rewrite.path, reasons }) });
   }
-  const message = lossOf(topic.locator, lost);
+  const message = lossOf(topic.locator, lost, await isAnythingLeft(disk, books, rewrites));
   const chunks = rewrites.map(({ chunk }) => written.find(({ number }) => number === chunk.number) ?? chunk);
   const extent = extentOf({ ...books, chunks, tails: moved ? [] : books.tails });
   await catalog.transaction(() => {
@@ -78,12 +88,21 @@ export async function repairTopic(
     if (message !== undefined && sequence !== undefined)
       putNotification(catalog, sequence.uuid, { type: "error", message, createdAtNs: clock.wallNs() });
   });
-  await finishSwaps(parts);
-  return message;
+  return { loss: message, files: written.length };
+}
+
+/** Whether there are files, damaged as they may be, of what has been looked at. */
+async function isAnythingLeft(disk: Disk, { tails }: TopicBooks, rewrites: readonly Rewrite[]): Promise<boolean> {
+  const paths = [
+    ...rewrites.filter(({ needed }) => needed).map(({ path }) => path),
+    ...tails.map(({ log }) => tailFile(log)),
+  ];
+  for (const path of paths) if ((await disk.stateOf(path)) !== undefined) return true;
+  return false;
 }
 
 async function planChunks(
-  { disk, catalog }: TopicRepairParts,
+  { disk, catalog, state }: TopicRepairParts,
   books: TopicBooks,
   schemaHeader: Uint8Array,
   lost: BatchEntry[],
@@ -97,7 +116,7 @@ async function planChunks(
     const place = { path, session: topic.session, schemaHeader, completedAtNs: completionIn(books, number) };
     const isFile = (await disk.stateOf(path))?.kind === "file";
     const checked = isFile
-      ? await checkChunkFile(disk, place, chunk, { state: "killed", onBytes: () => undefined })
+      ? await checkChunkFile(disk, place, chunk, { state, onBytes: () => undefined })
       : { findings: ["missing"], sound: chunk.batches.map(() => false) };
     const kept = usableEntries(chunk.batches, checked.sound);
     lost.push(...chunk.batches.filter((entry) => !kept.includes(entry)));
@@ -164,9 +183,9 @@ async function writeChunk(
   }
 }
 
-function lossOf(locator: string, lost: readonly BatchEntry[]): string | undefined {
+function lossOf(locator: string, lost: readonly BatchEntry[], isLeft: boolean): string | undefined {
   if (lost.length === 0) return undefined;
   const { rows, range } = sumEntries(lost);
   const when = range === undefined ? "" : ` with times from ${range.startNs} to ${range.endNs}`;
-  return `Repair: topic \`${locator}\` has lost ${rows} rows in ${lost.length} damaged batches${when}. What is left of them is in quarantine.`;
+  return `Repair: topic \`${locator}\` has lost ${rows} rows in ${lost.length} damaged batches${when}. ${isLeft ? "What is left of them is in quarantine" : "Nothing is left of them"}.`;
 }

@@ -236,6 +236,9 @@ export const copyPieceBytes = 256 * KiB;
 /** Bytes that verify and rebuild read of a file at once. */
 export const scanBlockBytes = MiB;
 
+/** Bytes of one tail log that may be read again and again in search of the frame behind a damaged one: a second or so of checksums. */
+export const tailSearchBytesMax = 16 * tailLogBytesMax;
+
 /** How often what looks wrong beside a live server is looked at again, and the time between: several commits. */
 export const verifyAgain = { times: 4, pauseMs: 500 } as const;
 

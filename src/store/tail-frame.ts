@@ -15,7 +15,10 @@ import type { Ulid } from "../model/resource.ts";
 import type { TimeRange } from "../model/time.ts";
 
 export const tailHeaderBytes = 80;
+/** Frames begin at multiples of this: their header and the message in them are padded to it. */
+export const tailFrameAlignment = 8;
 const magic = 0x3146544d;
+const magicBytes = Buffer.from("MTF1", "latin1");
 const ulidBytes = 26;
 const ulidAt = 48;
 const sortedFlag = 1;
@@ -72,6 +75,14 @@ export function readTailHeader(bytes: Uint8Array): ReadTailFrame | undefined {
     session: header.toString("latin1", ulidAt, ulidAt + ulidBytes) as Ulid,
     sorted: (header.readUInt8(ulidAt + ulidBytes) & sortedFlag) !== 0,
   };
+}
+
+/** Where a header may begin in bytes that begin where one may; undefined when nowhere. */
+export function findTailMagic(bytes: Buffer): number | undefined {
+  for (let at = bytes.indexOf(magicBytes); at >= 0; at = bytes.indexOf(magicBytes, at + 1)) {
+    if (at % tailFrameAlignment === 0) return at;
+  }
+  return undefined;
 }
 
 /** Whether header and message are as they were written. @param messageCrc32 over the bytes of the message as they are now */
