@@ -1,6 +1,7 @@
 /** What verify finds. A value: printed, compared, and the reason that stands beside whatever repair puts aside. */
 
 import type { Ulid } from "../model/resource.ts";
+import { catalogDirectory, catalogFile } from "../store/layout.ts";
 
 /**
  * `damage` is what should not be; `leftover` what a process that was killed may leave behind and the next start of the server
@@ -60,6 +61,12 @@ export function damage(finding: Omit<Finding, "severity">): Finding {
 /** The path that a finding is about; undefined when it is about the catalog. */
 export function pathOfFinding({ where }: Finding): string | undefined {
   return where.startsWith("catalog: ") ? undefined : where.replace(/@[0-9]+$/, "");
+}
+
+/** Whether it is about the catalog itself, which repair goes by. */
+export function isOfCatalog(finding: Finding): boolean {
+  const path = pathOfFinding(finding);
+  return path === undefined || path === catalogDirectory || path === catalogFile;
 }
 
 /** Findings of the second list that were in the first, at the same place: what is still so after a while. */

@@ -25,17 +25,19 @@ export async function isServed(disk: Disk): Promise<boolean> {
   return false;
 }
 
+export interface Ownership extends AsyncDisposable {
+  /**
+   * Says that what a dead owner has left is cleared away: given up from then on, the store is closed. Before, it is left as it
+   * was found.
+   */
+  settle(): void;
+}
+
 /**
  * @param answer what the control socket tells
- * @param afterwards `as before` leaves a store that was not closed like that: what a dead owner left has not been cleared away
  * @throws Fault wrong_state when a living server has the directory
  */
-export async function own(
-  disk: Disk,
-  catalog: Catalog,
-  answer: () => Promise<string>,
-  afterwards: "closed" | "as before" = "closed",
-): Promise<AsyncDisposable> {
+export async function own(disk: Disk, catalog: Catalog, answer: () => Promise<string>): Promise<Ownership> {
   const previous = readOwner(catalog);
   if (previous !== undefined && (await askControlSocket(disk.root, previous.socket)) !== undefined) {
     throw new Fault("wrong_state", `Another server (process ${previous.pid}) is running on ${disk.root}.`);
@@ -51,9 +53,15 @@ export async function own(
     await stack.disposeAsync();
     throw error;
   }
+  let next = previous;
   stack.defer(async () => {
-    await giveUpOwnership(catalog, owner, afterwards === "as before" ? previous : undefined);
+    await giveUpOwnership(catalog, owner, next);
     await disk.remove(lockFile);
   });
-  return stack;
+  return {
+    settle() {
+      next = undefined;
+    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
 }

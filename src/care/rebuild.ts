@@ -17,7 +17,7 @@ import { newUlid, newUuid } from "../host/entropy.ts";
 import { Fault } from "../model/fault.ts";
 import { sequenceOfTopic } from "../model/locator.ts";
 import type { JsonText, Sequence, Session, Ulid } from "../model/resource.ts";
-import { readSequenceDocument, readStoreDocument, storeFormatVersion } from "../store/documents.ts";
+import { readSequenceDocument, readStoreDocument, storeDocument, storeFormatVersion } from "../store/documents.ts";
 import {
   catalogDirectory,
   newCatalogDirectory,
@@ -32,6 +32,7 @@ import {
   trashPath,
 } from "../store/layout.ts";
 import { checkCatalogRows } from "./catalog-check.ts";
+import { checkCatalogFormat, checkIsStore } from "./identity.ts";
 import { isServed, own } from "./ownership.ts";
 import { Quarantine } from "./quarantine.ts";
 import { readSessionBooks } from "./session-books.ts";
@@ -46,7 +47,7 @@ import { finishSwaps } from "./swap.ts";
 import { readTailRecords } from "./tail-record.ts";
 import { TailRescue } from "./tail-rescue.ts";
 import { repairTopic } from "./topic-repair.ts";
-import { checkIsStore, findCatalogProblem } from "./verify.ts";
+import { findCatalogProblem } from "./verify.ts";
 
 export interface RebuildOptions {
   readonly clock: Clock;
@@ -87,10 +88,20 @@ async function openSound(disk: Disk): Promise<Catalog | undefined> {
   if ((await findCatalogProblem(disk, false)) !== undefined) return undefined;
   let catalog: Catalog | undefined;
   try {
-    catalog = await openCatalog({ disk, directory: catalogDirectory, onFailure: () => undefined });
+    catalog = await openCatalog({
+      disk,
+      directory: catalogDirectory,
+      whenMissing: "refuse",
+      onFailure: () => undefined,
+    });
+    checkCatalogFormat(catalog);
     if (checkCatalogRows(catalog).length === 0 && readStoreFacts(catalog) !== undefined) return catalog;
   } catch (error) {
     if (!(error instanceof Fault)) throw error;
+    if (error.code === "wrong_state") {
+      await catalog?.[Symbol.asyncDispose]();
+      throw error;
+    }
   }
   await catalog?.[Symbol.asyncDispose]();
   return undefined;
@@ -102,6 +113,8 @@ class Rebuild {
   readonly #quarantine: Quarantine;
   readonly #unusable: { path: string; reason: string }[] = [];
   readonly #unread: { path: string; from: number }[] = [];
+  /** Of the store, when it has lost its own. */
+  #newDocument: string | undefined;
   #problems = 0;
 
   constructor(disk: Disk, options: RebuildOptions) {
@@ -131,6 +144,7 @@ class Rebuild {
       onFailure: () => undefined,
     });
     await finishSwaps({ disk: this.#disk, catalog });
+    if (this.#newDocument !== undefined) await this.#disk.replaceText(storeFile, this.#newDocument);
     return { ...counts, problems: this.#problems };
   }
 
@@ -251,14 +265,10 @@ class Rebuild {
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       if ((await this.#disk.stateOf(storeFile)) !== undefined)
-        await this.#quarantine.put({ path: storeFile, reasons: [error.message] });
+        this.#unusable.push({ path: storeFile, reason: error.message });
       this.#tell(`The store gets another identity: ${error.message}`);
+      this.#newDocument = storeDocument(facts);
     }
-    if (facts.format > storeFormatVersion)
-      throw new Fault(
-        "wrong_state",
-        `The data directory has format ${facts.format}, this program writes ${storeFormatVersion}.`,
-      );
     await writeStoreFacts(catalog, facts);
     // Nobody knows how the store was left: what a kill may leave is for the next start to clear away, and no damage.
     await takeOwnership(catalog, { socket: `control-${newUlid(Date.now())}.sock`, pid: process.pid }, undefined);

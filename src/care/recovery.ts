@@ -20,7 +20,6 @@ import { pathsNamedMax } from "../model/limits.ts";
 import { isFinalized, type Session, type Topic, type Ulid, type Uuid } from "../model/resource.ts";
 import { sessionDocument, storeDocument, storeFormatVersion } from "../store/documents.ts";
 import {
-  catalogDirectory,
   chunkFile,
   quarantineDirectory,
   sequencesDirectory,
@@ -35,6 +34,7 @@ import {
 } from "../store/layout.ts";
 import type { FoundLog } from "../store/tail-log.ts";
 import { moveToTrash, type TrashItem } from "../store/trash.ts";
+import { newerFormat } from "./identity.ts";
 import { PutAside } from "./put-aside.ts";
 import {
   findStrays,
@@ -139,28 +139,11 @@ async function clear({ aside, log }: Pick<Work, "aside" | "log">, { path, holdin
   await aside.remove(path);
 }
 
-/**
- * Looks at a directory before anything is made in it: what is not empty and has neither `store.json` nor a catalog belongs to
- * somebody else.
- * @throws Fault wrong_state
- */
-export async function checkOurs(disk: Disk): Promise<void> {
-  if ((await disk.exists(storeFile)) || (await disk.exists(catalogDirectory))) return;
-  // A disk of its own has this from the day it was made.
-  const names = (await disk.list(".")).filter((name) => name !== "lost+found");
-  if (names.length === 0) return;
-  const shown = names.slice(0, 5).join(", ");
-  throw new Fault(
-    "wrong_state",
-    `${disk.root} is no data directory: it has no ${storeFile} and no ${catalogDirectory}, but ${shown}. Expected an empty directory or one of mosaico-edge. Nothing was touched.`,
-  );
-}
-
 async function checkStore({ disk, catalog, clock }: RecoveryParts): Promise<void> {
   const facts = readStoreFacts(catalog);
   const document = (await disk.exists(storeFile)) ? await readIdentity(disk) : undefined;
-  if (facts !== undefined && facts.format > storeFormatVersion) throw newerVersion(facts.format);
-  if (document !== undefined && document.format > storeFormatVersion) throw newerVersion(document.format);
+  if (facts !== undefined && facts.format > storeFormatVersion) throw newerFormat(facts.format);
+  if (document !== undefined && document.format > storeFormatVersion) throw newerFormat(document.format);
   const sessions = (await listDirectory(disk, sessionsDirectory)).filter(isOurs.session);
   if (facts === undefined && sessions.length > 0) {
     throw new Fault(
@@ -204,13 +187,6 @@ function tryParse(text: string): unknown {
   } catch {
     return undefined;
   }
-}
-
-function newerVersion(found: number): Fault {
-  return new Fault(
-    "wrong_state",
-    `The data directory has format ${found}, this program reads up to ${storeFormatVersion}. Use the newer program. Nothing was touched.`,
-  );
 }
 
 async function finishDeletes({ disk, catalog }: RecoveryParts): Promise<void> {

@@ -23,6 +23,7 @@ import {
   tailFile,
 } from "../store/layout.ts";
 import { describeFinding, type Finding, type StoreState } from "./finding.ts";
+import { checkCatalogFormat, checkIsStore } from "./identity.ts";
 import { isServed, own } from "./ownership.ts";
 import { Quarantine } from "./quarantine.ts";
 import { type PathPlan, planRepair, type RepairPlan } from "./repair-plan.ts";
@@ -30,7 +31,7 @@ import { readSessionBooks, type SessionBooks, type TopicBooks } from "./session-
 import { sessionText } from "./session-check.ts";
 import { finishSwaps, makeDurableDirectory } from "./swap.ts";
 import { repairTopic } from "./topic-repair.ts";
-import { checkIsStore, findCatalogProblem, lookAtEverything, readState } from "./verify.ts";
+import { findCatalogProblem, lookAtEverything, readState } from "./verify.ts";
 
 export interface RepairOptions {
   readonly clock: Clock;
@@ -46,9 +47,15 @@ export async function repair(disk: Disk, options: RepairOptions): Promise<readon
     throw new Fault("wrong_state", `A server is running on ${disk.root}: stop it, then repair.`);
   const problem = await findCatalogProblem(disk, false);
   if (problem !== undefined) throw beyondRepair([problem]);
-  await using catalog = await openCatalog({ disk, directory: catalogDirectory, onFailure: () => undefined });
+  await using catalog = await openCatalog({
+    disk,
+    directory: catalogDirectory,
+    whenMissing: "refuse",
+    onFailure: () => undefined,
+  });
+  checkCatalogFormat(catalog);
   const state = readState(catalog);
-  await using _owner = await own(disk, catalog, async () => JSON.stringify({ pid: process.pid }), "as before");
+  await using _owner = await own(disk, catalog, async () => JSON.stringify({ pid: process.pid }));
   await finishSwaps({ disk, catalog });
   const look = async (): Promise<readonly Finding[]> =>
     (await lookAtEverything({ disk, catalog, state, options: { onProgress: options.onProgress } })).findings;
@@ -63,7 +70,7 @@ function beyondRepair(findings: readonly Finding[]): Fault {
   const what = first === undefined ? "" : describeFinding(first);
   return new Fault(
     "corrupt",
-    `The catalog is damaged, and it is what repair goes by; make another one: mosaico-edge rebuild --replace. ${what}`,
+    `The catalog is damaged or missing, and it is what repair goes by; make another one: mosaico-edge rebuild --replace. ${what}`,
   );
 }
 

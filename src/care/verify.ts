@@ -7,15 +7,17 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { type Catalog, openCatalogToRead } from "../catalog/catalog.ts";
 import { auditLmdbFile } from "../catalog/lmdb-audit.ts";
 import { checkLmdbFile } from "../catalog/lmdb-file.ts";
+import { lmdbDamageIn } from "../catalog/lmdb-page.ts";
 import { findSession, listAllSessions, listAllTopics } from "../catalog/resources.ts";
 import { readOwner } from "../catalog/store-facts.ts";
 import type { Disk } from "../host/disk.ts";
 import { Fault } from "../model/fault.ts";
 import { verifyAgain } from "../model/limits.ts";
 import type { Ulid } from "../model/resource.ts";
-import { catalogDirectory, catalogFile, storeFile } from "../store/layout.ts";
+import { catalogDirectory, catalogFile } from "../store/layout.ts";
 import { checkCatalogRows } from "./catalog-check.ts";
 import { damage, type Finding, persisting, type StoreState } from "./finding.ts";
+import { checkCatalogFormat, checkIsStore } from "./identity.ts";
 import { isServed } from "./ownership.ts";
 import { checkSession, kindProblem } from "./session-check.ts";
 import { checkStore } from "./store-check.ts";
@@ -35,7 +37,7 @@ export interface Verified {
   readonly state: StoreState;
 }
 
-/** @throws Fault absent when the directory is no store, or has no such session */
+/** @throws Fault absent when the directory is no store, or has no such session; wrong_state when it is of a newer format */
 export async function verify(disk: Disk, options: VerifyOptions): Promise<Verified> {
   await checkIsStore(disk);
   const live = await isServed(disk);
@@ -49,6 +51,7 @@ export async function verify(disk: Disk, options: VerifyOptions): Promise<Verifi
     return { findings: [catalogFinding(error)], ...unread };
   }
   await using _catalog = catalog;
+  checkCatalogFormat(catalog);
   const state = live ? "live" : readState(catalog);
   return { ...(await lookAtEverything({ disk, catalog, state, options })), state };
 }
@@ -56,12 +59,6 @@ export async function verify(disk: Disk, options: VerifyOptions): Promise<Verifi
 /** All that can be found below a catalog that is open. @throws Fault absent (the session) */
 export function lookAtEverything(parts: LookParts): Promise<Omit<Verified, "state">> {
   return new Look(parts).run();
-}
-
-/** @throws Fault absent */
-export async function checkIsStore(disk: Disk): Promise<void> {
-  for (const path of [storeFile, catalogDirectory]) if ((await disk.stateOf(path)) !== undefined) return;
-  throw new Fault("absent", `${disk.root} is no data directory of mosaico-edge: it has no ${storeFile} and no catalog`);
 }
 
 /** What has to be known before LMDB maps the file. Beside a server its pages change, so only the roots are looked at, on opening. */
@@ -81,7 +78,12 @@ export async function findCatalogProblem(disk: Disk, live: boolean): Promise<Fin
 
 function catalogFinding(error: unknown): Finding {
   if (!(error instanceof Fault)) throw error;
-  return damage({ where: catalogFile, what: "catalog_file", expected: "a sound LMDB file", found: error.message });
+  return damage({
+    where: catalogFile,
+    what: "catalog_file",
+    expected: "a sound LMDB file",
+    found: lmdbDamageIn(error),
+  });
 }
 
 /** A server that stops gives its ownership up. */

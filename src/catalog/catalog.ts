@@ -114,6 +114,8 @@ export interface CatalogPlace {
   readonly disk: Disk;
   /** Relative to the data directory. */
   readonly directory: string;
+  /** What becomes of a directory without a file, or with an empty one. A catalog is made when this is not given. */
+  readonly whenMissing?: "make" | "refuse";
   /** Called when a commit failed and nobody knows what is written: nothing may be trusted until a restart. */
   onFailure(error: unknown): void;
 }
@@ -123,17 +125,28 @@ export interface CatalogPlace {
  * @throws Fault corrupt when its file is damaged or a table is missing, unavailable
  */
 export async function openCatalogToRead(disk: Disk, directory: string): Promise<Catalog> {
+  await checkIsThere(disk, directory);
   await checkLmdbFile(disk, directory, catalogPagesCheckedMax);
   return openLmdb({ disk, directory, onFailure: () => undefined }, "read");
 }
 
+async function checkIsThere(disk: Disk, directory: string): Promise<void> {
+  const path = `${directory}/${lmdbFile}`;
+  if ((await disk.stateOf(path)) === undefined)
+    throw new Fault("corrupt", `The catalog is missing: there is no ${path}. mosaico-edge rebuild makes another one.`);
+}
+
 /**
- * Opens the catalog, creating it when it is not there.
- * @throws Fault corrupt when its file is damaged, unavailable
+ * Opens the catalog, creating it when it is not there and may be made.
+ * @throws Fault corrupt when its file is damaged, or missing and needed; unavailable
  */
-export async function openCatalog({ disk, directory, onFailure }: CatalogPlace): Promise<Catalog> {
+export async function openCatalog({ disk, directory, whenMissing, onFailure }: CatalogPlace): Promise<Catalog> {
+  if (whenMissing === "refuse") await checkIsThere(disk, directory);
   for (const parent of await disk.makeDirectory(directory)) await disk.syncDirectory(parent);
-  await checkLmdbFile(disk, directory, catalogPagesCheckedMax);
+  const found = await disk.stateOf(`${directory}/${lmdbFile}`);
+  // Whoever was killed while it made the file has left it empty.
+  const isMade = whenMissing !== "refuse" && (found === undefined || found.bytes === 0);
+  if (!isMade) await checkLmdbFile(disk, directory, catalogPagesCheckedMax);
   const catalog = openLmdb({ disk, directory, onFailure }, "write");
   // Its files may have just come into being.
   await disk.syncDirectory(directory);

@@ -22,7 +22,8 @@ import {
 const triesMax = 3;
 
 /**
- * Looks at up to `pagesMax` pages from the roots down. A file that is not there or still empty passes: LMDB makes it.
+ * Looks at up to `pagesMax` pages from the roots down. A file that is not there passes; one that is empty does not: LMDB would not
+ * notice when it reads it.
  * @throws Fault corrupt naming page, expected and found
  */
 export async function checkLmdbFile(disk: Disk, directory: string, pagesMax: number): Promise<void> {
@@ -31,7 +32,6 @@ export async function checkLmdbFile(disk: Disk, directory: string, pagesMax: num
   const file = await disk.openReadable(path);
   try {
     const bytes = await file.size();
-    if (bytes === 0) return;
     for (let tries = 1; ; tries += 1) {
       try {
         await new Walk(file, bytes, pagesMax).run();

@@ -180,3 +180,8 @@ export class LmdbPage {
 export function lmdbDamage(path: string, what: string): Fault {
   return new Fault("corrupt", `The catalog is damaged: ${path}: ${what}. Nothing was touched. ${catalogRemedy}`);
 }
+
+/** What is wrong, without what is said around it to whoever wanted to open the catalog. */
+export function lmdbDamageIn({ message }: Fault): string {
+  return message.replace(/^The catalog is damaged: /, "").replace(/\. Nothing was touched\. .*$/, "");
+}

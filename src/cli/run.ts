@@ -1,9 +1,10 @@
 /** The command `run`: the whole life of the server. What opened last closes first. */
 
 import { positionOf } from "../arrow/schema-types.ts";
+import { checkOurs } from "../care/identity.ts";
 import { LatestTime } from "../care/latest-time.ts";
 import { own } from "../care/ownership.ts";
-import { checkOurs, recover } from "../care/recovery.ts";
+import { recover } from "../care/recovery.ts";
 import { Space } from "../care/space.ts";
 import { openCatalog } from "../catalog/catalog.ts";
 import { Budget } from "../flow/budget.ts";
@@ -55,8 +56,9 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
     }),
   );
   let status = async (): Promise<string> => JSON.stringify({ pid: process.pid, starting: true });
-  stack.use(await own(disk, catalog, () => status()));
+  const ownership = stack.use(await own(disk, catalog, () => status()));
   const recovered = await recover({ disk, catalog, clock, log });
+  ownership.settle();
   const space = new Space({
     disk,
     clock,

@@ -1,6 +1,7 @@
 /** The command `status`: what the running server says of itself, over its control socket. */
 
 import type { Abandoned } from "../care/abandoned.ts";
+import { checkIsStore } from "../care/identity.ts";
 import type { Retention } from "../care/retention.ts";
 import type { Space } from "../care/space.ts";
 import { openCatalogToRead } from "../catalog/catalog.ts";
@@ -61,9 +62,10 @@ function rounded<Counters extends object>(counters: Counters): object {
   );
 }
 
-/** Prints it: as it is for programs, line by line for people. @throws Fault absent, unavailable when no server runs there */
+/** Prints it: as it is for programs, line by line for people. @throws Fault absent, corrupt, unavailable when no server runs there */
 export async function showStatus(dataDirectory: string, format: "json" | "text"): Promise<void> {
   const disk = await findDisk(dataDirectory);
+  await checkIsStore(disk);
   await using catalog = await openCatalogToRead(disk, catalogDirectory);
   const owner = readOwner(catalog);
   const answer = owner === undefined ? undefined : await askControlSocket(disk.root, owner.socket, statusWaitMs);

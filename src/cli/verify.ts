@@ -1,6 +1,6 @@
 /** The command `verify`: findings as lines or JSON on stdout, how far it is on a terminal. */
 
-import { describeFinding } from "../care/finding.ts";
+import { describeFinding, isOfCatalog } from "../care/finding.ts";
 import { verify } from "../care/verify.ts";
 import { findDisk } from "../host/disk.ts";
 import { printOut } from "../host/log.ts";
@@ -18,6 +18,8 @@ export async function verifyStore(
   if (json) printOut(`${JSON.stringify({ ...verified, sound: !damaged })}\n`);
   else {
     for (const finding of verified.findings) printOut(`${describeFinding(finding)}\n`);
+    if (verified.findings.some(isOfCatalog))
+      printOut("the catalog is lost or damaged: mosaico-edge rebuild makes another one of the directories\n");
     printOut(
       `${damaged ? "damaged" : "sound"}: ${verified.sessions} sessions, ${verified.bytes} bytes of chunks read\n`,
     );

@@ -6,6 +6,10 @@ import type { TimeNs, TimeRange } from "./time.ts";
 /** 26 characters of Crockford base 32; names a directory, sorts by creation. */
 export type Ulid = string & { readonly __brand: "Ulid" };
 
+export function isUlid(text: string): text is Ulid {
+  return /^[0-9A-HJKMNP-TV-Z]{26}$/.test(text);
+}
+
 /** RFC 9562 version 4, lower case with hyphens; a token of authority. */
 export type Uuid = string & { readonly __brand: "Uuid" };
 

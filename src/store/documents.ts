@@ -4,6 +4,7 @@
  */
 
 import type { ChunkSummary } from "../model/chunk.ts";
+import { Fault } from "../model/fault.ts";
 import { jsonInteger } from "../model/json.ts";
 import { EmbeddedJson } from "../model/json-text.ts";
 import type { SequenceName, SessionLocator, TopicLocator } from "../model/locator.ts";
@@ -36,6 +37,16 @@ export function storeDocument({ format, id, createdAtNs }: StoreDocument): strin
 export function readStoreDocument(text: string, path: string): StoreDocument {
   const fields = readDocument(text, path);
   return { format: fields.count("format"), id: fields.text("id"), createdAtNs: fields.integer("created_at_ns") };
+}
+
+/** Also of a document that a newer version has written; undefined when it is not as it was written. */
+export function readStoreFormat(text: string, path: string): number | undefined {
+  try {
+    return readDocument(text, path).count("format");
+  } catch (error) {
+    if (error instanceof Fault) return undefined;
+    throw error;
+  }
 }
 
 export function sequenceDocument(sequence: Sequence): string {
