@@ -100,12 +100,12 @@ export async function checkChunkFile(
     );
   }
 
-  if (scan.bytes < chunk.bytes) add(path, "too_short", `${chunk.bytes} bytes`, `${scan.bytes}`);
+  if (scan.bytes < chunk.bytes) add(path, "too_short", `${chunk.bytes} bytes`, `${scan.bytes} bytes`);
   const tooLong = {
     where: path,
     what: "too_long",
     expected: `${chunk.bytes} bytes`,
-    found: `${scan.bytes}`,
+    found: `${scan.bytes} bytes`,
     session,
   } as const;
   if (!chunk.sealed) {

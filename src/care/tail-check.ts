@@ -46,6 +46,7 @@ async function frameProblem(
   const frame = readTailHeader(header);
   if (frame === undefined) return "no frame";
   const checksum = await scan.checksum(entry.offset, messageBytesOf(entry));
+  if (checksum === undefined) return "the end of the log";
   if (checksum !== entry.crc32) return `a message with the checksum ${checksum}, expected ${entry.crc32}`;
   if (!isWholeTailFrame(header, frame, checksum)) return "a header that does not fit its checksum";
   return frameText(frame) === rowText(topic, index, entry) ? undefined : `one that says ${frameText(frame)}`;
@@ -79,13 +80,13 @@ export async function checkTailEnd(
   const end = Math.max(0, ...runs.flatMap(({ batches }) => batches.map(endOfEntry)));
   await using scan = await FileScan.open(disk, path);
   if (scan.bytes < end)
-    return [damage({ where: path, what: "too_short", expected: `${end} bytes`, found: `${scan.bytes}` })];
+    return [damage({ where: path, what: "too_short", expected: `${end} bytes`, found: `${scan.bytes} bytes` })];
   if (scan.bytes === end || (await areFrames(scan, end))) return [];
   const finding = {
     where: path,
     what: "too_long",
     expected: `${end} bytes and whole frames`,
-    found: `${scan.bytes}`,
+    found: `${scan.bytes} bytes`,
   } as const;
   // An upload that ended on a full disk may leave such bytes in a store that was closed.
   return leftover(state === "closed" ? "killed" : state, finding);

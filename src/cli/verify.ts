@@ -4,13 +4,15 @@ import { describeFinding, isOfCatalog } from "../care/finding.ts";
 import { verify } from "../care/verify.ts";
 import { findDisk } from "../host/disk.ts";
 import { printOut } from "../host/log.ts";
+import { Fault } from "../model/fault.ts";
 import { openProgress } from "./progress.ts";
 
-/** The exit code: 0 when nothing is damaged. @throws Fault absent when the directory is no store or has no such session */
+/** The exit code: 0 when nothing is damaged. @throws Fault invalid, absent when the directory is no store or has no such session */
 export async function verifyStore(
   dataDirectory: string,
   { session, json }: { session: string | undefined; json: boolean },
 ): Promise<number> {
+  if (session === "") throw new Fault("invalid", "--session: expected a locator, UUID or ULID, found nothing");
   const disk = await findDisk(dataDirectory);
   const progress = openProgress("verify");
   const verified = await verify(disk, { session, onProgress: progress.show }).finally(progress.end);

@@ -132,3 +132,22 @@ describe("bytes behind what is committed of an open chunk", () => {
     expect(await run(["repair"], dataDir)).toMatchObject({ code: 0, stdout: "sound\n" });
   });
 });
+
+test("what verify finds is told in whole sentences", async () => {
+  const dataDir = corpus.copy("killed");
+  truncateSync(path.join(dataDir, "tail/00000001.log"), 1000);
+  const [chunk] = targetsIn(dataDir)["open chunk"];
+  writeFileSync(path.join(dataDir, chunk?.path ?? ""), "123", { flag: "a" });
+  const { stdout } = await run(["verify"], dataDir);
+  expect(stdout).toContain("found the end of the log");
+  expect(stdout).not.toContain("undefined");
+  expect(stdout).toMatch(/too_short tail\/00000001\.log: expected [0-9]+ bytes, found 1000 bytes/);
+  expect(stdout).toMatch(/too_long sessions\/.*: expected [0-9]+ bytes, found [0-9]+ bytes/);
+  writeFileSync(path.join(dataDir, "catalog/data.mdb"), Buffer.alloc(65_536, 7));
+  const damaged = await run(["verify"], dataDir);
+  expect(damaged.stdout).toMatch(
+    /^damage catalog_file catalog\/data\.mdb: expected a sound LMDB file, found catalog\/data\.mdb: page 0 [^.]*\n/,
+  );
+  expect(damaged.stdout).not.toContain("Nothing was touched");
+  expect(await run(["verify", "--session", ""], dataDir)).toMatchObject({ code: 64 });
+});
