@@ -40,8 +40,10 @@ import {
   isCommitted,
   type RecordParts,
   readSessionRecord,
+  recoverSessionRecord,
   type SessionRecord,
   type TopicRecord,
+  type UnreadSession,
 } from "./session-record.ts";
 import { finishSwaps } from "./swap.ts";
 import { readTailRecords } from "./tail-record.ts";
@@ -112,7 +114,7 @@ class Rebuild {
   readonly #options: RebuildOptions;
   readonly #quarantine: Quarantine;
   readonly #unusable: { path: string; reason: string }[] = [];
-  readonly #unread: { path: string; from: number }[] = [];
+  readonly #unread: { path: string; from: number; reason: string }[] = [];
   /** Of the store, when it has lost its own. */
   #newDocument: string | undefined;
   #problems = 0;
@@ -127,13 +129,13 @@ class Rebuild {
     // What an attempt that was broken off has left is nobody's.
     await this.#disk.remove(newCatalogDirectory);
     const counts = await this.#fill();
+    for (const { path, from, reason } of this.#unread)
+      await this.#quarantine.copyEnd({ path, reasons: [reason] }, from);
     // A server that starts sweeps what no row names: what is of no use to us may be to somebody.
-    for (const { path, reason } of this.#unusable) await this.#quarantine.put({ path, reasons: [reason] });
-    for (const { path, from } of this.#unread)
-      await this.#quarantine.copyEnd(
-        { path, reasons: [`only its first ${from} bytes can be used; these come behind`] },
-        from,
-      );
+    for (const { path, reason } of this.#unusable) {
+      // It may have gone with the directory that it was in.
+      if ((await this.#disk.stateOf(path)) !== undefined) await this.#quarantine.put({ path, reasons: [reason] });
+    }
     if ((await this.#disk.stateOf(catalogDirectory)) !== undefined)
       await this.#quarantine.put({ path: catalogDirectory, reasons: ["another catalog was made of the directories"] });
     await this.#disk.rename(newCatalogDirectory, catalogDirectory);
@@ -165,24 +167,59 @@ class Rebuild {
       onUnread: (path, from) => this.#leaveEnd(path, from),
     };
     const rescue = new TailRescue(tails);
-    let sessions = 0;
-    let topics = 0;
-    for (const name of (await this.#disk.list(sessionsDirectory)).toSorted()) {
-      const record = await readSessionRecord(parts, name as Ulid);
-      if (record === undefined) continue;
+    const counts = { sessions: 0, topics: 0 };
+    const write = async (record: SessionRecord): Promise<void> => {
       this.#sequenceOf(sequences, record.session);
       const written = await this.#writeSession(catalog, record);
       for (const topic of written) rescue.add(topic);
       await this.#noteLosses(catalog, sequences.get(record.session.sequence), record);
-      topics += written.length;
-      sessions += 1;
+      counts.topics += written.length;
+      counts.sessions += 1;
+    };
+    const unread: UnreadSession[] = [];
+    for (const name of (await this.#disk.list(sessionsDirectory)).toSorted()) {
+      const record = await readSessionRecord(parts, name);
+      if (record === undefined) continue;
+      if ("session" in record) await write(record);
+      else unread.push(record);
+    }
+    // These go by what the others say of their sequences.
+    for (const one of unread) {
+      const record = await recoverSessionRecord(parts, one, (name) => sequences.get(name)?.ulid);
+      if (record === undefined) continue;
+      // A copy of a directory has topics that are known.
+      const known = record.topics.find(({ topic }) => findTopic(catalog, topic.locator) !== undefined);
+      if (known === undefined) await write(record);
+      else this.#putAside(sessionDirectory(one.ulid), `there is another topic ${known.topic.locator}`);
     }
     await catalog.transaction(() => {
       for (const sequence of sequences.values()) putSequence(catalog, sequence);
     });
     await this.#rescueTails(catalog, sequences, rescue);
     await this.#keepTrash(catalog);
-    return { sequences: sequences.size, sessions, topics };
+    await this.#keepUnusableFrames(rescue);
+    return { sequences: sequences.size, ...counts };
+  }
+
+  /** A topic that cannot be used may have batches in logs, which the next starts remove. */
+  async #keepUnusableFrames({ tails, isNeeded, written }: TailRescue): Promise<void> {
+    const logs = new Map<number, string>();
+    for (const [place, records] of tails.topics) {
+      // What was deleted has left no directory.
+      if (written.has(place) || (await this.#disk.stateOf(`${sessionsDirectory}/${place}`)) === undefined) continue;
+      for (const { log } of records) logs.set(log, place);
+    }
+    // Otherwise they are in quarantine anyway.
+    if (isNeeded) return;
+    for (const [log, place] of logs) {
+      const path = tailFile(log);
+      this.#unread.push({
+        path,
+        from: 0,
+        reason: `it has batches of ${sessionsDirectory}/${place}, which cannot be used`,
+      });
+      this.#tell(`a copy of ${path} goes to quarantine: it has batches of ${sessionsDirectory}/${place}`);
+    }
   }
 
   /** Tells of what is lost here and, for whoever reads the data later, on the sequence. */
@@ -249,7 +286,7 @@ class Rebuild {
 
   /** The next start cuts it off. */
   #leaveEnd(path: string, from: number): void {
-    this.#unread.push({ path, from });
+    this.#unread.push({ path, from, reason: `only its first ${from} bytes can be used; these come behind` });
     this.#tell(`the end of ${path} goes to quarantine: only its first ${from} bytes can be used`);
   }
 

@@ -4,13 +4,22 @@ import { fileMagic } from "../arrow/file.ts";
 import { frameHeader } from "../arrow/frame.ts";
 import type { TailRun } from "../catalog/tail-rows.ts";
 import type { Disk } from "../host/disk.ts";
+import { newUlid, newUuid } from "../host/entropy.ts";
 import { type Chunk, type ChunkSummary, sumEntries } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
-import type { Session, Topic, Ulid } from "../model/resource.ts";
+import { type SequenceName, type SessionLocator, sequenceOfTopic } from "../model/locator.ts";
+import { isUlid, type Session, type Topic, type Ulid } from "../model/resource.ts";
 import type { TimeNs } from "../model/time.ts";
 import { chunkFooter } from "../store/chunk-footer.ts";
-import { type ManifestTopic, readSessionDocument, readTopicDocument } from "../store/documents.ts";
-import { chunkFile, sessionDirectory, sessionFile, topicDirectory, topicFile } from "../store/layout.ts";
+import { type ManifestTopic, type ReadSession, readSessionDocument, readTopicDocument } from "../store/documents.ts";
+import {
+  chunkFile,
+  sessionDirectory,
+  sessionFile,
+  sessionsDirectory,
+  topicDirectory,
+  topicFile,
+} from "../store/layout.ts";
 import { readChunkRecord, readSchemaHeader } from "./chunk-record.ts";
 import { extentOf, hasFiles } from "./session-books.ts";
 import { type TailGap, type TailRecords, tailRunsOf } from "./tail-record.ts";
@@ -44,30 +53,124 @@ export interface RecordParts {
   onUnread(path: string, from: number): void;
 }
 
-/** Undefined when the directory does not say which session it is; that has been heard of then. */
-export async function readSessionRecord(parts: RecordParts, ulid: Ulid): Promise<SessionRecord | undefined> {
+/** A directory whose document cannot be read: the session may be known by its topics. */
+export interface UnreadSession {
+  readonly ulid: Ulid;
+  readonly reason: string;
+  /** What there is of the document. */
+  readonly text: string;
+}
+
+/** Undefined when the directory is no session's; that has been heard of then. */
+export async function readSessionRecord(
+  parts: RecordParts,
+  name: string,
+): Promise<SessionRecord | UnreadSession | undefined> {
   const { disk, onUnusable } = parts;
-  let document: ReturnType<typeof readSessionDocument>;
-  try {
-    document = readSessionDocument(await disk.readText(sessionFile(ulid)), sessionFile(ulid));
-    if (document.session.ulid !== ulid) throw new Fault("corrupt", `it is the document of ${document.session.ulid}`);
-  } catch (error) {
-    onUnusable(sessionDirectory(ulid), reasonOf(error));
+  const directory = `${sessionsDirectory}/${name}`;
+  if (!isUlid(name) || (await disk.stateOf(directory))?.kind !== "directory") {
+    onUnusable(directory, "it is not the directory of a session");
     return undefined;
   }
+  const path = sessionFile(name);
+  let text = "";
+  let document: ReadSession;
+  try {
+    text = await disk.readText(path);
+    document = readSessionDocument(text, path);
+  } catch (error) {
+    return { ulid: name, reason: reasonOf(error), text };
+  }
   const { session, topics: manifest } = document;
+  if (session.ulid !== name) {
+    onUnusable(directory, `it has the document of ${session.ulid}`);
+    return undefined;
+  }
+  const { topics, lost } = await readTopics(parts, name, manifest);
+  return { session: manifest === undefined ? { ...session, topicNumberNext: nextOf(topics) } : session, topics, lost };
+}
+
+/**
+ * Of a session without a document: its directory's name is the ULID, locators of topics say which sequence it is of, footers whether
+ * topics are complete. The rest gets fresh values. Undefined when no topic has a row: then there is nothing to be saved.
+ * @param sequenceUlidOf of a sequence that has a document or another session
+ */
+export async function recoverSessionRecord(
+  parts: RecordParts,
+  { ulid, reason, text }: UnreadSession,
+  sequenceUlidOf: (name: SequenceName) => Ulid | undefined,
+): Promise<SessionRecord | undefined> {
+  const { topics: found, lost } = await readTopics(parts, ulid, undefined);
+  const [first] = found;
+  const topics = found.filter(({ topic }) => {
+    if (first === undefined || sequenceOfTopic(topic.locator) === sequenceOfTopic(first.topic.locator)) return true;
+    parts.onUnusable(topicDirectory(ulid, topic.number), `${topic.locator} is not of the sequence of the others`);
+    return false;
+  });
+  if (first === undefined || topics.every(({ topic }) => topic.extent.rows === 0)) {
+    parts.onUnusable(sessionDirectory(ulid), reason);
+    return undefined;
+  }
+  parts.onDamaged(sessionFile(ulid), reason);
+  const sequence = sequenceOfTopic(first.topic.locator);
+  const times = topics.map(({ topic }) => topic.completedAtNs);
+  // Only a manifest has this. Where something is missing nobody can vouch for the whole.
+  const wasFinalized = text.includes('"completed_at_ns"');
+  const isWhole =
+    lost.length === 0 &&
+    topics.every(({ topic, lost: ofTopic }) => topic.completedAtNs !== undefined && ofTopic.length === 0);
+  const session: Session = {
+    ulid,
+    uuid: newUuid(),
+    alias: newUuid(),
+    locator: `${sequence}:${ulid}` as SessionLocator,
+    sequence,
+    sequenceUlid: sequenceUlidOf(sequence) ?? newUlid(Number(first.topic.createdAtNs / 1_000_000n)),
+    createdAtNs: topics.reduce((least, { topic }) => minNs(least, topic.createdAtNs), first.topic.createdAtNs),
+    topicNumberNext: nextOf(topics),
+    ...(wasFinalized && isWhole
+      ? { completedAtNs: times.reduce<TimeNs>((most, time) => maxNs(most, time ?? most), 0n) }
+      : {}),
+  };
+  const state = session.completedAtNs === undefined ? "is open" : "is finalized, as its topics are complete,";
+  const fresh = `its document: it has other UUIDs and times now, no creator, and ${state} with what is there of its topics`;
+  return { session, topics, lost: [fresh, ...lost] };
+}
+
+function minNs(a: TimeNs, b: TimeNs): TimeNs {
+  return a < b ? a : b;
+}
+
+function maxNs(a: TimeNs, b: TimeNs): TimeNs {
+  return a > b ? a : b;
+}
+
+/** Numbers of topics that have left nothing are free again: nothing on the disk has them. */
+function nextOf(topics: readonly TopicRecord[]): number {
+  return Math.max(0, ...topics.map(({ topic }) => topic.number + 1));
+}
+
+async function readTopics(
+  parts: RecordParts,
+  ulid: Ulid,
+  manifest: readonly ManifestTopic[] | undefined,
+): Promise<Pick<SessionRecord, "topics" | "lost">> {
   const topics: TopicRecord[] = [];
   const lost: string[] = [];
-  for (const number of await numbersIn(disk, ulid, manifest)) {
+  for (const number of await numbersIn(parts.disk, ulid, manifest)) {
     const listed = manifest?.find(({ topic }) => topic.number === number);
     const topic = await readTopic(parts, ulid, number, listed);
     if (topic !== undefined) topics.push(topic);
-    else if (listed === undefined) lost.push(`the topic of ${topicDirectory(ulid, number)}`);
-    else lost.push(`topic \`${listed.topic.locator}\` with ${sumRows(listed.chunks)} rows`);
+    else if (listed !== undefined) lost.push(`topic \`${listed.topic.locator}\` with ${sumRows(listed.chunks)} rows`);
+    else if (await hasData(parts, ulid, number)) lost.push(`the topic of ${topicDirectory(ulid, number)}`);
   }
-  // Numbers of topics that have left nothing are free again: nothing on the disk has them.
-  const next = Math.max(0, ...topics.map(({ topic }) => topic.number + 1));
-  return { session: manifest === undefined ? { ...session, topicNumberNext: next } : session, topics, lost };
+  return { topics, lost };
+}
+
+/** Whether there is more of a topic than the directory in which an upload was about to begin. */
+async function hasData({ disk, tails }: RecordParts, ulid: Ulid, number: number): Promise<boolean> {
+  if (tails.topics.has(`${ulid}/${number}`)) return true;
+  return (await disk.list(topicDirectory(ulid, number))).some((name) => name.endsWith(".arrow"));
 }
 
 function sumRows(chunks: readonly ChunkSummary[]): number {
@@ -127,7 +230,10 @@ async function readName(
       onDamaged(path, reason);
       return { topic: listed.topic, schemaHeader };
     }
-    onUnusable(topicDirectory(ulid, number), reason);
+    onUnusable(
+      topicDirectory(ulid, number),
+      `${reason}; nothing else says which topic it is, and its chunks can be read as Arrow files`,
+    );
     return undefined;
   }
 }

@@ -15,6 +15,8 @@ export class TailRescue {
   /** By `<session ULID>/<topic number>`: those that are open, for others have nothing in logs. */
   readonly #topics = new Map<string, Topic>();
   readonly #gaps: TailGap[] = [];
+  /** Places of all topics that the catalog has. */
+  readonly written = new Set<string>();
 
   constructor(tails: TailRecords) {
     this.tails = tails;
@@ -22,7 +24,9 @@ export class TailRescue {
 
   add({ topic, gaps }: TopicRecord): void {
     this.#gaps.push(...gaps);
-    if (topic.completedAtNs === undefined) this.#topics.set(`${topic.session}/${topic.number}`, topic);
+    const place = `${topic.session}/${topic.number}`;
+    this.written.add(place);
+    if (topic.completedAtNs === undefined) this.#topics.set(place, topic);
   }
 
   /** Half a frame at the end of a log is what a kill leaves: alone it is no reason to move anything. */
@@ -40,6 +44,8 @@ export class TailRescue {
     const losses = new Map<string, SuspectedLoss>();
     for (const found of this.tails.breaks) {
       if (this.#gaps.some((gap) => explains(gap, found))) continue;
+      // It had moved before the topic was complete.
+      if (found.place !== undefined && this.written.has(found.place) && !this.#topics.has(found.place)) continue;
       const sure = found.place === undefined ? undefined : this.#topics.get(found.place);
       const topics = sure === undefined ? this.#topicsIn(found.log) : [sure];
       for (const topic of topics) {

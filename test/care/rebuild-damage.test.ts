@@ -1,6 +1,6 @@
 // Catalog lost and something damaged besides: what is sound is kept, what is lost is told, and nothing is deleted.
 
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { runToEnd, startServer } from "../server.ts";
@@ -45,9 +45,13 @@ function framesOf(bytes: Buffer): Frame[] {
   return frames;
 }
 
-/** The locators of topics by their place, and places by locator. */
-function topicAt(dataDir: string, place: string): string {
-  return JSON.parse(readFileSync(path.join(dataDir, "sessions", place, "topic.json"), "utf8")).locator;
+/** The locator of the topic at `<session ULID>/<topic number>`. */
+function topicAt(dataDir: string, place: string): string | undefined {
+  try {
+    return JSON.parse(readFileSync(path.join(dataDir, "sessions", place, "topic.json"), "utf8")).locator;
+  } catch {
+    return undefined;
+  }
 }
 
 /** What every client reads, without the messages of a topic that are named. */
@@ -69,7 +73,7 @@ async function notificationsOf(dataDir: string): Promise<string[]> {
   return notifications.flatMap(([, value]) => (value as { message?: string }).message ?? []);
 }
 
-describe("a damaged frame in a tail log", () => {
+describe("a damaged frame in a tail log", { timeout: 120_000 }, () => {
   const damages = {
     "a byte of its message": { place: (frame: Frame) => frame.from + 90, xor: 0x10 },
     "its magic": { place: (frame: Frame) => frame.from, xor: 0x10 },
@@ -85,16 +89,16 @@ describe("a damaged frame in a tail log", () => {
     const dataDir = copyWithoutCatalog();
     const bytes = readFileSync(path.join(dataDir, log));
     const frames = framesOf(bytes);
-    const index = which === "first" ? 0 : Math.floor(frames.length / 2);
-    const frame = frames[index];
+    // Frames of others may have moved to chunk files already.
+    const own = frames.filter(({ topic }) => topicAt(dataDir, topic) === "drive-b/tiny");
+    const frame = own[which === "first" ? 0 : Math.floor(own.length / 2)];
     if (frame === undefined) throw new Error("the corpus has frames");
     const at = damages[what].place(frame);
     bytes[at] = (bytes[at] ?? 0) ^ damages[what].xor;
     writeFileSync(path.join(dataDir, log), bytes);
-    const place = frame.topic;
-    const locator = topicAt(dataDir, place);
-    const before = frames.slice(0, index).filter(({ topic }) => topic === place).length;
-    const inChunks = (corpus.stored.get(locator)?.length ?? 0) - frames.filter(({ topic }) => topic === place).length;
+    const locator = "drive-b/tiny";
+    const before = own.indexOf(frame);
+    const inChunks = (corpus.stored.get(locator)?.length ?? 0) - own.length;
 
     const { code, stdout } = await run("rebuild", dataDir);
     expect(stdout).toContain(`${log} is damaged`);
@@ -119,10 +123,10 @@ describe("a damaged frame in a tail log", () => {
     const dataDir = copyWithoutCatalog();
     const bytes = readFileSync(path.join(dataDir, log));
     const last = framesOf(bytes).at(-1);
-    if (last === undefined) throw new Error("the corpus has frames");
+    const locator = topicAt(dataDir, last?.topic ?? "");
+    if (last === undefined || locator === undefined) throw new Error("the corpus has frames");
     bytes[last.from + 90] = (bytes[last.from + 90] ?? 0) ^ 1;
     writeFileSync(path.join(dataDir, log), bytes);
-    const locator = topicAt(dataDir, last.topic);
     const { code, stdout } = await run("rebuild", dataDir);
     expect(stdout).toContain(`the end of ${log}`);
     expect(stdout).toContain("goes to quarantine");
@@ -141,24 +145,23 @@ describe("a damaged frame in a tail log", () => {
 
 test("a damaged message in an open chunk: what is behind it is kept in quarantine, and told", async () => {
   const dataDir = copyWithoutCatalog();
+  // Dictionaries never go to tail logs.
   const topic = readdirSync(path.join(dataDir, "sessions"), { recursive: true, encoding: "utf8" })
     .filter((name) => name.endsWith("topic.json"))
-    .map((name) => path.dirname(path.join("sessions", name)))
-    .find((directory) => topicAt(dataDir, directory.slice("sessions/".length)) === "drive-b/large");
-  const chunks = readdirSync(path.join(dataDir, topic ?? "")).filter((name) => name.endsWith(".arrow"));
-  const file = path.join(dataDir, topic ?? "", chunks.sort().at(-1) ?? "");
+    .map((name) => path.dirname(name))
+    .find((place) => topicAt(dataDir, place) === "drive-b/words");
+  const file = path.join(dataDir, "sessions", topic ?? "", "00000.arrow");
   const bytes = readFileSync(file);
   // The prefix of the second message: behind magic, schema and the first one.
   const firstAt = 16 + bytes.readInt32LE(12);
-  expect(bytes.toString("latin1", bytes.byteLength - 6)).not.toBe("ARROW1");
-  const secondAt = bytes.indexOf(Buffer.from([255, 255, 255, 255]), firstAt + 8);
-  const damaged = secondAt < 0 ? firstAt : secondAt;
+  const damaged = bytes.indexOf(Buffer.from([255, 255, 255, 255]), firstAt + 8);
+  expect(damaged).toBeGreaterThan(firstAt);
   bytes.writeUInt8(0, damaged);
   writeFileSync(file, bytes);
   const { code, stdout } = await run("rebuild", dataDir);
-  expect(stdout).toContain("drive-b/large");
+  expect(stdout).toContain("drive-b/words");
   expect(code).toBe(1);
-  expect(await notificationsOf(dataDir)).toEqual([expect.stringContaining("drive-b/large")]);
+  expect(await notificationsOf(dataDir)).toEqual([expect.stringContaining("drive-b/words")]);
   const relative = path.relative(dataDir, file);
   const copy = quarantined(dataDir).find((name) => name.endsWith(relative));
   const kept = readFileSync(path.join(dataDir, "quarantine", copy ?? ""));
@@ -194,4 +197,82 @@ test("a chunk file that is missing and stands in a manifest: its rows are told a
     const { quarantined: place } = JSON.parse(readFileSync(path.join(dataDir, "quarantine", note), "utf8"));
     if (place !== undefined) expect(existsSync(path.join(dataDir, place)), note).toBe(true);
   }
+});
+
+describe("a damaged session.json", () => {
+  const flip = (file: string): void => {
+    const bytes = readFileSync(file);
+    const at = Math.floor(bytes.byteLength / 2);
+    bytes[at] = (bytes[at] ?? 0) ^ 0x10;
+    writeFileSync(file, bytes);
+  };
+  const sessionOf = (dataDir: string, locator: string): string =>
+    readdirSync(path.join(dataDir, "sessions")).find((ulid) =>
+      readdirSync(path.join(dataDir, "sessions", ulid)).some(
+        (number) => /^[0-9]+$/.test(number) && topicAt(dataDir, `${ulid}/${number}`) === locator,
+      ),
+    ) ?? "";
+
+  test.each([
+    ["of a finalized session", "drive-a/words", true],
+    ["of an open session", "drive-b/small", false],
+  ] as const)("%s costs what only it knew, and no data", async (_what, locator, finalized) => {
+    const dataDir = copyWithoutCatalog();
+    const ulid = sessionOf(dataDir, locator);
+    const file = path.join(dataDir, "sessions", ulid, "session.json");
+    flip(file);
+    const damaged = readFileSync(file);
+    const { code, stdout } = await run("rebuild", dataDir);
+    expect(stdout).toContain("a catalog of 2 sequences, 3 sessions, 12 topics");
+    expect(stdout).toContain("has lost its document");
+    expect(code).toBe(1);
+    const { sessions = [] } = await catalogRows(dataDir, "data");
+    const row = sessions
+      .map(([, value]) => value as { ulid: string; completedAtNs?: bigint })
+      .find((one) => one.ulid === ulid);
+    expect(row?.completedAtNs !== undefined).toBe(finalized);
+    expect(await notificationsOf(dataDir)).toEqual([expect.stringContaining("has lost its document")]);
+    expect(await run("repair", dataDir)).toMatchObject({ code: 0 });
+    const kept = quarantined(dataDir).find((name) => name.endsWith(`${ulid}/session.json`));
+    expect(readFileSync(path.join(dataDir, "quarantine", kept ?? ""))).toEqual(damaged);
+    await using server = await startServer({ dataDir, args: serverArgs });
+    expect(await readAll(server.port, corpus.topics.keys())).toEqual(corpus.stored);
+  });
+
+  test("that is another session's is no session: a copy of a directory goes to quarantine", async () => {
+    const dataDir = copyWithoutCatalog();
+    const ulid = sessionOf(dataDir, "drive-a/words");
+    const copy = "01M89G4SDFK43D13RJTZ9K57BA";
+    cpSync(path.join(dataDir, "sessions", ulid), path.join(dataDir, "sessions", copy), { recursive: true });
+    const { stdout } = await run("rebuild", dataDir);
+    expect(stdout).toContain(`sessions/${copy} goes to quarantine`);
+    flip(
+      path.join(
+        dataDir,
+        "quarantine",
+        quarantined(dataDir).find((name) => name.endsWith(`${copy}/session.json`)) ?? "",
+      ),
+    );
+    expect(await run("verify", dataDir)).toMatchObject({ code: 0 });
+  });
+
+  test("of a topic without a manifest: the topic goes to quarantine, with the logs that have batches of it", async () => {
+    const dataDir = copyWithoutCatalog();
+    const ulid = sessionOf(dataDir, "drive-b/small");
+    const number = readdirSync(path.join(dataDir, "sessions", ulid)).find(
+      (name) => /^[0-9]+$/.test(name) && topicAt(dataDir, `${ulid}/${name}`) === "drive-b/small",
+    );
+    flip(path.join(dataDir, "sessions", ulid, number ?? "", "topic.json"));
+    const bytes = readFileSync(path.join(dataDir, log));
+    const { code, stdout } = await run("rebuild", dataDir);
+    expect(code).toBe(1);
+    expect(stdout).toContain(`sessions/${ulid}/${number} goes to quarantine`);
+    expect(stdout).toContain("Arrow");
+    const kept = quarantined(dataDir).find((name) => name.endsWith(log));
+    expect(readFileSync(path.join(dataDir, "quarantine", kept ?? ""))).toEqual(bytes);
+    expect(await notificationsOf(dataDir)).toHaveLength(1);
+    const others = new Map([...corpus.stored].filter(([locator]) => locator !== "drive-b/small"));
+    await using server = await startServer({ dataDir, args: serverArgs });
+    expect(await readAll(server.port, others.keys())).toEqual(others);
+  });
 });
