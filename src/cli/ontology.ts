@@ -1,6 +1,6 @@
 /** The command `ontology`: lists, shows and exports models, registers and removes a user's own, also while the server runs. */
 
-import { checkOurs } from "../care/recovery.ts";
+import { checkOurs } from "../care/identity.ts";
 import { type Catalog, openCatalog, openCatalogToRead } from "../catalog/catalog.ts";
 import {
   countRegisteredTags,
