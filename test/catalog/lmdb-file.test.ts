@@ -41,17 +41,16 @@ async function filled() {
 }
 
 describe("a catalog file", () => {
-  test("that is whole passes, with trees of several levels and runs of overflow pages; a missing or empty one too", async () => {
+  test("that is whole passes, with trees of several levels and runs of overflow pages; a missing one too", async () => {
     const { scratch, file, check } = await filled();
     await using _scratch = scratch;
     expect(statSync(file).size).toBeGreaterThan(100 * 4096);
     await check();
     await checkLmdbFile(await openDisk(scratch.directory), "nowhere", everyPage);
-    truncateSync(file, 0);
-    await check();
   });
 
   const cases: [string, (file: string) => void, string][] = [
+    ["cut to nothing", (file) => truncateSync(file, 0), "has 0 bytes, expected at least 8192"],
     ["cut to its first page", (file) => truncateSync(file, 4096), "has 4096 bytes, expected at least 8192"],
     ["cut in the middle", (file) => truncateSync(file, 40 * 4096), "refers to page"],
     ["full of zeros", (file) => writeFileSync(file, Buffer.alloc(statSync(file).size)), "page 0 does not begin"],
