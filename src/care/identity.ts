@@ -32,7 +32,7 @@ export async function checkIsStore(disk: Disk): Promise<void> {
 /**
  * For commands that make a store where there is none: what is not empty and has neither `store.json` nor a catalog belongs to
  * somebody else, and a new catalog in place of a lost one would know nothing of what is there.
- * @throws Fault wrong_state
+ * @throws Fault wrong_state, corrupt (sessions without a catalog)
  */
 export async function checkOurs(disk: Disk): Promise<void> {
   await checkFormat(disk);
@@ -41,7 +41,7 @@ export async function checkOurs(disk: Disk): Promise<void> {
   if ((found === undefined || found.bytes === 0) && data.length > 0) {
     const what = found === undefined ? "missing" : "empty";
     throw new Fault(
-      "wrong_state",
+      "corrupt",
       `The catalog of ${disk.root} is ${what}, but there are ${data.length} sessions and tail logs on disk: mosaico-edge rebuild makes another catalog of them. Nothing was touched.`,
     );
   }

@@ -25,7 +25,7 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   run: ["run", "--port", "0"],
   repair: ["repair"],
 };
-const ends = { verify: 1, status: 65, "key list": 65, "key revoke": 65, "key create": 75, run: 75, repair: 65 };
+const ends = { verify: 1, status: 65, "key list": 65, "key revoke": 65, "key create": 65, run: 65, repair: 65 };
 
 describe.each(Object.keys(commands))("%s", (command) => {
   const words = commands[command] ?? [];
@@ -79,7 +79,7 @@ test("without catalog and store.json the sessions are still a store: rebuild giv
   const dataDir = corpus.copy("killed");
   rmSync(path.join(dataDir, "catalog"), { recursive: true });
   rmSync(path.join(dataDir, "store.json"));
-  const named = { verify: 1, repair: 65, run: 75 } as const;
+  const named = { verify: 1, repair: 65, run: 65 } as const;
   for (const [command, code] of Object.entries(named)) {
     const ended = await run(commands[command] ?? [], dataDir);
     expect(`${ended.stdout}${ended.stderr}`).toContain("mosaico-edge rebuild");
