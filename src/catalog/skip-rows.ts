@@ -61,6 +61,7 @@ export function isTopicStatistics(key: Key): boolean {
 
 /** Removes those of a chunk, before others take their place: nothing is known of the topic as a whole any more. */
 export function removeSkips(catalog: Catalog, topic: Uuid, number: number): void {
+  if (readChunkStatistics(catalog, topic, number) === undefined) return;
   catalog.statistics.remove([topic, number]);
   catalog.zones.remove([topic, number]);
   catalog.statistics.remove([topic, topicRow]);
