@@ -142,13 +142,14 @@ describe("bytes behind what is committed of an open chunk", () => {
 
 test("what verify finds is told in whole sentences", async () => {
   const dataDir = corpus.copy("killed");
-  truncateSync(path.join(dataDir, "tail/00000001.log"), 1000);
+  const log = path.join(dataDir, "tail/00000001.log");
+  truncateSync(log, statSync(log).size - 8);
   const [chunk] = targetsIn(dataDir)["open chunk"];
   writeFileSync(path.join(dataDir, chunk?.path ?? ""), "123", { flag: "a" });
   const { stdout } = await run(["verify"], dataDir);
   expect(stdout).toContain("found the end of the log");
   expect(stdout).not.toContain("undefined");
-  expect(stdout).toMatch(/too_short tail\/00000001\.log: expected [0-9]+ bytes, found 1000 bytes/);
+  expect(stdout).toMatch(/too_short tail\/00000001\.log: expected [0-9]+ bytes, found [0-9]+ bytes/);
   expect(stdout).toMatch(/too_long sessions\/.*: expected [0-9]+ bytes, found [0-9]+ bytes/);
   writeFileSync(path.join(dataDir, "catalog/data.mdb"), Buffer.alloc(65_536, 7));
   const damaged = await run(["verify"], dataDir);
