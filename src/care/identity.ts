@@ -14,6 +14,7 @@ import {
   tailDirectory,
   tailNumberOf,
 } from "../store/layout.ts";
+import { listDirectory } from "./directory.ts";
 
 /**
  * For commands that look after a store that is there.
@@ -62,16 +63,12 @@ async function isThere(disk: Disk, path: string): Promise<boolean> {
 
 /** Paths of what a store without a catalog and a document is known by. */
 async function listData(disk: Disk): Promise<string[]> {
-  const sessions = await namesIn(disk, sessionsDirectory);
-  const logs = await namesIn(disk, tailDirectory);
+  const sessions = await listDirectory(disk, sessionsDirectory);
+  const logs = await listDirectory(disk, tailDirectory);
   return [
     ...sessions.filter(isUlid).map((name) => `${sessionsDirectory}/${name}`),
     ...logs.filter((name) => tailNumberOf(name) !== undefined).map((name) => `${tailDirectory}/${name}`),
   ];
-}
-
-async function namesIn(disk: Disk, directory: string): Promise<string[]> {
-  return (await disk.stateOf(directory))?.kind === "directory" ? await disk.list(directory) : [];
 }
 
 /** A document that is not as it was written says nothing: that is damage, and not for here. */

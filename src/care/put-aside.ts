@@ -1,14 +1,11 @@
 /** What a start does with what no row names: removes it, or puts it into quarantine. Each is a line of the log. */
 
-import { dirname } from "node:path/posix";
 import type { Clock } from "../host/clock.ts";
 import type { Disk } from "../host/disk.ts";
 import type { Log } from "../host/log.ts";
-import { scanBlockBytes } from "../model/limits.ts";
 import { quarantineDirectory } from "../store/layout.ts";
 import { Quarantine } from "./quarantine.ts";
-import { type Holding, holdingOfForeign, listDirectory } from "./strays.ts";
-import { makeDurableDirectory } from "./swap.ts";
+import type { Holding } from "./strays.ts";
 
 export class PutAside {
   readonly #disk: Disk;
@@ -39,41 +36,29 @@ export class PutAside {
     this.#paths += 1;
   }
 
-  /** Copies what lies behind `bytes` of a file that is about to be cut there. */
-  async keepEnd(path: string, bytes: number, reason: string): Promise<void> {
-    const to = await this.#quarantine.note({ path: `${path}.from-${bytes}`, reasons: [reason] });
-    await makeDurableDirectory(this.#disk, dirname(to));
-    await using stack = new AsyncDisposableStack();
-    const source = stack.adopt(await this.#disk.openReadable(path), (file) => file.close());
-    const target = stack.adopt(await this.#disk.openWritable(to), (file) => file.close());
-    const end = await source.size();
-    const block = Buffer.allocUnsafe(Math.min(scanBlockBytes, Math.max(1, end - bytes)));
-    for (let at = bytes; at < end; ) {
-      const piece = block.subarray(0, Math.min(block.byteLength, end - at));
-      await source.read(piece, at);
-      await target.write([piece], at - bytes);
-      at += piece.byteLength;
-    }
-    await target.sync();
-    await this.#disk.syncDirectory(dirname(to));
-    this.#log.warning("path_quarantined", { path: `${path}.from-${bytes}`, to, bytes: end - bytes, reason });
+  /** Copies what lies behind `from` bytes of a file that is about to be cut there. */
+  async keepEnd(path: string, from: number, reason: string): Promise<void> {
+    const name = `${path}.from-${from}`;
+    const to = await this.#quarantine.copyEnd({ path, name, reasons: [reason] }, from);
+    this.#log.warning("path_quarantined", { path: name, to, bytes: this.#disk.sizeNow(to), reason });
   }
 
   /** Says what quarantine takes of the disk: nobody but people removes anything there. */
   async tell(): Promise<void> {
-    if ((await listDirectory(this.#disk, quarantineDirectory)).length === 0) return;
-    const { bytes } = await holdingOfForeign(this.#disk, quarantineDirectory);
-    const files = await countFiles(this.#disk, quarantineDirectory);
-    this.#log.warning("quarantine_holds", { files, bytes });
+    const { files, bytes } = await extentOf(this.#disk, quarantineDirectory);
+    if (files > 0) this.#log.warning("quarantine_holds", { files, bytes });
   }
 }
 
-async function countFiles(disk: Disk, directory: string): Promise<number> {
-  let files = 0;
-  for (const name of await disk.list(directory)) {
-    const path = `${directory}/${name}`;
-    const isDirectory = (await disk.stateOf(path))?.kind === "directory";
-    files += isDirectory ? await countFiles(disk, path) : 1;
+async function extentOf(disk: Disk, path: string): Promise<{ files: number; bytes: number }> {
+  const state = await disk.stateOf(path);
+  if (state === undefined) return { files: 0, bytes: 0 };
+  if (state.kind !== "directory") return { files: 1, bytes: state.bytes };
+  const extent = { files: 0, bytes: 0 };
+  for (const name of await disk.list(path)) {
+    const { files, bytes } = await extentOf(disk, `${path}/${name}`);
+    extent.files += files;
+    extent.bytes += bytes;
   }
-  return files;
+  return extent;
 }

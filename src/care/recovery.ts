@@ -34,18 +34,11 @@ import {
 } from "../store/layout.ts";
 import type { FoundLog } from "../store/tail-log.ts";
 import { moveToTrash, type TrashItem } from "../store/trash.ts";
+import { listDirectory, makeDurableDirectory } from "./directory.ts";
 import { newerFormat } from "./identity.ts";
 import { PutAside } from "./put-aside.ts";
-import {
-  findStrays,
-  hasManifest,
-  holdingOfChunk,
-  holdingOfForeign,
-  isOurs,
-  listDirectory,
-  type Stray,
-} from "./strays.ts";
-import { finishSwaps, makeDurableDirectory } from "./swap.ts";
+import { findStrays, hasManifest, holdingOfChunk, holdingOfForeign, isOurs, type Stray } from "./strays.ts";
+import { finishSwaps } from "./swap.ts";
 import { readTailRecords } from "./tail-record.ts";
 
 export interface RecoveryParts {

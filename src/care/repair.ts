@@ -22,6 +22,7 @@ import {
   storeFile,
   tailFile,
 } from "../store/layout.ts";
+import { makeDurableDirectory } from "./directory.ts";
 import { describeFinding, type Finding, type StoreState } from "./finding.ts";
 import { checkCatalogFormat, checkIsStore } from "./identity.ts";
 import { isServed, own } from "./ownership.ts";
@@ -29,7 +30,7 @@ import { Quarantine } from "./quarantine.ts";
 import { type PathPlan, planRepair, type RepairPlan } from "./repair-plan.ts";
 import { readSessionBooks, type SessionBooks, type TopicBooks } from "./session-books.ts";
 import { sessionText } from "./session-check.ts";
-import { finishSwaps, makeDurableDirectory } from "./swap.ts";
+import { finishSwaps } from "./swap.ts";
 import { repairTopic } from "./topic-repair.ts";
 import { findCatalogProblem, lookAtEverything, readState } from "./verify.ts";
 

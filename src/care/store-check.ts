@@ -19,6 +19,7 @@ import {
   tailFile,
   trashDirectory,
 } from "../store/layout.ts";
+import { listDirectory } from "./directory.ts";
 import { damage, difference, type Finding, leftover, type StoreState } from "./finding.ts";
 import { hasFiles, readSessionBooks } from "./session-books.ts";
 import { kindProblem } from "./session-check.ts";
@@ -100,7 +101,7 @@ async function checkSequences(parts: StoreCheckParts): Promise<Finding[]> {
     const finding = { where: path, what: "document", ...difference(expected, text) } as const;
     findings.push(...(needed ? [damage(finding)] : leftover(state, finding)));
   }
-  for (const name of await namesIn(disk, sequencesDirectory)) {
+  for (const name of await listDirectory(disk, sequencesDirectory)) {
     const where = `${sequencesDirectory}/${name}`;
     if (sequences.has(where)) continue;
     const extra = { where, what: "extra", expected: "nothing", found: name } as const;
@@ -125,7 +126,7 @@ function isWritten(catalog: Catalog, sequence: Sequence): boolean {
 }
 
 async function checkSessionsDirectory({ disk, catalog, state }: StoreCheckParts): Promise<Finding[]> {
-  const names = await namesIn(disk, sessionsDirectory);
+  const names = await listDirectory(disk, sessionsDirectory);
   catalog.refresh();
   const known = new Set<string>([...listAllSessions(catalog)].map(({ ulid }) => ulid));
   const trash = trashPaths(catalog);
@@ -141,7 +142,7 @@ async function checkSessionsDirectory({ disk, catalog, state }: StoreCheckParts)
 async function checkTails(parts: StoreCheckParts): Promise<Finding[]> {
   const { disk, catalog, state } = parts;
   const findings: Finding[] = [];
-  const names = await namesIn(disk, tailDirectory);
+  const names = await listDirectory(disk, tailDirectory);
   catalog.refresh();
   const runs = new Map<string, { log: number; runs: TailRun[] }>();
   for (const run of listAllTailRuns(catalog)) {
@@ -166,7 +167,7 @@ async function checkTails(parts: StoreCheckParts): Promise<Finding[]> {
 }
 
 async function checkTrash({ disk, catalog, state }: StoreCheckParts): Promise<Finding[]> {
-  const names = await namesIn(disk, trashDirectory);
+  const names = await listDirectory(disk, trashDirectory);
   catalog.refresh();
   const known = new Set([...catalog.trash.rows()].map(({ key }) => String(key)));
   return names.flatMap((name) => {
@@ -177,11 +178,6 @@ async function checkTrash({ disk, catalog, state }: StoreCheckParts): Promise<Fi
 
 function trashPaths(catalog: Catalog): ReadonlySet<string | undefined> {
   return new Set([...catalog.trash.rows()].map(({ value }) => value));
-}
-
-/** A file in place of the directory has been found already. */
-async function namesIn(disk: Disk, directory: string): Promise<string[]> {
-  return (await disk.stateOf(directory))?.kind === "directory" ? await disk.list(directory) : [];
 }
 
 function listed(finding: Finding | undefined): Finding[] {

@@ -9,21 +9,21 @@ import { listChunks } from "../catalog/chunk-rows.ts";
 import { listTopicsOfSession } from "../catalog/resources.ts";
 import type { Disk } from "../host/disk.ts";
 import { Fault } from "../model/fault.ts";
-import { isCompleted, isFinalized, type Session, type Ulid } from "../model/resource.ts";
+import { isCompleted, isFinalized, isUlid, type Session, type Ulid } from "../model/resource.ts";
 import { readSessionDocument } from "../store/documents.ts";
 import { sessionDirectory, sessionFile, sessionsDirectory } from "../store/layout.ts";
 import { readChunkRecord, readSchemaHeader } from "./chunk-record.ts";
+import { listDirectory } from "./directory.ts";
 import { readTailRecords, type TailRecords } from "./tail-record.ts";
 
-const ulidName = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 const topicName = /^(0|[1-9][0-9]*)$/;
 const chunkName = /^[0-9]{5,}\.arrow(\.repaired)?$/;
 
 /** Whether we give such names: what lies under another one is left alone. */
 export const isOurs = {
-  sequence: (name: string): boolean => ulidName.test(name.replace(/\.json(\.new)?$/, "")) && name.includes(".json"),
-  session: (name: string): boolean => ulidName.test(name),
-  trash: (name: string): boolean => ulidName.test(name),
+  sequence: (name: string): boolean => /\.json(\.new)?$/.test(name) && isUlid(name.replace(/\.json(\.new)?$/, "")),
+  session: isUlid,
+  trash: isUlid,
   /** Below a session: its document, one that is being written, its topics. */
   inSession: (name: string): boolean => /^session\.json(\.new)?$/.test(name) || topicName.test(name),
   inTopic: (name: string): boolean => /^topic\.json(\.new)?$/.test(name) || chunkName.test(name),
@@ -152,11 +152,6 @@ export async function findStrays(
     foreign,
     isCatalogOlder: isCatalogOlder || directories.some(({ holding }) => holding.isKept),
   };
-}
-
-/** Names in what may be no directory. */
-export async function listDirectory(disk: Disk, path: string): Promise<string[]> {
-  return (await disk.stateOf(path))?.kind === "directory" ? await disk.list(path) : [];
 }
 
 /** Whether an open session has a manifest of more than its rows tell: a kill leaves one that tells just that. */

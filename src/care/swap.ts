@@ -1,6 +1,6 @@
 /**
- * Puts files that repair has written into their place, and tail logs whose frames it has moved aside. The rows say since the transaction that made them right what the new files
- * hold, so this is done to its end, at the latest by the next start of the server.
+ * Puts files that repair has written into their place, and tail logs whose frames it has moved aside. The rows say what the new
+ * files hold since the transaction that made them right, so this is done to its end, at the latest by the next start of the server.
  */
 
 import { dirname } from "node:path/posix";
@@ -8,6 +8,7 @@ import type { Catalog } from "../catalog/catalog.ts";
 import { listSwaps, removeSwap } from "../catalog/swap-rows.ts";
 import type { Disk } from "../host/disk.ts";
 import { tailDirectory } from "../store/layout.ts";
+import { makeDurableDirectory } from "./directory.ts";
 
 /** What is written anew lies beside what it replaces. */
 export function repairedFile(path: string): string {
@@ -33,8 +34,4 @@ export async function finishSwaps({ disk, catalog }: { disk: Disk; catalog: Cata
   await catalog.transaction(() => {
     for (const swap of swaps) removeSwap(catalog, swap);
   });
-}
-
-export async function makeDurableDirectory(disk: Disk, directory: string): Promise<void> {
-  for (const parent of await disk.makeDirectory(directory)) await disk.syncDirectory(parent);
 }

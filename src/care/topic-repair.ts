@@ -18,10 +18,11 @@ import { ChunkWriter } from "../store/chunk-writer.ts";
 import { FileScan } from "../store/file-scan.ts";
 import { chunkFile, tailFile } from "../store/layout.ts";
 import { checkChunkFile } from "./chunk-check.ts";
+import { makeDurableDirectory } from "./directory.ts";
 import type { StoreState } from "./finding.ts";
 import type { Quarantine } from "./quarantine.ts";
 import { completionIn, extentOf, type SessionBooks, type TopicBooks } from "./session-books.ts";
-import { makeDurableDirectory, repairedFile } from "./swap.ts";
+import { repairedFile } from "./swap.ts";
 import { checkTailRuns } from "./tail-check.ts";
 
 export interface TopicRepairParts {

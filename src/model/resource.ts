@@ -3,11 +3,11 @@
 import type { SequenceName, SessionLocator, TopicLocator } from "./locator.ts";
 import type { TimeNs, TimeRange } from "./time.ts";
 
-/** 26 characters of Crockford base 32; names a directory, sorts by creation. */
+/** 26 characters of Crockford base 32, of which the first is at most 7: 128 bits. Names a directory, sorts by creation. */
 export type Ulid = string & { readonly __brand: "Ulid" };
 
 export function isUlid(text: string): text is Ulid {
-  return /^[0-9A-HJKMNP-TV-Z]{26}$/.test(text);
+  return /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/.test(text);
 }
 
 /** RFC 9562 version 4, lower case with hyphens; a token of authority. */

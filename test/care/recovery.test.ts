@@ -111,6 +111,16 @@ describe("a catalog that is older than the directory", () => {
         );
       expect(told).toMatch(/"event":"path_quarantined","path":"sessions\/[0-9A-Z]{26}","to":"quarantine\/.*"rows":1,/);
       expect(told).not.toContain("session_swept");
+      const notes = filesBelow(path.join(dataDir, "quarantine"))
+        .filter((file) => /note-[0-9]+\.json$/.test(file))
+        .map((file) => JSON.parse(readFileSync(file, "utf8")) as { path: string; quarantined?: string });
+      for (const { path: lay, quarantined } of notes)
+        expect(existsSync(path.join(dataDir, quarantined ?? "nowhere")), `where ${lay} is now`).toBe(true);
+      // What is cut off a file lay in that file.
+      const ends = notes.filter(({ quarantined = "" }) => quarantined.includes(".from-"));
+      expect(ends.length).toBeGreaterThan(0);
+      for (const { path: lay, quarantined } of ends)
+        expect(quarantined?.endsWith(`/${lay}.from-${quarantined.split(".from-")[1]}`), lay).toBe(true);
       const held = filesBelow(path.join(dataDir, "quarantine")).length;
       // Told again as long as it takes room, and nothing more comes.
       expect(await startOnce(dataDir)).toMatch(/"event":"quarantine_holds","files":\d+,"bytes":\d+/);
