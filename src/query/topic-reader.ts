@@ -60,9 +60,15 @@ export interface BatchChoice {
   ofChunk(chunk: ChunkSummary): Verdict;
   /** For each entry of the chunk. */
   ofEntries(chunk: Chunk): readonly Verdict[];
+  /** Called between chunks, to let others go first when choosing took long. */
+  pause(): Promise<void>;
 }
 
-const everyBatch: BatchChoice = { ofChunk: () => "all", ofEntries: ({ batches }) => batches.map(() => "all") };
+const everyBatch: BatchChoice = {
+  ofChunk: () => "all",
+  ofEntries: ({ batches }) => batches.map(() => "all"),
+  pause: async () => undefined,
+};
 
 /** What has to be known of a topic to read it. */
 export type ReadableTopic = Omit<Topic, "userMetadata">;
@@ -110,11 +116,13 @@ export class TopicReader implements AsyncDisposable {
     if (isEmptyWindow(window)) return;
     const { catalog } = this.#parts;
     const { chunks, tail } = await this.#snapshot();
-    const wanted = [...chunks, ...tail.values()].flatMap((chunk) =>
-      chunk.range !== undefined && windowOverlaps(window, chunk.range) && choice.ofChunk(chunk) !== "no"
-        ? [{ ...chunk, range: chunk.range }]
-        : [],
-    );
+    const wanted: (ChunkSummary & { readonly range: TimeRange })[] = [];
+    for (const chunk of [...chunks, ...tail.values()]) {
+      const { range } = chunk;
+      if (range === undefined || !windowOverlaps(window, range)) continue;
+      if (choice.ofChunk(chunk) !== "no") wanted.push({ ...chunk, range });
+      await choice.pause();
+    }
     for (const chunkGroup of groupByOverlap(wanted)) {
       const batches: PlacedBatch[] = [];
       for (const { number, entries } of chunkGroup) {
@@ -123,6 +131,7 @@ export class TopicReader implements AsyncDisposable {
         if (chunk === undefined) throw this.#deleted();
         // What the chunk got since then lay in the tail, or came later.
         const verdicts = choice.ofEntries(chunk);
+        await choice.pause();
         for (const [index, entry] of chunk.batches.slice(0, entries).entries()) {
           const verdict = verdicts[index] ?? "maybe";
           if (verdict !== "no" && entry.range !== undefined && windowOverlaps(window, entry.range))

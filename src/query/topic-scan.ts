@@ -97,7 +97,7 @@ export class TopicScan {
       for await (const { chunk, message } of mergeBatches(reader, group, { window, signal, memory })) {
         const body = await bodyOf(message);
         const batch = readBatch(reader.schema, readMessage(message.header), body);
-        yield this.#match(
+        yield await this.#match(
           { batch, dictionaries: await this.#dictionariesOf(chunk), place: reader.placeOf(first) },
           window,
         );
@@ -116,7 +116,7 @@ export class TopicScan {
     const batch = readStoredBatch(place, reader.schema, await reader.load(placed));
     counts.batches += 1;
     counts.bytes += entry.metadataBytes + entry.bodyBytes;
-    return this.#match({ batch, dictionaries: await this.#dictionariesOf(chunk), place }, window);
+    return await this.#match({ batch, dictionaries: await this.#dictionariesOf(chunk), place }, window);
   }
 
   /** Dictionaries that the batches of a chunk refer to. */
@@ -144,8 +144,14 @@ export class TopicScan {
     return opened;
   }
 
-  /** Times of the rows that match, in the order of the batch. */
-  #match({ batch, dictionaries, place }: Loaded, window: TimeWindow): BigInt64Array {
+  /** Times of the rows that match, in the order of the batch. Lets others go first when the batch took long. */
+  async #match(loaded: Loaded, window: TimeWindow): Promise<BigInt64Array> {
+    const times = this.#matchingTimes(loaded, window);
+    await this.#parts.effort.pause();
+    return times;
+  }
+
+  #matchingTimes({ batch, dictionaries, place }: Loaded, window: TimeWindow): BigInt64Array {
     const { reader, predicate, effort, memory, counts } = this.#parts;
     try {
       const { schema } = reader;

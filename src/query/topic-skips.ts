@@ -4,6 +4,7 @@ import type { Catalog } from "../catalog/catalog.ts";
 import { readChunkStatistics, readSkips, readTopicStatistics } from "../catalog/skip-rows.ts";
 import type { Chunk, ChunkSummary } from "../model/chunk.ts";
 import { isCompleted } from "../model/resource.ts";
+import type { LeafStatistics } from "../model/statistics.ts";
 import { decodeLeaf } from "../model/statistics-codec.ts";
 import { decodeZones } from "../model/zone-codec.ts";
 import type { BoundPredicate } from "./bind.ts";
@@ -11,6 +12,9 @@ import type { Effort } from "./effort.ts";
 import { verdictOf } from "./prune.ts";
 import type { BatchChoice, ReadableTopic } from "./topic-reader.ts";
 import type { Verdict } from "./verdict.ts";
+
+/** Steps of reading the statistics of a leaf: a microsecond or so. */
+const leafSteps = 256;
 
 /** How often each answer was given. */
 export type VerdictCounts = Record<Verdict, number>;
@@ -76,8 +80,16 @@ export class TopicSkips implements BatchChoice {
     });
   }
 
+  async pause(): Promise<void> {
+    await this.#parts.effort.pause();
+  }
+
   #verdict(statistics: Uint8Array): Verdict {
     const { predicate, effort } = this.#parts;
-    return verdictOf(predicate, (leaf) => decodeLeaf(statistics, leaf), effort);
+    const statisticsOf = (leaf: number): LeafStatistics | undefined => {
+      effort.spend(leafSteps);
+      return decodeLeaf(statistics, leaf);
+    };
+    return verdictOf(predicate, statisticsOf, effort);
   }
 }

@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ActionSchema, ResultSchema } from "../../src/wire/flight_pb.js";
 import { FlightClient } from "../load/flight-client.ts";
 import { toMessages } from "../load/messages.ts";
+import { createTopic, openSession } from "../round-trip.ts";
 import { type RunningServer, startServer } from "../server.ts";
 
 let server: RunningServer;
@@ -135,6 +136,22 @@ describe("a query", () => {
     expect(await ranges({ $not: { "track.latitude": { $geq: 40.03 } } })).toEqual([[[0, 20]]]);
     // 0.01 degrees of latitude are 1,112 m.
     expect(await ranges({ track: { $within: { circle: [42, 9, 2300] } } })).toEqual([[[1980, 2020]]]);
+  });
+
+  test("a topic of many batches is not too much for a condition that is slow on each", {
+    timeout: 30_000,
+  }, async () => {
+    // Large enough that none is gathered with others.
+    const slow = toMessages(
+      Array.from({ length: 30 }, (_none, number) => ({
+        timestamp_ns: makeVector(makeData({ type: new Int64(), data: BigInt64Array.of(BigInt(number)) })),
+        text: vectorFromArray([`${"a".repeat(700_000)}${number === 29 ? "b" : ""}`], new Utf8()),
+      })),
+    );
+    await client.put(await createTopic(client, await openSession(client, "slow"), "slow/texts"), slow);
+    // At each character four are compared: 2.8 million steps for a batch, 84 million in all.
+    const items = await found({ "test.text": { $match: "*???b*" } });
+    expect(items.map(({ locator }) => locator)).toEqual(["slow/texts"]);
   });
 
   test("a query of no conditions on contents, and of unknown columns and tags, finds nothing", async () => {
