@@ -7,7 +7,7 @@ import { statisticLeavesMax } from "../model/limits.ts";
 import type { FieldPath } from "../model/predicate.ts";
 import { numberTypeOf } from "./number-type.ts";
 import type { Field, Schema } from "./schema.ts";
-import type { ArrowType } from "./type.ts";
+import { isListType } from "./type.ts";
 
 /** What the values of a leaf are to a condition; of unordered ones only nulls are counted. */
 export type LeafKind = "number" | "text" | "boolean" | "unordered";
@@ -72,10 +72,8 @@ export function isStruct({ type, dictionary }: Field): boolean {
   return type.kind === "struct" && dictionary === undefined;
 }
 
-const listKinds: ReadonlySet<ArrowType["kind"]> = new Set(["list", "listView", "fixedList"]);
-
 export function isList({ type, dictionary }: Field): boolean {
-  return listKinds.has(type.kind) && dictionary === undefined;
+  return isListType(type) && dictionary === undefined;
 }
 
 function kindOf({ type }: Field): LeafKind {
@@ -107,7 +105,7 @@ export interface ResolvedPath {
 export function resolvePath({ fields }: Pick<Schema, "fields">, path: FieldPath): ResolvedPath | undefined {
   return find(fields, path.field, (field, chain) => {
     if (path.items === undefined) return { chain, field };
-    const [item] = listKinds.has(field.type.kind) ? field.children : [];
+    const [item] = isListType(field.type) ? field.children : [];
     if (item === undefined) return undefined;
     if (path.itemField === undefined) return { chain, field, items: { chain: [0], field: item } };
     if (item.type.kind !== "struct") return undefined;

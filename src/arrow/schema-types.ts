@@ -2,7 +2,7 @@
 
 import { isNumber, type OntologyModel, type PositionRole, type TypesByPath } from "../model/ontology.ts";
 import type { Field, Schema } from "./schema.ts";
-import type { ArrowType } from "./type.ts";
+import { isListType } from "./type.ts";
 
 /** Looks fields up by name, level by level: paths are never made of names, of which a client may send megabytes. */
 export class SchemaTypes implements TypesByPath {
@@ -23,7 +23,7 @@ export class SchemaTypes implements TypesByPath {
       let inner = found;
       for (let lists = (step.length - name.length) / 2; lists > 0; lists -= 1) {
         const [item] = inner.children;
-        if (!isList(inner.type) || item === undefined) return undefined;
+        if (!isListType(inner.type) || item === undefined) return undefined;
         inner = item;
       }
       fields = inner.type.kind === "struct" ? inner.children : [];
@@ -40,10 +40,6 @@ export class SchemaTypes implements TypesByPath {
     }
     return byName.get(name);
   }
-}
-
-function isList({ kind }: ArrowType): boolean {
-  return kind === "list" || kind === "listView" || kind === "fixedList";
 }
 
 const units = ["s", "ms", "us", "ns"] as const;

@@ -51,6 +51,11 @@ const childrenOf: Readonly<Record<ArrowType["kind"], number | undefined>> = {
   runEnd: 2,
 };
 
+/** Whether values are rows of items; those of a map are entries. */
+export function isListType({ kind }: ArrowType): boolean {
+  return kind === "list" || kind === "listView" || kind === "fixedList";
+}
+
 /** Reads a type from its number in the union `Type` and its table. @throws Fault invalid, unsupported */
 export function readType(code: number, table: FlatTable | undefined, children: number, path: string): ArrowType {
   if (table === undefined) throw new Fault("invalid", `Unsupported schema: field ${name(path)} has no type.`);

@@ -24,7 +24,7 @@ import { gather } from "./gather.ts";
 import { behindField, behindOwn, behindValidity, storedType } from "./gather-job.ts";
 import { itemsOf, type ListRows, readListRows } from "./list-rows.ts";
 import { readMessage } from "./message.ts";
-import { arrayOf, type NumberArray, type NumberType } from "./number-type.ts";
+import { arrayOf, type NumberArray, type NumberType, numberTypeOf } from "./number-type.ts";
 import type { Field, Schema } from "./schema.ts";
 import { readTexts, readTextViews, type TextVector } from "./text-vector.ts";
 
@@ -153,15 +153,12 @@ function readColumn(place: Place, above: Uint8Array | undefined, way: Way): Vect
       return readTextViews(own, validity);
     case "bool":
       return { kind: "boolean", length: rows, validity, bits: columnBytes(own, 0, "values", Math.ceil(rows / 8)) };
-    case "int":
-    case "float":
-    case "date":
-    case "time":
-    case "timestamp":
-    case "duration":
-      return { kind: "number", length: rows, validity, values: readNumbers(own, type) };
-    default:
-      return { kind: "opaque", length: rows, validity };
+    default: {
+      const numberType = numberTypeOf(type);
+      return numberType === undefined
+        ? { kind: "opaque", length: rows, validity }
+        : { kind: "number", length: rows, validity, values: readNumbers(own, numberType) };
+    }
   }
 }
 

@@ -34,10 +34,9 @@ function findCollect(): Collect | undefined {
   try {
     v8.setFlagsFromString("--expose-gc");
     const collect: unknown = runInNewContext("globalThis.gc");
+    v8.setFlagsFromString("--no-expose-gc");
     return typeof collect === "function" ? (collect as Collect) : undefined;
   } catch {
     return undefined;
-  } finally {
-    v8.setFlagsFromString("--no-expose-gc");
   }
 }

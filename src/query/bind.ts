@@ -6,7 +6,7 @@
 import { type Leaves, leafAt, resolvePath } from "../arrow/leaf.ts";
 import { numberTypeOf } from "../arrow/number-type.ts";
 import type { Field, Schema } from "../arrow/schema.ts";
-import type { ArrowType } from "../arrow/type.ts";
+import { type ArrowType, isListType } from "../arrow/type.ts";
 import type { Area, Condition, ItemChoice, RowPredicate, Scalar } from "../model/predicate.ts";
 import { booleans, type Domain, type Interval, intervalOf, numbers, type OrderCondition } from "./interval.ts";
 import { durations, nsPerDay, nsPerUnit, points, timesOfDay } from "./times.ts";
@@ -98,10 +98,6 @@ function bindField({ path, condition }: Extract<RowPredicate, { kind: "field" }>
 
 function boundColumn({ leaves }: Binding, chain: readonly number[]): BoundColumn {
   return { chain, leaf: leafAt(leaves, chain) };
-}
-
-function isListType({ kind }: ArrowType): boolean {
-  return kind === "list" || kind === "listView" || kind === "fixedList";
 }
 
 function bindTest(condition: Condition, field: Field): ValueTest {

@@ -24,8 +24,7 @@ export interface FoundSequence {
 /**
  * Sequences with their matching topics, both in the order of their names. A query without any condition finds nothing, and a
  * sequence without topics never appears, as upstream has it. What changes meanwhile may be seen or not.
- * @throws Fault unsupported for conditions on contents, overloaded when it takes too many steps, the signal's reason when it
- * has fired
+ * @throws Fault overloaded when it takes too many steps, the signal's reason when it has fired
  */
 export async function findTopics(
   catalog: Catalog,

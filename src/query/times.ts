@@ -1,7 +1,9 @@
 /** Dates and times as columns have them. A text operand is a time in ISO 8601 or an integer; a number is one in the column's unit. */
 
 import type { Scalar } from "../model/predicate.ts";
-import type { Domain, Fraction } from "./interval.ts";
+import { type Domain, type Fraction, numbers } from "./interval.ts";
+
+const integers = numbers("integer");
 
 const nsPerSecond = 1_000_000_000n;
 export const nsPerDay = 86_400n * nsPerSecond;
@@ -28,14 +30,7 @@ function timesBy(unitNs: bigint, readText: (text: string) => bigint | undefined)
   return {
     kind: "integer",
     read(operand: Scalar): Fraction | undefined {
-      if (typeof operand === "bigint") return { floor: operand, whole: true };
-      if (typeof operand === "number") {
-        const floor = Math.floor(operand);
-        return Number.isFinite(floor)
-          ? { floor: BigInt(floor), whole: floor === operand }
-          : { floor: operand, whole: false };
-      }
-      if (typeof operand !== "string") return undefined;
+      if (typeof operand !== "string") return integers.read(operand);
       if (/^-?[0-9]{1,19}$/.test(operand)) return { floor: BigInt(operand), whole: true };
       const ns = readText(operand);
       return ns === undefined ? undefined : divided(ns, unitNs);

@@ -6,7 +6,7 @@ import { isJsonObject, type JsonObject, type JsonValue, parseJson } from "../mod
 import { ontologyFilesMax, ontologyModelMax } from "../model/limits.ts";
 import { isNumber, type OntologyField, type OntologyModel } from "../model/ontology.ts";
 import { fieldsOfType, textOfField } from "../model/ontology-type.ts";
-import { kindOf, serializationFormat } from "./shape.ts";
+import { kindOf, problemOf, serializationFormat } from "./shape.ts";
 
 const path = z.string();
 
@@ -68,7 +68,7 @@ function parseDefinition(value: JsonValue, place: Place): OntologyModel {
   const result = definition.safeParse(value, { reportInput: true });
   if (!result.success) {
     const [issue] = result.error.issues;
-    throw wrongAt(place, issue?.path ?? [], issue === undefined ? "expected a model" : problemOf(issue));
+    throw wrongAt(place, issue?.path ?? [], issue === undefined ? "expected a model" : problemIn(issue));
   }
   const { tag, format, description, roles, replaces } = result.data;
   const fields = parseFields(result.data.fields, place);
@@ -85,18 +85,9 @@ function parseDefinition(value: JsonValue, place: Place): OntologyModel {
   return { tag, format, description, fields, roles: { position, vectors }, replaces };
 }
 
-function problemOf(issue: z.core.$ZodIssue): string {
-  const found = issue.input === undefined ? "nothing" : kindOf(issue.input as JsonValue);
-  switch (issue.code) {
-    case "invalid_type":
-      return `expected ${issue.expected}, found ${found}`;
-    case "invalid_value":
-      return `expected one of ${issue.values.map(String).join(", ")}, found ${found}`;
-    case "unrecognized_keys":
-      return `expected no other keys, found ${issue.keys.map((key) => JSON.stringify(key.slice(0, 40))).join(", ")}`;
-    default:
-      return `${issue.message}, found ${found}`;
-  }
+function problemIn(issue: z.core.$ZodIssue): string {
+  if (issue.code !== "unrecognized_keys") return problemOf(issue);
+  return `expected no other keys, found ${issue.keys.map((key) => JSON.stringify(key.slice(0, 40))).join(", ")}`;
 }
 
 /** Structs that are only named by what is in them come in front of that. */

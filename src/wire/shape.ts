@@ -54,7 +54,8 @@ export function parseWith<Shape extends z.ZodType>(shape: Shape, value: unknown,
   throw new Fault("invalid", `Bad request: ${what}: ${problems.join("; ")}.`);
 }
 
-function problemOf(issue: z.core.$ZodIssue): string {
+/** What was expected and what was found, of an issue that has its input. */
+export function problemOf(issue: z.core.$ZodIssue): string {
   const found = issue.input === undefined ? "nothing" : kindOf(issue.input as JsonValue);
   switch (issue.code) {
     case "invalid_type":
