@@ -98,20 +98,21 @@ export class Retention {
     };
   }
 
-  /** To be called once a second. */
-  async tick(): Promise<void> {
-    await (this.#running ?? this.#start(0));
+  /** To be called once a second. Whether any session went. */
+  async tick(): Promise<boolean> {
+    return await (this.#running ?? this.#start(0));
   }
 
   /**
-   * For those who wait for room: one run for all of them; whether any session went. After a plan that could not make enough it
-   * waits until there may be another one, for sessions may have been finalized since.
+   * For those who wait for room: whether any session went. A run that began before somebody asked did not know of their bytes, so
+   * one more, the same for all who wait, begins when that one let nothing go. After a plan that could not make enough it waits
+   * until there may be another one, for sessions may have been finalized since.
    */
-  makeRoom(): Promise<boolean> {
+  async makeRoom(): Promise<boolean> {
+    if (this.#running !== undefined && (await this.#running)) return true;
     const restMs = this.#restUntilMs - this.#parts.clock.monotonicMs();
-    if (restMs > 0 && !this.#mayEvict) return Promise.resolve(false);
-    this.#running ??= this.#start(restMs);
-    return this.#running;
+    if (restMs > 0 && !this.#mayEvict) return false;
+    return await (this.#running ?? this.#start(restMs));
   }
 
   #start(restMs: number): Promise<boolean> {
@@ -123,7 +124,8 @@ export class Retention {
   }
 
   async #runAfter(restMs: number): Promise<boolean> {
-    if (restMs > 0) await sleep(restMs, undefined, { ref: false });
+    // A timer may be early by a millisecond, and drops parts of one.
+    if (restMs > 0) await sleep(Math.ceil(restMs) + 1, undefined, { ref: false });
     return await this.#run();
   }
 

@@ -183,13 +183,21 @@ export class Space {
     };
   }
 
-  /** Looks anew and gives the catalog its room when there is some; to be called at least once a second. */
-  async tick(): Promise<void> {
-    const { catalog, clock, floorBytes } = this.#parts;
+  /** Gives the catalog its room when there is some; to be called at least once a second. */
+  async keepCatalogRoom(): Promise<void> {
+    const { catalog, floorBytes } = this.#parts;
     if (this.#look() >= floorBytes) await catalog.keepRoom(catalogRoomBytes);
+  }
+
+  /**
+   * Looks anew and says whether uploads are refused; to be called at least once a second, right after retention, for a disk that
+   * room is made on is not full: who uploads waits for it.
+   */
+  tick(retention: "made room" | "made none"): void {
     const obstacle = this.#obstacle(0, "fresh");
-    if (obstacle !== undefined) this.#refuse(obstacle.limit);
-    else if (clock.monotonicMs() - this.#refusedAtMs >= spaceOpenMs) this.#openAgain();
+    if (obstacle === undefined) {
+      if (this.#parts.clock.monotonicMs() - this.#refusedAtMs >= spaceOpenMs) this.#openAgain();
+    } else if (retention === "made none") this.#refuse(obstacle.limit);
   }
 
   /** Why so many bytes cannot be taken in now. */

@@ -61,9 +61,9 @@ export function startCare(parts: CareParts): Care {
       everyMs: retentionTickMs,
       async act() {
         await clockWatch.tick();
-        // A disk that has just been made room on is not full.
-        await retention.tick();
-        await space.tick();
+        await space.keepCatalogRoom();
+        // Nothing else is waited for in between, while an upload would fill what retention saw free.
+        space.tick((await retention.tick()) ? "made room" : "made none");
       },
       failed: failed("retention_failed"),
     }),

@@ -25,7 +25,7 @@ export interface DoActionParts extends IdentifyParts, AnswerParts {
 export async function doAction(parts: DoActionParts, call: TakenCall): Promise<void> {
   using request = await receive(parts, call);
   const answer = await answerTo(parts, call, request);
-  if (answer instanceof StreamedItems) return await sendItems(call, answer);
+  if (Symbol.asyncIterator in answer) return await sendItems(call, answer);
   const { estimateBytes, build } = answer;
   await sendAnswer(parts, call, {
     estimateBytes,
@@ -33,21 +33,15 @@ export async function doAction(parts: DoActionParts, call: TakenCall): Promise<v
   });
 }
 
-class StreamedItems {
-  readonly type: string;
-  readonly items: AsyncIterable<object>;
-
-  constructor(type: string, items: AsyncIterable<object>) {
-    this.type = type;
-    this.items = items;
-  }
+async function* encodeItems(type: string, items: AsyncIterable<object>): AsyncGenerator<Uint8Array> {
+  for await (const item of items) yield encode(writeStreamedAnswer(type, item));
 }
 
 /** Each in a message of its own, as the protocol wants it, but some in one write. */
-async function sendItems({ response }: TakenCall, { type, items }: StreamedItems): Promise<void> {
+async function sendItems({ response }: TakenCall, items: AsyncIterable<Uint8Array>): Promise<void> {
   let waiting: Uint8Array[] = [];
   for await (const item of items) {
-    waiting.push(encode(writeStreamedAnswer(type, item)));
+    waiting.push(item);
     if (waiting.length < itemsAtOnce) continue;
     await response.write(frame(...waiting));
     waiting = [];
@@ -68,7 +62,11 @@ function once(build: Answer["build"], request: Received): Answer["build"] {
   };
 }
 
-async function answerTo(parts: DoActionParts, call: TakenCall, request: Received): Promise<Answer | StreamedItems> {
+async function answerTo(
+  parts: DoActionParts,
+  call: TakenCall,
+  request: Received,
+): Promise<Answer | AsyncIterable<Uint8Array>> {
   const action = readMessage(ActionSchema, request.bytes, "Action");
   const { parsed, failure } = tryParse(action.type, action.body);
   const identity = identifyTaken(parts, call, signOf(parsed?.request.kind, parsed?.proof));
@@ -81,7 +79,7 @@ async function answerTo(parts: DoActionParts, call: TakenCall, request: Received
     const { estimateBytes, build } = response;
     return { estimateBytes, build: async () => encode(writeAnswer(type, await build())) };
   }
-  if (response instanceof StreamedResponse) return new StreamedItems(type, response.items);
+  if (response instanceof StreamedResponse) return encodeItems(type, response.items);
   const bytes = encode(response === "empty" ? writeEmptyAnswer() : writeAnswer(type, response));
   return { estimateBytes: bytes.byteLength, build: () => bytes };
 }

@@ -1,10 +1,14 @@
-// The floor of free space, while nobody has looked at the disk for a moment.
+// The floor of free space, while nobody has looked at the disk for a moment, and who waits for retention.
 
 import { expect, test } from "vitest";
+import { Retention } from "../../src/care/retention.ts";
 import { Space } from "../../src/care/space.ts";
+import { putSequence, putSession, putTopic } from "../../src/catalog/resources.ts";
 import { openDisk } from "../../src/host/disk.ts";
 import { openLog } from "../../src/host/log.ts";
-import { overheadBytes } from "../../src/model/limits.ts";
+import { freshLookBytes, overheadBytes } from "../../src/model/limits.ts";
+import { parseSequenceName, parseSessionLocator, parseTopicLocator } from "../../src/model/locator.ts";
+import type { JsonText, Sequence, Session, Topic, Ulid, Uuid } from "../../src/model/resource.ts";
 import { openScratch } from "../catalog/scratch.ts";
 
 test("many small writes at once do not go below the floor", async () => {
@@ -33,4 +37,72 @@ test("many small writes at once do not go below the floor", async () => {
     for (let count = 0; count < 1_000; count += 1) write();
   }).toThrow("The disk is full");
   expect(freeBytes).toBeGreaterThanOrEqual(floorBytes);
+});
+
+test("who asks for room while retention looks at a disk that had enough is made room for", async () => {
+  await using scratch = await openScratch();
+  const { catalog } = scratch;
+  const floorBytes = 1_000_000;
+  const wanted = freshLookBytes;
+  let freeBytes = 10 * (floorBytes + overheadBytes);
+  const disk = { ...(await openDisk(scratch.directory)), freeBytesNow: () => freeBytes };
+  const clock = { wallNs: () => 1_000n, monotonicMs: () => performance.now() };
+  const log = openLog("error");
+  const space = new Space({ disk, clock, log, catalog, floorBytes, quotaBytes: undefined, unstoredBytes: () => 0 });
+
+  const sequence: Sequence = {
+    ulid: "sequence" as Ulid,
+    uuid: "uuid-sequence" as Uuid,
+    name: parseSequenceName("drive"),
+    userMetadata: "{}" as JsonText,
+    createdAtNs: 1n,
+  };
+  const session: Session = {
+    ulid: "session" as Ulid,
+    uuid: "uuid-session" as Uuid,
+    alias: "alias-session" as Uuid,
+    locator: parseSessionLocator("drive:session"),
+    sequence: sequence.name,
+    sequenceUlid: sequence.ulid,
+    createdAtNs: 1n,
+    completedAtNs: 2n,
+    topicNumberNext: 1,
+  };
+  const topic: Topic = {
+    uuid: "uuid-topic" as Uuid,
+    locator: parseTopicLocator("drive/camera"),
+    session: session.ulid,
+    number: 0,
+    ontologyTag: "image",
+    serializationFormat: "default",
+    userMetadata: "{}" as JsonText,
+    createdAtNs: 1n,
+    completedAtNs: 2n,
+    extent: { rows: 1, bytes: 100_000_000, chunks: 1, range: { startNs: 1n, endNs: 1n } },
+  };
+  await catalog.transaction(() => {
+    putSequence(catalog, sequence);
+    putSession(catalog, session);
+    putTopic(catalog, topic);
+  });
+  const evicted: Ulid[] = [];
+  const rest = { name: "default", priority: 0, keep: false, requireSynced: false, minAgeNs: 0n };
+  const retention = new Retention({
+    catalog,
+    clock,
+    log,
+    space,
+    policy: { bytesMax: undefined, ageMaxNs: undefined, rules: [], rest },
+    async evict(ulid) {
+      evicted.push(ulid);
+      freeBytes += topic.extent.bytes;
+    },
+  });
+
+  const look = retention.tick();
+  freeBytes = floorBytes + overheadBytes + wanted - 1;
+  await space.waitForRoom(wanted);
+  expect(evicted).toEqual([session.ulid]);
+  expect(await look).toBe(false);
+  using _admitted = space.admit(wanted);
 });
