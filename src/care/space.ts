@@ -118,23 +118,29 @@ export class Space {
   }
 
   /**
-   * Ends when there is room for so many bytes, or when retention cannot make any in time: `admit` says which. Undefined when there
-   * is room now, for what comes a thousand times a second.
+   * Lets in bytes that are about to be written, at once when there is room, for that is asked a thousand times a second, and else
+   * when retention has made some; what it returns is disposed when they are in their file.
+   * @throws Fault overloaded when they would go below the floor, or beyond the quota, and retention makes no room in time
    */
-  waitForRoom(bytes: number): Promise<void> | undefined {
-    if (this.#makeRoom === undefined || this.#obstacle(bytes) === undefined) return undefined;
-    return this.#wait(bytes, this.#makeRoom);
+  admit(bytes: number): Disposable | Promise<Disposable> {
+    const obstacle = this.#obstacle(bytes);
+    if (obstacle === undefined) return this.#letIn(bytes);
+    if (this.#makeRoom === undefined) throw this.#refusal(obstacle, bytes);
+    return this.#admitLater(bytes, this.#makeRoom);
   }
 
-  async #wait(bytes: number, makeRoom: () => Promise<boolean>): Promise<void> {
+  async #admitLater(bytes: number, makeRoom: () => Promise<boolean>): Promise<Disposable> {
     const over = new AbortController();
+    const late = sleep(roomWaitMs, false, { signal: over.signal, ref: false }).catch(() => false);
     this.#waitingBytes += bytes;
     try {
-      const late = sleep(roomWaitMs, "late" as const, { signal: over.signal, ref: false }).catch(() => "late" as const);
-      // A run that was under way may not have known of these bytes.
-      while (this.#obstacle(bytes, "fresh") !== undefined) {
-        const went = await Promise.race([makeRoom(), late]);
-        if (went === "late" || !went) return;
+      let mayMakeMore = true;
+      for (;;) {
+        const obstacle = this.#obstacle(bytes, "fresh");
+        // Let in before anybody else is asked: what was made room for others may take.
+        if (obstacle === undefined) return this.#letIn(bytes);
+        if (!mayMakeMore) throw this.#refusal(obstacle, bytes);
+        mayMakeMore = await Promise.race([makeRoom(), late]);
       }
     } finally {
       this.#waitingBytes -= bytes;
@@ -142,13 +148,7 @@ export class Space {
     }
   }
 
-  /**
-   * Lets in bytes that are about to be written; what it returns is disposed when they are in their file.
-   * @throws Fault overloaded when they would go below the floor, or beyond the quota
-   */
-  admit(bytes: number): Disposable {
-    const obstacle = this.#obstacle(bytes);
-    if (obstacle !== undefined) throw this.#refusal(obstacle, bytes);
+  #letIn(bytes: number): Disposable {
     if (this.#refusing !== undefined && bytes > 0) this.#openAgain();
     this.#pendingBytes += bytes;
     this.#letInBytes += bytes;

@@ -269,7 +269,7 @@ export class TopicWriter implements Participant {
     this.#checkTailLost();
     if (this.#tail.length === 0) return;
     // The logs give their room back later.
-    using _admitted = this.#space.admit(this.#tailBytes);
+    using _admitted = await this.#space.admit(this.#tailBytes);
     while (this.#tail.length > 0) {
       const [first] = this.#tail;
       if (first !== undefined && this.mustRotate(messageBytesOf(first.entry))) await this.rotate();

@@ -197,11 +197,12 @@ export class Upload {
     const facts = { rows: batch.rows, sorted: times.sorted, range, statistics: batchStatistics(this.#leaves, batch) };
     const bytes = ChunkWriter.messageBytes(stored.header, stored.body);
     if (this.#goesToTail(bytes)) return await this.#appendSmall(stored, facts, bytes);
-    await this.#parts.space.waitForRoom(stored.body.byteLength);
+    using room = new DisposableStack();
+    room.use(await this.#parts.space.admit(stored.body.byteLength));
     await this.#moveTail();
     await this.#makeRoom(bytes);
     this.#unsealedSinceMs ??= this.#parts.clock.monotonicMs();
-    this.#write(stored, { kind: "batch", ...facts });
+    this.#write(stored, { kind: "batch", ...facts }, room.move());
   }
 
   #goesToTail(bytes: number): boolean {
@@ -212,8 +213,7 @@ export class Upload {
   async #appendSmall(message: IncomingMessage, facts: BatchFacts, bytes: number): Promise<void> {
     const { writer, commit } = this.#parts;
     const { space } = this.#parts;
-    await space.waitForRoom(bytes);
-    using _admitted = space.admit(bytes);
+    using _admitted = await space.admit(bytes);
     await this.#onDisk(() => writer.appendSmall(message.header, message.body, facts));
     this.#unsealedSinceMs ??= this.#parts.clock.monotonicMs();
     this.#took(facts.rows, message.body.byteLength);
@@ -335,10 +335,12 @@ export class Upload {
         await this.#rotate();
       } else stored = change;
     }
-    await this.#parts.space.waitForRoom(stored.body.byteLength);
+    using room = new DisposableStack();
+    room.use(await this.#parts.space.admit(stored.body.byteLength));
     await this.#makeRoom(ChunkWriter.messageBytes(stored.header, stored.body));
     dictionaries.appended(stored, this.#parts.writer.current?.entries.length ?? 0);
-    this.#write({ ...stored, release: () => message.release() }, { kind: "dictionary", rows: 0, sorted: false });
+    const none = { kind: "dictionary", rows: 0, sorted: false } as const;
+    this.#write({ ...stored, release: () => message.release() }, none, room.move());
   }
 
   /** Adds to a fault of the arrow floor which batch of which topic it met. */
@@ -370,7 +372,7 @@ export class Upload {
     const entries = writer.current?.entries ?? [];
     const carried = dictionaries.indices.flatMap((index) => entries[index] ?? []);
     assert(carried.length === dictionaries.indices.length, "dictionaries in force lie in the growing chunk");
-    using _admitted = space.admit(carried.reduce((sum, entry) => sum + messageBytesOf(entry), 0));
+    using _admitted = await space.admit(carried.reduce((sum, entry) => sum + messageBytesOf(entry), 0));
     try {
       await writer.rotate(carried);
     } catch (error) {
@@ -390,10 +392,10 @@ export class Upload {
     return { writer: current, path: writer.pathOf(current) };
   }
 
-  #write(message: IncomingMessage, facts: MessageFacts): void {
+  /** @param admitted the room for it, given back when it is in the file */
+  #write(message: IncomingMessage, facts: MessageFacts, admitted: Disposable): void {
     const { writer, commit } = this.#parts;
     const bytes = message.body.byteLength;
-    const admitted = this.#parts.space.admit(bytes);
     const append = writer
       .append(message.header, message.body, facts)
       .then(

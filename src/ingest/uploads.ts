@@ -79,8 +79,7 @@ export class Uploads {
     // Readers get the schema with keys merged in: what cannot be merged must not be stored.
     withMetadata(request.schemaHeader, new Map(), "all");
     // Before files are made for it.
-    await this.#parts.space.waitForRoom(0);
-    this.#parts.space.admit(0)[Symbol.dispose]();
+    (await this.#parts.space.admit(0))[Symbol.dispose]();
     if (request.resumeRows !== undefined) await this.#takeOver(request);
     // Another one may have begun while the one before ended.
     while (this.#moving.has(request.uuid)) await this.#moving.get(request.uuid);

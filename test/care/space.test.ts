@@ -29,7 +29,7 @@ test("many small writes at once do not go below the floor", async () => {
     unstoredBytes: () => 0,
   });
   const write = (): void => {
-    using _admitted = space.admit(bytes);
+    using _admitted = space.admit(bytes) as Disposable;
     freeBytes -= bytes;
   };
   for (let count = 0; count < 40; count += 1) write();
@@ -101,8 +101,7 @@ test("who asks for room while retention looks at a disk that had enough is made 
 
   const look = retention.tick();
   freeBytes = floorBytes + overheadBytes + wanted - 1;
-  await space.waitForRoom(wanted);
+  using _admitted = await space.admit(wanted);
   expect(evicted).toEqual([session.ulid]);
   expect(await look).toBe(false);
-  using _admitted = space.admit(wanted);
 });
