@@ -37,6 +37,12 @@ export function readDataDirectory(options: ConfigOptions): string {
   return String(resolveSetting("data_dir", sourcesOf(options)));
 }
 
+/** A path that a flag, a variable or the file names; undefined when none does. @throws Fault as `readConfig` */
+export function readNamedPath(name: "data_dir" | "ontology_dir", options: ConfigOptions): string | undefined {
+  const sources = sourcesOf(options).filter(({ values }) => values[name] !== undefined);
+  return sources.length === 0 ? undefined : String(resolveSetting(name, sources));
+}
+
 function sourcesOf(options: ConfigOptions): ConfigSource[] {
   checkVariables(options.environment);
   const file = options.file ?? options.environment[configVariable];

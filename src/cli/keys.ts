@@ -1,44 +1,12 @@
 /** The command `key`: creates, lists and revokes API keys, also while the server runs. */
 
-import { checkCatalogFormat, checkIsStore, checkOurs } from "../care/identity.ts";
 import { createApiKey, type KeyRequest } from "../care/keys.ts";
 import { findApiKey, listApiKeys, removeApiKey } from "../catalog/api-keys.ts";
-import { type Catalog, openCatalog } from "../catalog/catalog.ts";
 import { machineClock } from "../host/clock.ts";
-import { type Disk, findDisk, openDisk } from "../host/disk.ts";
 import { printOut } from "../host/log.ts";
 import { Fault } from "../model/fault.ts";
 import { permissionWords } from "../model/permission.ts";
-import { catalogDirectory } from "../store/layout.ts";
-
-/** Of a directory that has one: a mistyped name must not become an empty store. @throws Fault absent, wrong_state, corrupt */
-async function withCatalog<T>(dataDirectory: string, act: (catalog: Catalog) => Promise<T>): Promise<T> {
-  const disk = await findDisk(dataDirectory);
-  await checkIsStore(disk);
-  return await withCatalogOn(disk, "refuse", act);
-}
-
-/** Keys are made before the first start, so the directory may be new. */
-async function withNewCatalog<T>(dataDirectory: string, act: (catalog: Catalog) => Promise<T>): Promise<T> {
-  const disk = await openDisk(dataDirectory);
-  await checkOurs(disk);
-  return await withCatalogOn(disk, "make", act);
-}
-
-async function withCatalogOn<T>(
-  disk: Disk,
-  whenMissing: "make" | "refuse",
-  act: (catalog: Catalog) => Promise<T>,
-): Promise<T> {
-  await using catalog = await openCatalog({
-    disk,
-    directory: catalogDirectory,
-    whenMissing,
-    onFailure: () => undefined,
-  });
-  checkCatalogFormat(catalog);
-  return await act(catalog);
-}
+import { withCatalog, withNewCatalog } from "./with-catalog.ts";
 
 /** Prints the token, and nothing else. */
 export async function createKey(dataDirectory: string, request: KeyRequest): Promise<void> {

@@ -1,7 +1,6 @@
 /** The command `ontology`: lists, shows and exports models, registers and removes a user's own, also while the server runs. */
 
-import { checkOurs } from "../care/identity.ts";
-import { type Catalog, openCatalog, openCatalogToRead } from "../catalog/catalog.ts";
+import type { Catalog } from "../catalog/catalog.ts";
 import {
   countRegisteredTags,
   findRegistered,
@@ -10,20 +9,20 @@ import {
   registeredBytes,
   removeRegistered,
 } from "../catalog/ontology-rows.ts";
-import { findDisk, openDisk } from "../host/disk.ts";
 import { printOut } from "../host/log.ts";
 import { builtInModels } from "../model/built-in-models.ts";
 import { Fault } from "../model/fault.ts";
 import { ontologyRegisteredMax } from "../model/limits.ts";
 import { generationsOf, type OntologyField, type OntologyModel } from "../model/ontology.ts";
 import { textOfField } from "../model/ontology-type.ts";
-import { catalogDirectory, catalogFile } from "../store/layout.ts";
 import { definitionOf } from "../wire/ontology-definition.ts";
 import { readOntologyDirectory, readOntologyFile } from "./ontology-directory.ts";
+import { settings } from "./settings.ts";
+import { withCatalog, withCatalogToRead, withNewCatalog } from "./with-catalog.ts";
 
 /** Where to look beside the built-in models. */
 export interface OntologyPlaces {
-  /** Undefined: the usual one, where it is there. */
+  /** Undefined when nobody names one: the usual one, where it is there. */
   readonly dataDir: string | undefined;
   readonly ontologyDir: string | undefined;
 }
@@ -34,8 +33,6 @@ interface Sourced {
   readonly source: "registered" | "directory" | "built-in";
   readonly model: OntologyModel;
 }
-
-const normalDirectory = "./data";
 
 /** All models that count, by tag. @throws Fault absent when a directory that was named is none */
 async function readModels({ dataDir, ontologyDir }: OntologyPlaces): Promise<ReadonlyMap<string, readonly Sourced[]>> {
@@ -61,23 +58,12 @@ async function readModels({ dataDir, ontologyDir }: OntologyPlaces): Promise<Rea
 }
 
 async function readRegistered(dataDir: string | undefined): Promise<OntologyModel[]> {
-  let disk: Awaited<ReturnType<typeof findDisk>>;
   try {
-    disk = await findDisk(dataDir ?? normalDirectory);
+    return await withCatalogToRead(dataDir ?? settings.data_dir.normal, listRegistered);
   } catch (error) {
     if (dataDir === undefined && error instanceof Fault && error.code === "absent") return [];
     throw error;
   }
-  if (!(await disk.exists(catalogFile))) {
-    if (dataDir === undefined) return [];
-    throw noStore(disk.root);
-  }
-  await using catalog = await openCatalogToRead(disk, catalogDirectory);
-  return listRegistered(catalog);
-}
-
-function noStore(root: string): Fault {
-  return new Fault("absent", `${root} is no data directory of mosaico-edge: it has no catalog`);
 }
 
 /** One line per generation of a tag. @throws Fault absent, invalid */
@@ -140,7 +126,7 @@ export async function exportOntology(places: OntologyPlaces, which: "own" | "all
 }
 
 /** Keeps all models of a file in the catalog, each tag instead of what was registered for it before. @throws Fault invalid, absent */
-export async function registerOntology(file: string, dataDir: string | undefined): Promise<void> {
+export async function registerOntology(file: string, dataDirectory: string): Promise<void> {
   const models = readOntologyFile(file);
   for (const [tag, generations] of models) {
     const bytes = registeredBytes(generations);
@@ -150,10 +136,7 @@ export async function registerOntology(file: string, dataDir: string | undefined
         `${file}: the models of ${JSON.stringify(tag)}: expected at most ${ontologyRegisteredMax.rowBytes} bytes, found ${bytes}`,
       );
   }
-  const disk = await openDisk(dataDir ?? normalDirectory);
-  await checkOurs(disk);
-  await using catalog = await openCatalog({ disk, directory: catalogDirectory, onFailure: () => undefined });
-  const before = await catalog.transaction(() => putAll(catalog, models));
+  const before = await withNewCatalog(dataDirectory, (catalog) => catalog.transaction(() => putAll(catalog, models)));
   for (const [tag, generations] of models)
     printOut(
       `${before.has(tag) ? "replaced" : "registered"} ${tag}: ${generations.length} generation${generations.length === 1 ? "" : "s"}\n`,
@@ -171,17 +154,16 @@ function putAll(catalog: Catalog, models: ReadonlyMap<string, readonly OntologyM
 }
 
 /** @throws Fault absent */
-export async function removeOntology(tag: string, dataDir: string | undefined): Promise<void> {
-  const disk = await findDisk(dataDir ?? normalDirectory);
-  if (!(await disk.exists(catalogFile))) throw noStore(disk.root);
-  await using catalog = await openCatalog({ disk, directory: catalogDirectory, onFailure: () => undefined });
-  await catalog.transaction(() => {
-    if (findRegistered(catalog, tag).length === 0) {
-      const builtIn = builtInModels().has(tag) ? "; its built-in model is part of the program" : "";
-      throw new Fault("absent", `No model of the tag ${JSON.stringify(tag)} is registered${builtIn}`);
-    }
-    removeRegistered(catalog, tag);
-  });
+export async function removeOntology(tag: string, dataDirectory: string): Promise<void> {
+  await withCatalog(dataDirectory, (catalog) =>
+    catalog.transaction(() => {
+      if (findRegistered(catalog, tag).length === 0) {
+        const builtIn = builtInModels().has(tag) ? "; its built-in model is part of the program" : "";
+        throw new Fault("absent", `No model of the tag ${JSON.stringify(tag)} is registered${builtIn}`);
+      }
+      removeRegistered(catalog, tag);
+    }),
+  );
 }
 
 function printJson(value: unknown): void {

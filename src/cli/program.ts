@@ -5,7 +5,7 @@ import type { KeyRequest } from "../care/keys.ts";
 import { Fault } from "../model/fault.ts";
 import { parsePermissions } from "../model/permission.ts";
 import { hideTokens } from "../model/secret.ts";
-import { readConfig, readDataDirectory } from "./config.ts";
+import { readConfig, readDataDirectory, readNamedPath } from "./config.ts";
 import { createKey, listKeys, revokeKey } from "./keys.ts";
 import {
   exportOntology,
@@ -166,49 +166,48 @@ function keyCommand(): Command {
   return command;
 }
 
-interface OntologyOptions extends OntologyPlaces {
+interface OntologyOptions extends PlaceOptions {
+  readonly ontologyDir?: string;
   readonly json?: boolean;
   readonly all?: boolean;
 }
 
+function ontologyPlacesOf({ dataDir, ontologyDir, config }: OntologyOptions): OntologyPlaces {
+  const flags = { data_dir: dataDir, ontology_dir: ontologyDir };
+  const options = { flags, environment: process.env, file: config };
+  return { dataDir: readNamedPath("data_dir", options), ontologyDir: readNamedPath("ontology_dir", options) };
+}
+
 function ontologyCommand(): Command {
   const command = newCommand("ontology").description("Ontology models, also while the server runs");
-  const dataDirectory = new Option("--data-dir <DIR>", "the server's data directory (default ./data)");
   const definitions = new Option("--ontology-dir <DIR>", "also the definitions in this directory");
   const asJson = new Option("--json", "print JSON");
-  command
-    .command("list")
+  const formatOf = ({ json }: OntologyOptions) => (json === true ? "json" : "table");
+  withPlace(command.command("list"))
     .description("List models: built-in ones, registered ones, those of a directory")
-    .addOption(dataDirectory)
     .addOption(definitions)
     .addOption(asJson)
-    .action(async (options: OntologyOptions) => listOntology(options, options.json === true ? "json" : "table"));
-  command
-    .command("show <tag>")
+    .action(async (options: OntologyOptions) => listOntology(ontologyPlacesOf(options), formatOf(options)));
+  withPlace(command.command("show <tag>"))
     .description("Show the fields of the models of a tag")
-    .addOption(dataDirectory)
     .addOption(definitions)
     .addOption(asJson)
     .action(async (tag: string, options: OntologyOptions) =>
-      showOntology(tag, options, options.json === true ? "json" : "table"),
+      showOntology(tag, ontologyPlacesOf(options), formatOf(options)),
     );
-  command
-    .command("export")
+  withPlace(command.command("export"))
     .description("Print definitions of your own models as JSON, which can be registered elsewhere")
-    .addOption(dataDirectory)
     .addOption(definitions)
     .option("--all", "the built-in ones too")
-    .action(async (options: OntologyOptions) => exportOntology(options, options.all === true ? "all" : "own"));
-  command
-    .command("register <file>")
+    .action(async (options: OntologyOptions) =>
+      exportOntology(ontologyPlacesOf(options), options.all === true ? "all" : "own"),
+    );
+  withPlace(command.command("register <file>"))
     .description("Register the models of a JSON file; finalize knows them from then on")
-    .addOption(dataDirectory)
-    .action(async (file: string, options: OntologyOptions) => registerOntology(file, options.dataDir));
-  command
-    .command("remove <tag>")
+    .action(async (file: string, options: PlaceOptions) => registerOntology(file, placeOf(options)));
+  withPlace(command.command("remove <tag>"))
     .description("Remove the registered models of a tag")
-    .addOption(dataDirectory)
-    .action(async (tag: string, options: OntologyOptions) => removeOntology(tag, options.dataDir));
+    .action(async (tag: string, options: PlaceOptions) => removeOntology(tag, placeOf(options)));
   return command;
 }
 

@@ -1,6 +1,7 @@
 // What commands say and do where the catalog, the store's document or both are lost, empty or of a newer version: nothing is made.
 
-import { existsSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { crc32 } from "../../src/host/checksum.ts";
@@ -8,11 +9,18 @@ import { runToEnd, startServer } from "../server.ts";
 import { type Corpus, makeCorpus, readAll, serverArgs } from "./corpus.ts";
 import { targetsIn } from "./corruption.ts";
 
+const folder = mkdtempSync(path.join(tmpdir(), "mosaico-edge-lost-"));
+const definition = path.join(folder, "wheel.json");
+writeFileSync(definition, JSON.stringify({ tag: "wheel", fields: { speed: "double" } }));
+
 let corpus: Corpus;
 beforeAll(async () => {
   corpus = await makeCorpus();
 });
-afterAll(() => corpus[Symbol.dispose]());
+afterAll(() => {
+  corpus[Symbol.dispose]();
+  rmSync(folder, { recursive: true, force: true });
+});
 
 const run = (words: readonly string[], dataDir: string) => runToEnd([...words, "--data-dir", dataDir]);
 
@@ -22,10 +30,14 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   "key list": ["key", "list"],
   "key revoke": ["key", "revoke", "0f3a91c2"],
   "key create": ["key", "create", "-p", "read"],
+  "ontology list": ["ontology", "list"],
+  "ontology remove": ["ontology", "remove", "gps"],
+  "ontology register": ["ontology", "register", definition],
   run: ["run", "--port", "0"],
   repair: ["repair"],
 };
-const ends = { verify: 1, status: 65, "key list": 65, "key revoke": 65, "key create": 65, run: 65, repair: 65 };
+/** Exit codes where the catalog is lost: 1 of what looks for damage, of all others 65. */
+const endOf = (command: string): number => (command === "verify" ? 1 : 65);
 
 describe.each(Object.keys(commands))("%s", (command) => {
   const words = commands[command] ?? [];
@@ -37,7 +49,7 @@ describe.each(Object.keys(commands))("%s", (command) => {
     else rmSync(path.join(dataDir, "catalog"), { recursive: true });
     const { code, stdout, stderr } = await run(words, dataDir);
     expect(`${stdout}${stderr}`).toContain("rebuild");
-    expect({ command, code }).toEqual({ command, code: ends[command as keyof typeof ends] });
+    expect({ command, code }).toEqual({ command, code: endOf(command) });
     if (what === "empty") expect(statSync(file).size).toBe(0);
     else expect(existsSync(path.dirname(file))).toBe(false);
   });

@@ -81,7 +81,11 @@ describe("without a store", () => {
     [["list", "--ontology-dir", missing], 66, missing],
     [["remove", "gps", "--data-dir", missing], 66, missing],
     [["register", missing, "--data-dir", path.join(folder, "new")], 66, missing],
-    [["list", "--data-dir", folder], 66, "is no data directory of mosaico-edge: it has no catalog"],
+    [
+      ["list", "--data-dir", folder],
+      66,
+      "is no data directory of mosaico-edge: it has no store.json, no catalog and no sessions",
+    ],
     [["register", "DEFINITION", "--data-dir", folder], 75, `${folder} is no data directory`],
   ])("%j ends with %i", async (args, code, sentence) => {
     const definition = file("good.json", wheel);
@@ -154,6 +158,18 @@ describe("beside a server", () => {
     await ontology("register", file("pressure.json", pressure(true)), ...at);
     expect(await refusal("pressure-2", "Pressure", "value")).toContain("field bar: expected double, found nothing");
     expect(await json("show", "Pressure", ...at, "--json")).toHaveLength(1);
+  });
+
+  test("finds the store as the server does: by variable and file too", async () => {
+    const config = file("edge.toml", `data_dir = ${JSON.stringify(server.dataDir)}\n`);
+    await ontology("register", file("axle.json", { tag: "axle", fields: { load: "double" } }), "--config", config);
+    expect(await json("export", "--config", config)).toContainEqual(expect.objectContaining({ tag: "axle" }));
+    expect(await json("export", "--config", file("none.toml", ""))).toEqual([]);
+    await ontology("remove", "axle", "--config", config);
+    const env = { MOSAICO_EDGE_DATA_DIR: missing };
+    const { code, stderr } = await runToEnd(["ontology", "list"], env);
+    expect(stderr).toContain(missing);
+    expect(code).toBe(66);
   });
 
   test("of a file with a mistake nothing is registered", async () => {
