@@ -6,6 +6,21 @@ import type { TimeRange } from "./time.ts";
 /** A number is a bigint when it was spelled as an integer; JavaScript compares the two kinds exactly. */
 export type Scalar = bigint | number | string | boolean;
 
+/** What a value can be compared with. */
+export function orderOf(value: Scalar): "number" | "string" | "boolean" {
+  return typeof value === "bigint" ? "number" : (typeof value as "number" | "string" | "boolean");
+}
+
+/** Of two values of one order. Texts in the order of their code points, which is that of their bytes; JavaScript has that of UTF-16 units. */
+export function isBelow(a: Scalar, b: Scalar): boolean {
+  if (typeof a !== "string" || typeof b !== "string") return a < b;
+  return isAstral(a) || isAstral(b) ? Buffer.compare(Buffer.from(a), Buffer.from(b)) < 0 : a < b;
+}
+
+function isAstral(text: string): boolean {
+  return /[\ud800-\udfff]/.test(text);
+}
+
 /** Scalars to be found by value: what equals one of them is among them. */
 export interface ScalarSet {
   readonly values: ReadonlySet<Scalar>;
@@ -135,6 +150,10 @@ export interface CatalogQuery {
   readonly timeRanges: TimeRangesRequest | undefined;
   /** Whether the answer carries the time range of the matching rows: asked for by 0.4 and 0.5. */
   readonly includeTimestampRange: boolean;
+  /** Whether the answer tells what was skipped and what was read. */
+  readonly explain: boolean;
+  /** Every row is read when not: the answer is the same, unless the index is wrong. */
+  readonly usesSkipIndex: boolean;
 }
 
 /** Which rows of one topic are put into clusters, and how. */

@@ -85,7 +85,8 @@ function bindField({ path, condition }: Extract<RowPredicate, { kind: "field" }>
   if (found === undefined) return { kind: "never" };
   if ("items" in condition) {
     const [item] = isListType(found.field.type) && path.items === undefined ? found.field.children : [];
-    if (item === undefined) return { kind: "never" };
+    if (item === undefined || !condition.items.every((operand) => isComparable(operand, item)))
+      return { kind: "never" };
     const items = condition.items.map((operand) => bindTest({ kind: "eq", operand }, item));
     const column = boundColumn(binding, [...found.chain, 0]);
     return { kind: "list", column, items, equal: condition.kind === "list eq" };
@@ -112,6 +113,12 @@ function bindTest(condition: Condition, field: Field): ValueTest {
       : [condition];
   const intervals = asked.flatMap((one) => intervalOf(one, domain) ?? []);
   return intervals.length === 0 ? { kind: "never" } : { kind: "intervals", of: intervals };
+}
+
+/** Whether values of the field are equal or unequal to the operand, and not of another kind. */
+function isComparable(operand: Scalar, field: Field): boolean {
+  const { type } = valuesOf(field);
+  return isText(type) ? typeof operand === "string" : domainOf(type)?.read(operand) !== undefined;
 }
 
 function isExistence(condition: Condition): condition is Extract<Condition, { kind: "exists" | "missing" }> {

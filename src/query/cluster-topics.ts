@@ -25,7 +25,7 @@ export async function* clusterTopic(
     );
   }
   const asked: ContentFilter = filter ?? { ontologyTag: topic.ontologyTag, rows: { kind: "all", of: [] } };
-  const opened = openTopic(parts, topic, asked, { signal, counts: noSearchCounts() });
+  const opened = openTopic(parts, topic, asked, { signal, counts: noSearchCounts(), usesIndex: true });
   if (opened === undefined) return;
   await using _reader = opened.reader;
   const { skips, scan } = opened;

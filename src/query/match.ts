@@ -2,7 +2,15 @@
 
 import { integerOf, isJsonNumber, isJsonObject, type JsonValue, writeJson } from "../model/json.ts";
 import { integerCharactersMax } from "../model/limits.ts";
-import { type Condition, isIn, type MetadataCondition, type Scalar, type ScalarSet } from "../model/predicate.ts";
+import {
+  type Condition,
+  isBelow,
+  isIn,
+  type MetadataCondition,
+  orderOf,
+  type Scalar,
+  type ScalarSet,
+} from "../model/predicate.ts";
 import type { Effort } from "./effort.ts";
 import { matchesPattern } from "./glob.ts";
 
@@ -46,22 +54,8 @@ function isBetween(value: Scalar, { least, most }: { least: Scalar; most: Scalar
   return !isBelow(value, least) && !isBelow(most, value);
 }
 
-/** Texts in the order of their code points, which is that of their bytes; JavaScript has that of UTF-16 units. */
-function isBelow(a: Scalar, b: Scalar): boolean {
-  if (typeof a !== "string" || typeof b !== "string") return a < b;
-  return isAstral(a) || isAstral(b) ? Buffer.compare(Buffer.from(a), Buffer.from(b)) < 0 : a < b;
-}
-
-function isAstral(text: string): boolean {
-  return /[\ud800-\udfff]/.test(text);
-}
-
 function comparable(a: Scalar, b: Scalar): boolean {
-  return kindOf(a) === kindOf(b);
-}
-
-function kindOf(value: Scalar): string {
-  return typeof value === "bigint" ? "number" : typeof value;
+  return orderOf(a) === orderOf(b);
 }
 
 /**

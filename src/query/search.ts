@@ -55,7 +55,7 @@ export async function searchContents(
   parts: SearchParts,
   query: ContentQuery,
   signal: AbortSignal,
-  counts: SearchCounts = noSearchCounts(),
+  counts: SearchCounts,
 ): Promise<readonly MatchedSequence[]> {
   let matched: Map<SequenceName, Map<string, MatchedTopic>> | undefined;
   for (const filter of query.contents) {
@@ -94,7 +94,7 @@ async function matchTopic(
   topic: ReadableTopic,
   { query, filter, signal, counts }: TopicSearch,
 ): Promise<MatchedTopic | undefined> {
-  const opened = openTopic(parts, topic, filter, { signal, counts });
+  const opened = openTopic(parts, topic, filter, { signal, counts, usesIndex: query.usesSkipIndex });
   if (opened === undefined) return undefined;
   const { reader, skips, scan } = opened;
   await using _reader = reader;
@@ -131,7 +131,7 @@ export function openTopic(
   parts: SearchParts,
   topic: ReadableTopic,
   filter: ContentFilter,
-  { signal, counts }: { signal: AbortSignal; counts: SearchCounts },
+  { signal, counts, usesIndex }: { signal: AbortSignal; counts: SearchCounts; usesIndex: boolean },
 ): { reader: TopicReader; skips: TopicSkips; scan: TopicScan } | undefined {
   const { catalog } = parts;
   const schemaHeader = catalog.schemas.get(topic.uuid);
@@ -141,7 +141,7 @@ export function openTopic(
   const position = parts.positionOf(topic.ontologyTag, schema);
   const predicate = bindPredicate(filter.rows, { schema, leaves: leavesOf(schema), position });
   const effort = new Effort(signal);
-  const skips = new TopicSkips({ catalog, topic, predicate, effort, counts: counts.skips });
+  const skips = new TopicSkips({ catalog, topic, predicate, effort, counts: counts.skips, usesIndex });
   const scan = new TopicScan({ memory: parts, reader, skips, predicate, effort, signal, counts: counts.scan });
   return { reader, skips, scan };
 }

@@ -37,6 +37,8 @@ export interface SkipParts {
   readonly predicate: BoundPredicate;
   readonly effort: Effort;
   readonly counts: SkipCounts;
+  /** Whether what statistics say counts: without it everything that has rows may match. */
+  readonly usesIndex: boolean;
 }
 
 export class TopicSkips implements BatchChoice {
@@ -85,7 +87,8 @@ export class TopicSkips implements BatchChoice {
   }
 
   #verdict(statistics: Uint8Array): Verdict {
-    const { predicate, effort } = this.#parts;
+    const { predicate, effort, usesIndex } = this.#parts;
+    if (!usesIndex) return "maybe";
     const statisticsOf = (leaf: number): LeafStatistics | undefined => {
       effort.spend(leafSteps);
       return decodeLeaf(statistics, leaf);

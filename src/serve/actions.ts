@@ -30,11 +30,19 @@ import { isCompleted, isFinalized, type Session, type Uuid } from "../model/reso
 import type { TimeRange } from "../model/time.ts";
 import { clusterTopic, intersectTopics } from "../query/cluster-topics.ts";
 import { type FoundSequence, findTopics } from "../query/find-topics.ts";
-import { type ContentQuery, hasContents, type SearchParts, searchContents } from "../query/search.ts";
+import {
+  type ContentQuery,
+  hasContents,
+  noSearchCounts,
+  type SearchCounts,
+  type SearchParts,
+  searchContents,
+} from "../query/search.ts";
 import type { ActionRequest, NotificationTarget } from "../wire/action.ts";
 import {
   apiKeyAnswer,
   clusterAnswer,
+  type ExplainView,
   infoAnswer,
   notificationsAnswer,
   queryAnswer,
@@ -214,7 +222,8 @@ async function* clusterItems(clusters: AsyncIterable<TimeRange>): AsyncGenerator
 
 /** What was read is not read again for an answer that has to wait. */
 async function matchedBy(parts: ActionParts, query: ContentQuery, signal: AbortSignal): Promise<ActionResponse> {
-  const matched = await searchContents(parts.search, query, signal);
+  const counts = noSearchCounts();
+  const matched = await searchContents(parts.search, query, signal, counts);
   const ranges = matched.flatMap(({ topics }) => topics.map((topic) => topic.ranges?.length ?? 0));
   const bytes = answerBytes(matched) + 45 * ranges.reduce((sum, count) => sum + count, 0);
   const build = (): object =>
@@ -223,8 +232,14 @@ async function matchedBy(parts: ActionParts, query: ContentQuery, signal: AbortS
         sequence,
         topics: topics.map((topic) => ({ topic, range: topic.range, ranges: topic.ranges })),
       })),
+      query.explain ? explainOf(counts) : undefined,
     );
   return bytes <= freeMessageBytes ? build() : new LargeResponse(bytes, build);
+}
+
+function explainOf({ skips, scan, storedBytes }: SearchCounts): ExplainView {
+  const { batches: batchesRead, bytes: bytesRead, rowsTested, rowsMatched } = scan;
+  return { ...skips, batchesRead, bytesRead, bytesStored: storedBytes, rowsTested, rowsMatched };
 }
 
 /** Bytes of an answer, about. */

@@ -111,8 +111,26 @@ export interface QueryItem {
   }[];
 }
 
-export function queryAnswer(items: readonly QueryItem[]): object {
+/** How often each answer was given: no row matches, some may, all do. */
+type VerdictCounts = Readonly<Record<"no" | "maybe" | "all", number>>;
+
+/** What a query on contents looked at. */
+export interface ExplainView {
+  readonly topics: VerdictCounts;
+  readonly chunks: VerdictCounts;
+  /** Parts of chunks, of some batches each. */
+  readonly zones: VerdictCounts;
+  readonly batchesRead: number;
+  readonly bytesRead: number;
+  /** Of all topics that were asked. */
+  readonly bytesStored: number;
+  readonly rowsTested: number;
+  readonly rowsMatched: number;
+}
+
+export function queryAnswer(items: readonly QueryItem[], explain?: ExplainView): object {
   return {
+    ...(explain === undefined ? {} : { explain: explainAnswer(explain) }),
     items: items.map(({ sequence, topics }) => ({
       sequence,
       topics: topics.map(({ topic, range, ranges }) => ({
@@ -122,6 +140,19 @@ export function queryAnswer(items: readonly QueryItem[]): object {
         ...(ranges === undefined ? {} : { time_ranges: ranges.map(pair) }),
       })),
     })),
+  };
+}
+
+function explainAnswer({ topics, chunks, zones, ...read }: ExplainView): object {
+  return {
+    topics,
+    chunks,
+    zones,
+    batches_read: read.batchesRead,
+    bytes_read: read.bytesRead,
+    bytes_stored: read.bytesStored,
+    rows_tested: read.rowsTested,
+    rows_matched: read.rowsMatched,
   };
 }
 

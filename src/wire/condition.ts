@@ -2,7 +2,7 @@
 
 import { integerOf, isJsonNumber, isJsonObject, type JsonValue } from "../model/json.ts";
 import { operandsMax, patternCharactersMax } from "../model/limits.ts";
-import { type Condition, type Scalar, scalarSet } from "../model/predicate.ts";
+import { type Condition, isBelow, orderOf, type Scalar, scalarSet } from "../model/predicate.ts";
 import { globPattern, likePattern } from "./pattern.ts";
 import {
   checkLimit,
@@ -72,13 +72,8 @@ function parsePair(kind: "between" | "outside", operand: JsonValue, field: Field
   const least = parseScalar(first, field, `${at}.0`);
   const most = parseScalar(second, field, `${at}.1`);
   if (orderOf(least) !== orderOf(most)) throw malformed(at, "expected two values of one kind", operand);
-  if (least > most) throw emptyRange(at, { least, most });
+  if (isBelow(most, least)) throw emptyRange(at, { least, most });
   return { kind, least, most };
-}
-
-/** What a value can be compared with. */
-export function orderOf(value: Scalar): string {
-  return typeof value === "bigint" ? "number" : typeof value;
 }
 
 /** @throws Fault invalid */

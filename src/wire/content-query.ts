@@ -7,17 +7,18 @@ import { z } from "zod";
 import { Fault } from "../model/fault.ts";
 import { isJsonObject, type JsonObject, type JsonValue } from "../model/json.ts";
 import { contentConditionsMax, contentGroupsDepthMax, listItemsMax, timeRanges } from "../model/limits.ts";
-import type {
-  CatalogQuery,
-  Condition,
-  ContentFilter,
-  FieldPath,
-  ListCondition,
-  RowPredicate,
-  TimeRangesRequest,
+import {
+  type CatalogQuery,
+  type Condition,
+  type ContentFilter,
+  type FieldPath,
+  type ListCondition,
+  orderOf,
+  type RowPredicate,
+  type TimeRangesRequest,
 } from "../model/predicate.ts";
 import { parseArea } from "./area.ts";
-import { type MatchStyle, onlyOperator, orderOf, parseCondition, parseScalar } from "./condition.ts";
+import { type MatchStyle, onlyOperator, parseCondition, parseScalar } from "./condition.ts";
 import { parseContentKey } from "./content-key.ts";
 import { checkLimit, malformed, refusal, unknownOperator, unsupportedOperation } from "./refusal.ts";
 import { integerWithin, parseWith, uint64 } from "./shape.ts";
@@ -37,25 +38,38 @@ interface Scope {
 }
 
 /** Keys of `ontology` that are no conditions. */
-const options = new Set(["include_timestamp_range", "include_time_ranges"]);
+const options = new Set(["include_timestamp_range", "include_time_ranges", "explain", "use_skip_index"]);
+
+/** The part of a query that is about contents. */
+export type ContentPart = Omit<CatalogQuery, "sequence" | "topic">;
+
+export const noContentQuery: ContentPart = {
+  contents: undefined,
+  timeRanges: undefined,
+  includeTimestampRange: false,
+  explain: false,
+  usesSkipIndex: true,
+};
 
 /** @throws Fault invalid naming the path */
-export function parseContentQuery(
-  ontology: JsonObject,
-  style: MatchStyle,
-): Pick<CatalogQuery, "contents" | "timeRanges" | "includeTimestampRange"> {
-  const range = ontology["include_timestamp_range"] ?? null;
-  if (range !== null && typeof range !== "boolean") {
-    throw malformed("ontology.include_timestamp_range", "expected true or false", range);
-  }
+export function parseContentQuery(ontology: JsonObject, style: MatchStyle): ContentPart {
   const conditions = Object.entries(ontology).filter(([key]) => !options.has(key));
   const parts = parseParts(conditions, "ontology", { style, depth: 0 });
   const byTag = Map.groupBy(parts, ({ tag }) => tag);
   return {
     contents: [...byTag].map(([ontologyTag, those]) => ({ ontologyTag, rows: allOf(those) })),
     timeRanges: parseTimeRanges(ontology["include_time_ranges"] ?? null),
-    includeTimestampRange: range === true,
+    includeTimestampRange: parseFlag(ontology, "include_timestamp_range") ?? false,
+    explain: parseFlag(ontology, "explain") ?? false,
+    usesSkipIndex: parseFlag(ontology, "use_skip_index") ?? true,
   };
+}
+
+function parseFlag(ontology: JsonObject, name: string): boolean | undefined {
+  const value = ontology[name] ?? null;
+  if (value === null) return undefined;
+  if (typeof value !== "boolean") throw malformed(`ontology.${name}`, "expected true or false", value);
+  return value;
 }
 
 /** Conditions on the rows of one topic, and so of one tag; undefined when there are none. @throws Fault invalid */

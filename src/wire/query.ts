@@ -5,7 +5,7 @@ import { isJsonObject, type JsonObject } from "../model/json.ts";
 import { metadataConditionsMax, metadataPathMax } from "../model/limits.ts";
 import type { CatalogQuery, MetadataCondition, SequenceFilter, TopicFilter } from "../model/predicate.ts";
 import { type MatchStyle, parseCondition } from "./condition.ts";
-import { parseContentQuery } from "./content-query.ts";
+import { noContentQuery, parseContentQuery } from "./content-query.ts";
 import { checkLimit, malformed, refusal } from "./refusal.ts";
 
 /**
@@ -19,7 +19,7 @@ export function parseQuery(body: JsonObject): CatalogQuery {
     sequence: parseSequenceFilter(filterObject(body, "sequence") ?? {}),
     topic: parseTopicFilter(filterObject(body, "topic") ?? {}),
     ...(ontology === undefined
-      ? { contents: undefined, timeRanges: undefined, includeTimestampRange: false }
+      ? noContentQuery
       : parseContentQuery(ontology, queryProof(body) === "old" ? "like" : "glob")),
   };
 }

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { leavesOf } from "../../src/arrow/leaf.ts";
 import { batchStatistics } from "../../src/arrow/statistics.ts";
 import type { Condition, ItemChoice, RowPredicate, Scalar } from "../../src/model/predicate.ts";
-import { scalarSet } from "../../src/model/predicate.ts";
+import { orderOf, scalarSet } from "../../src/model/predicate.ts";
 import { decodeLeaf, encodeStatistics } from "../../src/model/statistics-codec.ts";
 import { bindPredicate } from "../../src/query/bind.ts";
 import { Effort } from "../../src/query/effort.ts";
@@ -182,3 +182,53 @@ test("every operator on every kind of value and list, and never against what sta
   }
   coverage.check();
 });
+
+test("a whole list is equal or unequal to what its items can be compared with, and to nothing else", () => {
+  const random = new Random("whole lists");
+  const kindsOfCase = ["comparable", "incomparable"].flatMap((one) =>
+    ["list eq", "list neq"].map((kind) => `${one} ${kind}`),
+  );
+  const coverage = new Coverage(
+    "whole lists",
+    kindsOfCase.flatMap((one) => [`${one} some`, `${one} none`]).filter(isPossible),
+  );
+  const effort = new Effort(new AbortController().signal);
+  for (let round = 0; round < 1_500; round += 1) {
+    const name = random.pick(names);
+    const nesting = random.pick(["list", "large list", "fixed list"] as const);
+    const made = randomColumn(random, name, nesting, { nulls: random.chance(0.5), rows: 1 + random.below(12) });
+    const column = columnOf(random, made);
+    const leaves = leavesOf(column.schema);
+    const leaf = leaves.list.at(-1);
+    if (leaf === undefined) throw new RangeError("there is a leaf");
+    const values = valuesOfLeaf(column, leaf.path);
+    const lists = values.filter((value) => Array.isArray(value)).map((list) => (list as Plain[]).filter(isScalar));
+    const items: readonly Scalar[] =
+      lists.length > 0 && random.chance(0.7)
+        ? random.pick(lists)
+        : Array.from({ length: 1 + random.below(2) }, () => randomOperand(random, values));
+    const kind = random.pick(["list eq", "list neq"] as const);
+    const bound = bindPredicate(
+      { kind: "field", path: { field: leaf.path.replace("[]", "") }, condition: { kind, items } },
+      { schema: column.schema, leaves, position: () => undefined },
+    );
+    const isComparable = items.every((item) => orderOf(item) === (kindOf(name) === "text" ? "string" : kindOf(name)));
+    const expected = values.map((list) => {
+      if (!Array.isArray(list) || !isComparable) return false;
+      const same =
+        list.length === items.length &&
+        items.every((operand, index) => holds({ kind: "eq", operand }, (list as readonly Plain[])[index] ?? null));
+      return same === (kind === "list eq");
+    });
+    const source = { schema: column.schema, batch: column.batch, dictionaries: new Map(), bytesMax: 2 ** 24 };
+    const found = [...matchRows(bound, source, effort)].map((one) => one === 1);
+    expect(found, `${name} ${nesting} ${kind} ${items.join(", ")}`).toEqual(expected);
+    const cell = `${isComparable ? "comparable" : "incomparable"} ${kind}`;
+    coverage.hit(`${cell} ${expected.includes(true) ? "some" : "none"}`);
+  }
+  coverage.check();
+});
+
+function isPossible(cell: string): boolean {
+  return !(cell.startsWith("incomparable") && cell.endsWith("some"));
+}

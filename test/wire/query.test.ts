@@ -177,6 +177,7 @@ describe("conditions come out with exact operands", () => {
     ['{"$between":[1,2.5]}', { kind: "between", least: 1n, most: 2.5 }],
     ['{"$between":[-2.0,2]}', { kind: "between", least: -2, most: 2n }],
     ['{"$outside":["a","b"]}', { kind: "outside", least: "a", most: "b" }],
+    ['{"$between":["\uffff","\u{1f6de}"]}', { kind: "between", least: "\uffff", most: "\u{1f6de}" }],
     ['{"$in":[1,"a",2.5,false]}', { kind: "in", operands: scalarSet([1n, "a", 2.5, false]) }],
     ['{"$in":[]}', { kind: "in", operands: scalarSet([]) }],
   ])("%s", (operator, condition) => expect(metadata(operator)).toEqual(condition));
@@ -319,6 +320,8 @@ describe("filters", () => {
     contents: undefined,
     timeRanges: undefined,
     includeTimestampRange: false,
+    explain: false,
+    usesSkipIndex: true,
   };
   test.each([
     "{}",
