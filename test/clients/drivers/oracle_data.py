@@ -105,7 +105,8 @@ class Column:
     def __init__(self, rng: random.Random, kind: pa.DataType) -> None:
         self.rng, self.kind = rng, kind
         self.nulls = rng.choice([0, 0, 0.1, 0.5, 1])
-        self.extremes = rng.choice([0, 0, 0.1, 0.6])
+        self.extremes = rng.choice([0, 0, 0.1, 0.6, 1])
+        self.float_edges = rng.sample(float_edges, rng.randint(1, 3))
         self.level, self.step = rng.randint(-100, 100), rng.choice([0, 1, 20])
         self.few = rng.sample(["on", "off", "idle", "error", *texts], 3)
         self.many = rng.random() < 0.5
@@ -130,7 +131,7 @@ class Column:
             value = rng.choice(edges) if extreme else self.level + rng.randint(-20, 20)
             return min(max(value, least), most)
         if pa.types.is_floating(kind):
-            return rng.choice(float_edges) if extreme else self.level + rng.randint(-80, 80) / 4
+            return rng.choice(self.float_edges) if extreme else self.level + rng.randint(-80, 80) / 4
         if pa.types.is_struct(kind):
             return {one.name: self.value(one.type) for one in kind}
         if pa.types.is_list(kind) or pa.types.is_large_list(kind):
