@@ -18,6 +18,7 @@ import { textOfField } from "../model/ontology-type.ts";
 import { definitionOf } from "../wire/ontology-definition.ts";
 import { readOntologyDirectory, readOntologyFile } from "./ontology-directory.ts";
 import { settings } from "./settings.ts";
+import { printTable } from "./table.ts";
 import { withCatalog, withCatalogToRead, withNewCatalog } from "./with-catalog.ts";
 
 /** Where to look beside the built-in models. */
@@ -168,18 +169,4 @@ export async function removeOntology(tag: string, dataDirectory: string): Promis
 
 function printJson(value: unknown): void {
   printOut(`${JSON.stringify(value, undefined, 2)}\n`);
-}
-
-function printTable(rows: readonly (readonly string[])[]): void {
-  const widths = rows.reduce<number[]>(
-    (most, row) => row.map((cell, index) => Math.max(most[index] ?? 0, cell.length)),
-    [],
-  );
-  for (const row of rows)
-    printOut(
-      `${row
-        .map((cell, index) => cell.padEnd(widths[index] ?? 0))
-        .join("  ")
-        .trimEnd()}\n`,
-    );
 }

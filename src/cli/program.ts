@@ -15,6 +15,7 @@ import {
   removeOntology,
   showOntology,
 } from "./ontology.ts";
+import { queryStore } from "./query.ts";
 import { rebuildStore } from "./rebuild.ts";
 import { repairStore } from "./repair.ts";
 import { run } from "./run.ts";
@@ -31,6 +32,7 @@ export async function runProgram(argv: readonly string[], signal: AbortSignal): 
   program.addCommand(runCommand(signal));
   program.addCommand(keyCommand());
   program.addCommand(ontologyCommand());
+  program.addCommand(queryCommand(signal));
   program.addCommand(statusCommand());
   let exitCode = 0;
   const endWith = (code: number): void => {
@@ -88,6 +90,34 @@ interface KeyOptions extends PlaceOptions {
   readonly description: string;
   readonly expiresAt?: string;
   readonly legacySdk?: "0.4" | "0.5";
+}
+
+interface QueryOptions extends OntologyOptions {
+  readonly where: readonly string[];
+  readonly sequence?: string;
+  readonly topic?: string;
+  readonly ranges?: string;
+  readonly explain?: boolean;
+}
+
+function queryCommand(signal: AbortSignal): Command {
+  const more = (value: string, before: readonly string[]): readonly string[] => [...before, value];
+  return withPlace(newCommand("query"))
+    .description("Find topics by their names and contents, also while the server runs")
+    .argument("[json]", "the query as clients send it")
+    .option("--where <CONDITION>", "like 'imu.acceleration.x > 20'; several hold in the same row of a tag", more, [])
+    .option("--sequence <PATTERN>", "names of sequences, like 'drive-*'")
+    .option("--topic <PATTERN>", "names of topics")
+    .option("--ranges <NS>", "time ranges of the rows, of which neighbours are at most so many nanoseconds apart")
+    .option("--explain", "what was skipped and what was read")
+    .addOption(ontologyDirectory)
+    .addOption(asJson)
+    .action(async (json: string | undefined, options: QueryOptions) => {
+      const { where, sequence, topic, ranges: gapNs, explain = false } = options;
+      const store = { dataDir: placeOf(options), ontologyDir: ontologyPlacesOf(options).ontologyDir };
+      const words = { json, where, sequence, topic, gapNs };
+      await queryStore(store, words, { format: formatOf(options), explain }, signal);
+    });
 }
 
 function statusCommand(): Command {
@@ -172,6 +202,13 @@ interface OntologyOptions extends PlaceOptions {
   readonly all?: boolean;
 }
 
+const ontologyDirectory = new Option("--ontology-dir <DIR>", "also the definitions in this directory");
+const asJson = new Option("--json", "print JSON");
+
+function formatOf({ json }: OntologyOptions): "json" | "table" {
+  return json === true ? "json" : "table";
+}
+
 function ontologyPlacesOf({ dataDir, ontologyDir, config }: OntologyOptions): OntologyPlaces {
   const flags = { data_dir: dataDir, ontology_dir: ontologyDir };
   const options = { flags, environment: process.env, file: config };
@@ -180,24 +217,21 @@ function ontologyPlacesOf({ dataDir, ontologyDir, config }: OntologyOptions): On
 
 function ontologyCommand(): Command {
   const command = newCommand("ontology").description("Ontology models, also while the server runs");
-  const definitions = new Option("--ontology-dir <DIR>", "also the definitions in this directory");
-  const asJson = new Option("--json", "print JSON");
-  const formatOf = ({ json }: OntologyOptions) => (json === true ? "json" : "table");
   withPlace(command.command("list"))
     .description("List models: built-in ones, registered ones, those of a directory")
-    .addOption(definitions)
+    .addOption(ontologyDirectory)
     .addOption(asJson)
     .action(async (options: OntologyOptions) => listOntology(ontologyPlacesOf(options), formatOf(options)));
   withPlace(command.command("show <tag>"))
     .description("Show the fields of the models of a tag")
-    .addOption(definitions)
+    .addOption(ontologyDirectory)
     .addOption(asJson)
     .action(async (tag: string, options: OntologyOptions) =>
       showOntology(tag, ontologyPlacesOf(options), formatOf(options)),
     );
   withPlace(command.command("export"))
     .description("Print definitions of your own models as JSON, which can be registered elsewhere")
-    .addOption(definitions)
+    .addOption(ontologyDirectory)
     .option("--all", "the built-in ones too")
     .action(async (options: OntologyOptions) =>
       exportOntology(ontologyPlacesOf(options), options.all === true ? "all" : "own"),

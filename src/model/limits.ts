@@ -215,6 +215,9 @@ export const unfoldAtOnceBytesMax = MiB;
 /** Bytes of rows that a merge of overlapping batches holds at once; less when others merge too. */
 export const mergeBytes = { least: MiB, most: 16 * MiB } as const;
 
+/** What the command `query` may hold of rows that overlap in time: an eighth of a server's normal budget. */
+export const commandQueryBytes = 32 * MiB;
+
 /**
  * Time that a merge keeps its memory though others wait: several times what it takes to load the most that it may hold, and
  * short for whoever waits.

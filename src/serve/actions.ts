@@ -30,19 +30,11 @@ import { isCompleted, isFinalized, type Session, type Uuid } from "../model/reso
 import type { TimeRange } from "../model/time.ts";
 import { clusterTopic, intersectTopics } from "../query/cluster-topics.ts";
 import { type FoundSequence, findTopics } from "../query/find-topics.ts";
-import {
-  type ContentQuery,
-  hasContents,
-  noSearchCounts,
-  type SearchCounts,
-  type SearchParts,
-  searchContents,
-} from "../query/search.ts";
+import { type ContentQuery, hasContents, noSearchCounts, type SearchParts, searchContents } from "../query/search.ts";
 import type { ActionRequest, NotificationTarget } from "../wire/action.ts";
 import {
   apiKeyAnswer,
   clusterAnswer,
-  type ExplainView,
   infoAnswer,
   notificationsAnswer,
   queryAnswer,
@@ -202,14 +194,10 @@ function listOf(catalog: Catalog, target: NotificationTarget): LargeResponse {
 
 /** What is large is counted, let go and found again: whoever waits for memory holds none. */
 async function foundBy(catalog: Catalog, query: CatalogQuery, signal: AbortSignal): Promise<ActionResponse> {
-  const answer = async (): Promise<object> => foundAnswer(await findTopics(catalog, query, signal));
+  const answer = async (): Promise<object> => queryAnswer(await findTopics(catalog, query, signal));
   const found = await findTopics(catalog, query, signal);
   const bytes = answerBytes(found);
-  return bytes <= freeMessageBytes ? foundAnswer(found) : new LargeResponse(bytes, answer);
-}
-
-function foundAnswer(found: readonly FoundSequence[]): object {
-  return queryAnswer(found.map(({ sequence, topics }) => ({ sequence, topics: topics.map((topic) => ({ topic })) })));
+  return bytes <= freeMessageBytes ? queryAnswer(found) : new LargeResponse(bytes, answer);
 }
 
 async function* clusterItems(clusters: AsyncIterable<TimeRange>): AsyncGenerator<object> {
@@ -226,20 +214,8 @@ async function matchedBy(parts: ActionParts, query: ContentQuery, signal: AbortS
   const matched = await searchContents(parts.search, query, signal, counts);
   const ranges = matched.flatMap(({ topics }) => topics.map((topic) => topic.ranges?.length ?? 0));
   const bytes = answerBytes(matched) + 45 * ranges.reduce((sum, count) => sum + count, 0);
-  const build = (): object =>
-    queryAnswer(
-      matched.map(({ sequence, topics }) => ({
-        sequence,
-        topics: topics.map((topic) => ({ topic, range: topic.range, ranges: topic.ranges })),
-      })),
-      query.explain ? explainOf(counts) : undefined,
-    );
+  const build = (): object => queryAnswer(matched, query.explain ? counts : undefined);
   return bytes <= freeMessageBytes ? build() : new LargeResponse(bytes, build);
-}
-
-function explainOf({ skips, scan, storedBytes }: SearchCounts): ExplainView {
-  const { batches: batchesRead, bytes: bytesRead, rowsTested, rowsMatched } = scan;
-  return { ...skips, batchesRead, bytesRead, bytesStored: storedBytes, rowsTested, rowsMatched };
 }
 
 /** Bytes of an answer, about. */

@@ -102,13 +102,12 @@ function writeDatetime(timeNs: TimeNs): string {
 
 export interface QueryItem {
   readonly sequence: SequenceName;
-  readonly topics: readonly {
-    readonly topic: Pick<Topic, "locator" | "ontologyTag">;
+  readonly topics: readonly (Pick<Topic, "locator" | "ontologyTag"> & {
     /** Of the matching rows; undefined when it was not asked for. */
     readonly range?: TimeRange | undefined;
     /** Of matching rows that lie close together, in the order of time; undefined when they were not asked for. */
     readonly ranges?: readonly TimeRange[] | undefined;
-  }[];
+  })[];
 }
 
 /** How often each answer was given: no row matches, some may, all do. */
@@ -116,26 +115,23 @@ type VerdictCounts = Readonly<Record<"no" | "maybe" | "all", number>>;
 
 /** What a query on contents looked at. */
 export interface ExplainView {
-  readonly topics: VerdictCounts;
-  readonly chunks: VerdictCounts;
-  /** Parts of chunks, of some batches each. */
-  readonly zones: VerdictCounts;
-  readonly batchesRead: number;
-  readonly bytesRead: number;
+  /** What the index said; zones are parts of chunks, of some batches each. */
+  readonly skips: Readonly<Record<"topics" | "chunks" | "zones", VerdictCounts>>;
+  /** What was read. */
+  readonly scan: Readonly<Record<"batches" | "bytes" | "rowsTested" | "rowsMatched", number>>;
   /** Of all topics that were asked. */
-  readonly bytesStored: number;
-  readonly rowsTested: number;
-  readonly rowsMatched: number;
+  readonly storedBytes: number;
 }
 
+/** @param explain undefined when it was not asked for */
 export function queryAnswer(items: readonly QueryItem[], explain?: ExplainView): object {
   return {
     ...(explain === undefined ? {} : { explain: explainAnswer(explain) }),
     items: items.map(({ sequence, topics }) => ({
       sequence,
-      topics: topics.map(({ topic, range, ranges }) => ({
-        locator: topic.locator,
-        ontology_tag: topic.ontologyTag,
+      topics: topics.map(({ locator, ontologyTag, range, ranges }) => ({
+        locator,
+        ontology_tag: ontologyTag,
         ...(range === undefined ? {} : { timestamp_range: pair(range) }),
         ...(ranges === undefined ? {} : { time_ranges: ranges.map(pair) }),
       })),
@@ -143,16 +139,15 @@ export function queryAnswer(items: readonly QueryItem[], explain?: ExplainView):
   };
 }
 
-function explainAnswer({ topics, chunks, zones, ...read }: ExplainView): object {
+function explainAnswer({ skips, scan, storedBytes }: ExplainView): object {
+  const { batches, bytes, rowsTested, rowsMatched } = scan;
   return {
-    topics,
-    chunks,
-    zones,
-    batches_read: read.batchesRead,
-    bytes_read: read.bytesRead,
-    bytes_stored: read.bytesStored,
-    rows_tested: read.rowsTested,
-    rows_matched: read.rowsMatched,
+    ...skips,
+    batches_read: batches,
+    bytes_read: bytes,
+    bytes_stored: storedBytes,
+    rows_tested: rowsTested,
+    rows_matched: rowsMatched,
   };
 }
 

@@ -118,8 +118,8 @@ test("a query answers tags always, and ranges exactly when asked", () => {
     {
       sequence: name,
       topics: [
-        { topic, range: topic.extent.range },
-        { topic: emptyTopic, range: undefined },
+        { ...topic, range: topic.extent.range },
+        { ...emptyTopic, range: undefined },
       ],
     },
   ];
@@ -140,8 +140,8 @@ test("time ranges are exact, in their order, and an empty list when none was fou
     {
       sequence: name,
       topics: [
-        { topic, range: ranges[1], ranges },
-        { topic, ranges: [] },
+        { ...topic, range: ranges[1], ranges },
+        { ...topic, ranges: [] },
       ],
     },
   ];

@@ -1,0 +1,155 @@
+/** The command `query`: topics by name and by content, also while the server runs; as a table or as the JSON of the protocol. */
+
+import { positionOf } from "../arrow/schema-types.ts";
+import type { Catalog } from "../catalog/catalog.ts";
+import { Budget } from "../flow/budget.ts";
+import { findDisk } from "../host/disk.ts";
+import { printOut } from "../host/log.ts";
+import { modelsOfTag } from "../ingest/ontology-gate.ts";
+import { assert } from "../model/assert.ts";
+import { Fault } from "../model/fault.ts";
+import { isJsonObject, parseJson } from "../model/json.ts";
+import { commandQueryBytes, loanLeastMs } from "../model/limits.ts";
+import type { CatalogQuery } from "../model/predicate.ts";
+import type { TimeNs } from "../model/time.ts";
+import { findTopics } from "../query/find-topics.ts";
+import { findPosition } from "../query/position.ts";
+import { hasContents, noSearchCounts, type SearchCounts, searchContents } from "../query/search.ts";
+import { type QueryItem, queryAnswer } from "../wire/answer.ts";
+import { parseQuery } from "../wire/query.ts";
+import { readOntologyDirectory } from "./ontology-directory.ts";
+import { printTable } from "./table.ts";
+import { parseWhere } from "./where.ts";
+import { withCatalogToRead } from "./with-catalog.ts";
+
+/** A query as words of a command line: the JSON of the protocol, or the friendly form. */
+export interface QueryWords {
+  readonly json: string | undefined;
+  readonly where: readonly string[];
+  /** Patterns of names. */
+  readonly sequence: string | undefined;
+  readonly topic: string | undefined;
+  /** Nanoseconds between rows that make one time range; undefined when no ranges are asked for. */
+  readonly gapNs: string | undefined;
+}
+
+export interface QueryStore {
+  readonly dataDir: string;
+  readonly ontologyDir: string | undefined;
+}
+
+export interface QueryOutput {
+  readonly format: "table" | "json";
+  readonly explain: boolean;
+}
+
+/** Prints what a query finds. @throws Fault invalid (query), absent (store), corrupt */
+export async function queryStore(
+  { dataDir, ontologyDir }: QueryStore,
+  words: QueryWords,
+  { format, explain }: QueryOutput,
+  signal: AbortSignal,
+): Promise<void> {
+  const query = readWords(words);
+  const disk = await findDisk(dataDir);
+  const given = readOntologyDirectory(ontologyDir);
+  await withCatalogToRead(dataDir, async (catalog: Catalog) => {
+    const memory = {
+      mergeBudget: new Budget(commandQueryBytes),
+      sendBudget: new Budget(commandQueryBytes),
+      loanLeastMs,
+    };
+    const parts = {
+      disk,
+      catalog,
+      ...memory,
+      positionOf: (tag: string, schema: Parameters<typeof findPosition>[0]) =>
+        findPosition(schema, positionOf(schema, tag, modelsOfTag(catalog, given, tag))),
+    };
+    const counts = noSearchCounts();
+    const found: readonly QueryItem[] = hasContents(query)
+      ? await searchContents(parts, query, signal, counts)
+      : await findTopics(catalog, query, signal);
+    const explained = hasContents(query) && (explain || query.explain) ? counts : undefined;
+    if (format === "json") printOut(`${JSON.stringify(queryAnswer(found, explained))}\n`);
+    else printFound(found, query, explained);
+  });
+}
+
+/** @throws Fault invalid */
+function readWords({ json, where, sequence, topic, gapNs }: QueryWords): CatalogQuery {
+  const isFriendly = where.length > 0 || [sequence, topic, gapNs].some((one) => one !== undefined);
+  if (json !== undefined) {
+    if (isFriendly)
+      throw new Fault(
+        "invalid",
+        "query: expected the JSON of a query or --where, --sequence, --topic, --ranges; found both",
+      );
+    const body = parseJson(json, "the query");
+    if (!isJsonObject(body)) throw new Fault("invalid", `query: expected a JSON object, found ${json.slice(0, 100)}`);
+    return parseQuery(body);
+  }
+  if (where.length === 0 && sequence === undefined && topic === undefined)
+    throw new Fault("invalid", "query: expected the JSON of a query, or --where, --sequence or --topic; found nothing");
+  if (where.length === 0 && gapNs !== undefined)
+    throw new Fault("invalid", "--ranges: expected --where, whose rows the ranges are of; found none");
+  const names = {
+    ...(sequence === undefined ? {} : { sequence: { name: { $match: sequence } } }),
+    ...(topic === undefined ? {} : { topic: { name: { $match: topic } } }),
+  };
+  if (where.length === 0) return parseQuery(names);
+  const ranges = gapNs === undefined ? {} : { include_time_ranges: { gap_ns: parseJson(gapNs, "--ranges") } };
+  // An object has a key once, but a field may be asked twice.
+  const parsed = where.map((text) => parseQuery({ ...names, ontology: { ...parseWhere(text), ...ranges } }));
+  const [first] = parsed;
+  assert(first !== undefined, "there is a condition");
+  const byTag = Map.groupBy(
+    parsed.flatMap(({ contents = [] }) => contents),
+    ({ ontologyTag }) => ontologyTag,
+  );
+  const contents = [...byTag].map(([ontologyTag, filters]) => ({
+    ontologyTag,
+    rows: { kind: "all", of: filters.map(({ rows }) => rows) } as const,
+  }));
+  return { ...first, contents };
+}
+
+function printFound(found: readonly QueryItem[], query: CatalogQuery, counts: SearchCounts | undefined): void {
+  const hasRanges = query.timeRanges !== undefined || query.includeTimestampRange;
+  const rows = found.flatMap(({ topics }) =>
+    topics.flatMap(({ locator, ontologyTag, range, ranges }) => {
+      const shown = ranges ?? (range === undefined ? [] : [range]);
+      if (!hasRanges) return [[locator, ontologyTag]];
+      return shown.map(({ startNs, endNs }) => [locator, ontologyTag, isoTime(startNs), isoTime(endNs)]);
+    }),
+  );
+  if (rows.length > 0) printTable([["TOPIC", "TAG", ...(hasRanges ? ["FIRST", "LAST"] : [])], ...rows]);
+  const topics = found.reduce((sum, one) => sum + one.topics.length, 0);
+  printOut(`${topics} topics of ${found.length} sequences\n`);
+  if (counts !== undefined) printExplained(counts);
+}
+
+function printExplained({ skips, scan, storedBytes }: SearchCounts): void {
+  printTable([
+    ["", "SKIPPED", "READ", "ALL ROWS MATCH"],
+    ...(["topics", "chunks", "zones"] as const).map((level) => {
+      const { no, maybe, all } = skips[level];
+      return [level, String(no), String(maybe), String(all)];
+    }),
+  ]);
+  const { batches, bytes, rowsTested, rowsMatched } = scan;
+  const share = storedBytes === 0 ? 0 : (100 * bytes) / storedBytes;
+  printOut(
+    `${batches} batches read, ${bytes} of ${storedBytes} bytes (${share.toFixed(2)} %); ${rowsTested} rows tested, ${rowsMatched} matched\n`,
+  );
+}
+
+/** With all nine digits of its fraction. */
+function isoTime(timeNs: TimeNs): string {
+  const nsPerSecond = 1_000_000_000n;
+  const rest = ((timeNs % nsPerSecond) + nsPerSecond) % nsPerSecond;
+  const seconds = Number((timeNs - rest) / nsPerSecond);
+  // Beyond the years that a date has, the number says it.
+  if (Math.abs(seconds) > 8.64e12) return String(timeNs);
+  return `${new Date(seconds * 1000).toISOString().slice(0, -5)}.${String(rest).padStart(9, "0")}Z`;
+}
