@@ -6,8 +6,9 @@ import { readBatch } from "../src/arrow/batch.ts";
 import { readMessage } from "../src/arrow/message.ts";
 import { readSchema } from "../src/arrow/schema.ts";
 import { timesOf } from "../src/arrow/timestamps.ts";
+import type { TimeRange } from "../src/model/time.ts";
 import { FlightClient } from "../test/load/flight-client.ts";
-import { baseTopics, type Drive, labelTopics, type TopicLoad, windowOf } from "../test/load/robot.ts";
+import { baseTopics, type Drive, emergencyStop, labelTopics, type TopicLoad, windowOf } from "../test/load/robot.ts";
 import { type RunningServer, startServer } from "../test/server.ts";
 
 const dataDir = path.resolve(import.meta.dirname, "../data/demo");
@@ -114,8 +115,44 @@ async function look(): Promise<void> {
   const rows = await readWindow(reader, `${sequence}/sensors/imu`, window);
   say(`imu from second 30 to 40: ${rows} rows, expected 2000`);
   if (rows !== 2000) throw new Error("The window did not hold the rows that were written");
+
+  const event = await findEvent(reader);
+  const { startNs, endNs } = windowOf(drive, emergencyStop.fromS, emergencyStop.toS);
+  // To the last row that brakes: one lies every 5 ms.
+  if (event.startNs !== startNs || event.endNs !== endNs - 5_000_000n)
+    throw new Error(
+      `The event was found from ${event.startNs} to ${event.endNs}, expected ${startNs} to before ${endNs}`,
+    );
+  const images = await readWindow(reader, `${sequence}/sensors/camera/front`, { startNs, endNs });
+  say(
+    `what the camera saw: ${images} images of that window, expected 15; the other ${5 * drive.seconds - 15} stay where they are`,
+  );
+  if (images !== 15) throw new Error("The window did not hold the images that were written");
   const files = await stat(path.join(dataDir, "sessions"));
   if (!files.isDirectory()) throw new Error(`${dataDir} has no sessions`);
+}
+
+/** When the robot braked hard, by what its imu measured. */
+async function findEvent(client: FlightClient): Promise<TimeRange> {
+  const ontology = {
+    "imu.acceleration.x": { $lt: -5 },
+    include_time_ranges: { gap_ns: 1_000_000_000 },
+    explain: true,
+  };
+  const begunMs = performance.now();
+  const text = (await client.actionText("query", { ontology })) ?? "";
+  const ms = performance.now() - begunMs;
+  const { explain } = (JSON.parse(text) as { response: { explain: Record<string, number> } }).response;
+  // Nanoseconds are beyond what JavaScript's JSON holds.
+  const [, start, end] = /"time_ranges":\[\[(\d+),(\d+)\]\]/.exec(text) ?? [];
+  if (start === undefined || end === undefined) throw new Error(`The query found ${text}, expected one time range`);
+  const range = { startNs: BigInt(start), endNs: BigInt(end) };
+  const secondOf = (timeNs: bigint) => (Number(timeNs - drive.startNs) / 1e9).toFixed(3);
+  say(
+    `query for acceleration.x < -5: the robot braked from second ${secondOf(range.startNs)} to ${secondOf(range.endNs)}, ${ms.toFixed(1)} ms; ` +
+      `read ${explain["batches_read"]} batches of ${drive.seconds}, ${explain["bytes_read"]} of ${explain["bytes_stored"]} bytes`,
+  );
+  return range;
 }
 
 async function createSession(client: FlightClient): Promise<string> {

@@ -93,11 +93,16 @@ export class FlightClient implements Disposable {
   }
 
   /** The JSON answer of an action, undefined when it has none. */
-  async action(type: string, body: unknown): Promise<unknown> {
+  /** The first answer as it came: its integers may be beyond what JavaScript's JSON holds. */
+  async actionText(type: string, body: unknown): Promise<string | undefined> {
     const text = typeof body === "string" ? body : JSON.stringify(body);
     const [result] = await this.all("DoAction", ActionSchema, { type, body: new TextEncoder().encode(text) });
-    if (result === undefined) return undefined;
-    const answer = Buffer.from(fromBinary(ResultSchema, result).body).toString();
+    return result === undefined ? undefined : Buffer.from(fromBinary(ResultSchema, result).body).toString();
+  }
+
+  async action(type: string, body: unknown): Promise<unknown> {
+    const answer = await this.actionText(type, body);
+    if (answer === undefined) return undefined;
     const parsed: unknown = answer === "" ? undefined : JSON.parse(answer);
     if (typeof parsed === "object" && parsed !== null && "response" in parsed) return parsed.response;
     return parsed;

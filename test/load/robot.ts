@@ -64,11 +64,20 @@ function gps(drive: Drive): TopicLoad {
   return topic("sensors/gps", "gps", { sensor: { model: "F9P", rate_hz: 10 } }, batches);
 }
 
+/** Somebody runs into the road: seconds of the drive, half-open. */
+export const emergencyStop = { fromS: 61, toS: 64 } as const;
+
 function imu(drive: Drive): TopicLoad {
   const random = randomFrom(drive.seed);
   const noise = () => (random() - 0.5) * 0.02;
-  const batches = batchesOf(drive, 200, 1, (count) => ({
-    acceleration: struct(count, { x: noise, y: noise, z: () => 9.81 + noise() }),
+  const rate = 200;
+  const brakes = (row: number) => row >= emergencyStop.fromS * rate && row < emergencyStop.toS * rate;
+  const batches = batchesOf(drive, rate, 1, (count, first) => ({
+    acceleration: struct(count, {
+      x: (row) => (brakes(first + row) ? -8 : 0) + noise(),
+      y: noise,
+      z: () => 9.81 + noise(),
+    }),
     angular_velocity: struct(count, { x: noise, y: noise, z: () => 0.1 + noise() }),
   }));
   return topic("sensors/imu", "imu", { sensor: { model: "BMI088", rate_hz: 200 } }, batches);

@@ -414,7 +414,8 @@ export class Campaign {
     const before = this.pointHits.get(point) ?? 0;
     const [left, times] = leaves[point] ?? [];
     if (left !== undefined && times !== undefined) await this.dieAt(left, times);
-    if (point.startsWith("recover: ")) await this.#dieWhileStarting(point, nth);
+    // A start comes to some of its points once.
+    if (point.startsWith("recover: ")) await this.#dieWhileStarting(point, 1);
     else await this.#round({ kind: "point", point, nth });
     return (this.pointHits.get(point) ?? 0) > before;
   }
