@@ -173,7 +173,9 @@ async function writeChunk(
   try {
     for (const { path: source, entry } of kept) {
       await using scan = await FileScan.open(disk, source);
-      await writer.appendRun(Buffer.from(await scan.read(entry.offset, messageBytesOf(entry))), [entry]);
+      const bytes = messageBytesOf(entry);
+      const zone = { entries: 1, bytes, statistics: undefined };
+      await writer.appendRun(Buffer.from(await scan.read(entry.offset, bytes)), [entry], [zone]);
     }
     if (chunk.sealed) await writer.seal(completedAtNs);
     await writer.file.sync();

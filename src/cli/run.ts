@@ -71,6 +71,7 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
 
   // What has begun to move is committed before the catalog closes: a store that was stopped has nothing to be cleared away.
   const leaving = new Set<Promise<void>>();
+  const emptying = new Set<Promise<void>>();
   const leaveTailLog = (number: number): void => {
     const left = uploads
       .leaveTailLog(number)
@@ -85,7 +86,7 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
       onCrowded: leaveTailLog,
     }),
   );
-  stack.defer(async () => void (await Promise.all(leaving)));
+  stack.defer(async () => void (await Promise.all([...leaving, ...emptying])));
   const commit = new GroupCommit(
     { disk, catalog, poison, tail, clock },
     { intervalMs: config.commit_interval_ms, bytes: config.commit_bytes },
@@ -140,6 +141,7 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
       log,
       uploads,
       tail,
+      emptying,
       finalizing,
       ontology,
       isUploading,
@@ -159,7 +161,21 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
     },
   });
   const { retention, abandoned } = stack.use(
-    startCare({ disk, catalog, clock, poison, log, uploads, tail, finalizing, isUploading, ontology, space, config }),
+    startCare({
+      disk,
+      catalog,
+      clock,
+      poison,
+      log,
+      uploads,
+      tail,
+      emptying,
+      finalizing,
+      isUploading,
+      ontology,
+      space,
+      config,
+    }),
   );
   stack.defer(() => server.stop());
   status = () =>

@@ -35,6 +35,8 @@ export interface RemoveParts {
   readonly log: Log;
   readonly uploads: Uploads;
   readonly tail: TailLog;
+  /** Deletes whose space is still to come back: to be waited for before the catalog closes. */
+  readonly emptying: Set<Promise<void>>;
 }
 
 /**
@@ -164,7 +166,7 @@ interface Removed {
 
 /** @param removeRows runs inside the transaction */
 async function remove(parts: RemoveParts, removeRows: () => Removed): Promise<Deleted> {
-  const { disk, catalog, clock, poison, log, tail } = parts;
+  const { disk, catalog, clock, poison, log, tail, emptying } = parts;
   poison.check();
   const removed = await catalog.transaction(() => {
     const { paths, tail: places } = removeRows();
@@ -176,11 +178,11 @@ async function remove(parts: RemoveParts, removeRows: () => Removed): Promise<De
   tail.release(removed.places);
   const { items } = removed;
   await moveToTrash(disk, items);
-  return {
-    emptied: emptyTrash(parts, items).catch((error: unknown) =>
-      log.warning("trash_not_emptied", { reason: String(error) }),
-    ),
-  };
+  const emptied = emptyTrash(parts, items)
+    .catch((error: unknown) => log.warning("trash_not_emptied", { reason: String(error) }))
+    .finally(() => emptying.delete(emptied));
+  emptying.add(emptied);
+  return { emptied };
 }
 
 /** Removes what lies in the trash, then its rows. What fails is done again at the next start. */

@@ -16,7 +16,6 @@ import { Fault } from "../model/fault.ts";
 import { chunkBatchesMax, tailTopicBytesMax } from "../model/limits.ts";
 import { type Extent, emptyExtent } from "../model/resource.ts";
 import type { RowStatistics } from "../model/statistics.ts";
-import { mergeStatistics } from "../model/statistics-merge.ts";
 import type { TimeNs, TimeRange } from "../model/time.ts";
 import { ChunkWriter, type MessageFacts } from "../store/chunk-writer.ts";
 import type { DocumentWriter } from "../store/document-writer.ts";
@@ -24,6 +23,7 @@ import { chunkFile, sessionDirectory, sessionsDirectory, topicDirectory } from "
 import type { TailLog, TailPlace } from "../store/tail-log.ts";
 import type { CommitPart, Participant } from "./group-commit.ts";
 import type { SpaceGate } from "./space-gate.ts";
+import { TailZones } from "./tail-zones.ts";
 import { documentsOf, type TopicPlace } from "./topic-place.ts";
 
 export interface TopicWriterOptions {
@@ -79,8 +79,8 @@ export class TopicWriter implements Participant {
   /** Batches in tail logs, in their order. While there are any, all of the chunk files is whole. */
   #tail: TailPlace[] = [];
   #tailBytes = 0;
-  /** What is known of the values of the tail, or of more than it; nothing when undefined, as after a restart. */
-  #tailStatistics: RowStatistics | undefined;
+  /** What is known of the values of the tail; nothing of what was there before a restart. */
+  readonly #tailZones = new TailZones();
   /** Number of the first batch in `#tail`, and of the first behind those that rows name. */
   #tailFirst = 0;
   #tailCommitted = 0;
@@ -133,7 +133,7 @@ export class TopicWriter implements Participant {
       }
     }
     for (const { log, batches } of listTailRuns(this.#catalog, topic.uuid)) {
-      for (const entry of batches) this.#admitTail({ log, entry });
+      for (const entry of batches) this.#admitTail({ log, entry }, undefined);
     }
     this.#tailCommitted = this.#tailFirst + this.#tail.length;
     const inOpen = this.#chunks.reduce((sum, { committedBatches }) => sum + committedBatches, 0);
@@ -144,9 +144,11 @@ export class TopicWriter implements Participant {
     return this.#durable;
   }
 
-  #admitTail(place: TailPlace): void {
+  #admitTail(place: TailPlace, statistics: RowStatistics | undefined): void {
+    const bytes = messageBytesOf(place.entry);
     this.#tail.push(place);
-    this.#tailBytes += messageBytesOf(place.entry);
+    this.#tailBytes += bytes;
+    this.#tailZones.add(bytes, statistics);
   }
 
   async #makePlace(): Promise<void> {
@@ -253,12 +255,8 @@ export class TopicWriter implements Participant {
     const index = this.#tailFirst + this.#tail.length;
     this.#admitTail(
       await this.#tailLog.append({ session: session.ulid, topicNumber: topic.number, index, header, body, ...facts }),
+      statistics,
     );
-    const before = this.#tailStatistics;
-    if (this.#tail.length === 1) this.#tailStatistics = statistics;
-    else
-      this.#tailStatistics =
-        before === undefined || statistics === undefined ? undefined : mergeStatistics(before, statistics);
   }
 
   /**
@@ -280,14 +278,14 @@ export class TopicWriter implements Participant {
         current.appendRun(
           bytes,
           group.map(({ entry }) => entry),
-          this.#tailStatistics,
+          this.#tailZones.first(group.length),
         ),
       );
       failPoint("tail: copied");
       this.#tail.splice(0, group.length);
+      this.#tailZones.drop(group.length);
       this.#tailFirst += group.length;
       this.#tailBytes = this.#tail.reduce((sum, { entry }) => sum + messageBytesOf(entry), 0);
-      if (this.#tail.length === 0) this.#tailStatistics = undefined;
       // What was never written was named by no row.
       const named = group.filter((place) => this.#tailLog.isWhole(place));
       this.#tailLog.release(group.filter((place) => !this.#tailLog.isWhole(place)));
@@ -314,6 +312,7 @@ export class TopicWriter implements Participant {
     const lost = this.#tail.findIndex((place) => this.#tailLog.isLost(place));
     if (lost < 0) return;
     this.#tailLog.release(this.#tail.splice(lost));
+    this.#tailZones.keep(lost);
     this.#tailBytes = this.#tail.reduce((sum, { entry }) => sum + messageBytesOf(entry), 0);
     this.#lost ??= new Fault(
       "overloaded",

@@ -28,6 +28,14 @@ export interface MessageFacts {
   readonly statistics?: RowStatistics | undefined;
 }
 
+/** Batches side by side in a run. */
+export interface RunZone {
+  readonly entries: number;
+  readonly bytes: number;
+  /** What is known of their rows, or of more than theirs; nothing when undefined. */
+  readonly statistics: RowStatistics | undefined;
+}
+
 const padding = new Uint8Array(8);
 const nothingKnown: RowStatistics = [];
 
@@ -154,9 +162,9 @@ export class ChunkWriter {
    * Appends messages that were written elsewhere before, as they lie in `bytes`; ends when they are in the file. Nothing else may
    * be appended meanwhile; after a failure the chunk is as it was.
    * @param batches in their order; offsets are not looked at
-   * @param statistics of their rows, or of more than theirs
+   * @param zones of all of them
    */
-  async appendRun(bytes: Uint8Array, batches: readonly BatchEntry[], statistics = nothingKnown): Promise<void> {
+  async appendRun(bytes: Uint8Array, batches: readonly BatchEntry[], zones: readonly RunZone[]): Promise<void> {
     assert(!this.sealed, "a sealed chunk never changes");
     await this.#settled;
     try {
@@ -171,7 +179,7 @@ export class ChunkWriter {
       this.#bytes = endOfEntry(entry);
     }
     this.#wholeCount = this.#entries.length;
-    this.#zones.add(batches.length, bytes.byteLength, statistics);
+    for (const zone of zones) this.#zones.add(zone.entries, zone.bytes, zone.statistics ?? nothingKnown);
   }
 
   /**

@@ -179,6 +179,7 @@ describe("a client that comes back while its session is being deleted", () => {
       ...shared,
       log,
       uploads,
+      emptying: new Set<Promise<void>>(),
       finalizing: new Map(),
       isUploading: () => false,
       ontology: { policy: "off", given: new Map() } as const,

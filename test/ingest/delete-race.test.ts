@@ -55,3 +55,14 @@ test.each(["topic_delete", "session_delete", "sequence_delete"] as const)("%s", 
   for (const folder of ["sessions", "sequences", "trash"])
     expect(readdirSync(path.join(server.dataDir, folder)), folder).toEqual([]);
 });
+
+test("a server that is stopped right behind a delete gives its space back first", { timeout: 60_000 }, async () => {
+  await using server = await startServer();
+  using client = new FlightClient(server.port);
+  const session = await openSession(client, "large");
+  for (let number = 0; number < 200; number += 1)
+    await client.put(await createTopic(client, session, `large/${number}`), messages);
+  await client.action("session_delete", { session_uuid: session });
+  await server.stop();
+  expect(readdirSync(path.join(server.dataDir, "trash"))).toEqual([]);
+});

@@ -92,7 +92,20 @@ export async function openIngest(options: { clock?: Clock; chunkBytesMax?: numbe
     damaged: new Map(),
   });
   const ingest: Ingest = {
-    ...{ disk, catalog, clock, log, poison, tail, space, commit, uploads, openFiles, poisonedBy },
+    ...{
+      disk,
+      catalog,
+      clock,
+      log,
+      poison,
+      tail,
+      emptying: new Set<Promise<void>>(),
+      space,
+      commit,
+      uploads,
+      openFiles,
+      poisonedBy,
+    },
     before: () => undefined,
     half: () => false,
     leave(bytes) {
