@@ -23,11 +23,12 @@ import {
   small,
   tiny,
 } from "./loads.ts";
-import { makeManyChunks, manyChunks } from "./many-chunks.ts";
+import { makeRows, manyChunks } from "./many-chunks.ts";
 import { plainAppend, touchPages } from "./plain-append.ts";
 import { cpuSeconds, withPeak } from "./process-use.ts";
 import { createTopics, type Pacing, putAll, putInTime } from "./put-load.ts";
 import { preparePyarrow, pyarrowPut } from "./pyarrow.ts";
+import { timeQueries } from "./queries.ts";
 import { whereTimeGoes } from "./where.ts";
 
 interface Row {
@@ -57,7 +58,8 @@ const loads = [
 const paced = { speed: 0.4, seconds: 20, sessions: 9, maxBytes: "8GB" };
 const pacedName = `automotive at ${paced.speed}`;
 const startName = "start";
-const known = [...loads.map(({ name }) => name), pacedName, "idle", startName];
+const queriesName = "catalog";
+const known = [...loads.map(({ name }) => name), pacedName, "idle", startName, queriesName];
 const unknown = positionals.filter((start) => !known.some((name) => name.startsWith(start)));
 if (unknown.length > 0) {
   console.error(`bench: unknown load ${unknown.join(", ")}, expected the start of ${known.join(", ")}`);
@@ -95,6 +97,7 @@ for (const load of loads) {
 if (wanted(pacedName)) await inTime();
 if (wanted("idle")) await withServer(idle(), idling);
 if (wanted(startName)) await starting();
+if (wanted(queriesName)) await timeQueries(where());
 
 function where(): string {
   return values.disk ?? "/dev/shm";
@@ -192,7 +195,7 @@ async function idling(server: RunningServer): Promise<void> {
 async function starting(): Promise<void> {
   const dataDir = await mkdtemp(path.join(where(), "mosaico-edge-bench-"));
   try {
-    await makeManyChunks(dataDir);
+    await makeRows(dataDir, manyChunks);
     const { sequences, topics, chunks } = manyChunks;
     for (let turn = 0; turn < 3; turn += 1) {
       const startedMs = performance.now();

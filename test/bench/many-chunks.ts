@@ -11,13 +11,20 @@ import type { JsonText } from "../../src/model/resource.ts";
 import { catalogDirectory } from "../../src/store/layout.ts";
 import { startServer } from "../server.ts";
 
-/** Chunks of four batches of 16 MiB. */
-export const manyChunks = { sequences: 1_000, topics: 10, chunks: 100, batches: 4 } as const;
+export interface RowsOfStore {
+  readonly sequences: number;
+  /** Of each sequence. */
+  readonly topics: number;
+  /** Of each topic, of four batches of 16 MiB each. */
+  readonly chunks: number;
+}
+
+export const manyChunks: RowsOfStore = { sequences: 1_000, topics: 10, chunks: 100 };
+const batchesOfChunk = 4;
 const batchBytes = 16 * 2 ** 20;
-const userMetadata = "{}" as JsonText;
 
 /** Fills a data directory that was never used. */
-export async function makeManyChunks(dataDir: string): Promise<void> {
+export async function makeRows(dataDir: string, { sequences, topics, chunks }: RowsOfStore): Promise<void> {
   await using server = await startServer({ dataDir });
   await server.stop();
   const disk = await openDisk(dataDir);
@@ -28,8 +35,9 @@ export async function makeManyChunks(dataDir: string): Promise<void> {
       throw error;
     },
   });
-  for (let number = 0; number < manyChunks.sequences; number += 1) {
+  for (let number = 0; number < sequences; number += 1) {
     const name = `drive-${number}` as SequenceName;
+    const userMetadata = JSON.stringify({ run: number, robot: `milo-${number % 7}` }) as JsonText;
     await catalog.transaction(() => {
       const createdAtNs = BigInt(number) * 1_000_000_000n;
       const ulid = newUlid(Date.now());
@@ -44,15 +52,15 @@ export async function makeManyChunks(dataDir: string): Promise<void> {
         sequenceUlid: ulid,
         createdAtNs,
         completedAtNs: createdAtNs,
-        topicNumberNext: manyChunks.topics,
+        topicNumberNext: topics,
       });
-      for (let topic = 0; topic < manyChunks.topics; topic += 1) {
+      for (let topic = 0; topic < topics; topic += 1) {
         const uuid = newUuid();
-        for (let chunk = 0; chunk < manyChunks.chunks; chunk += 1) {
+        for (let chunk = 0; chunk < chunks; chunk += 1) {
           const { batches, ...summary } = chunkOf(chunk);
           putChunk(catalog, uuid, { summary, first: 0, batches });
         }
-        const last = chunkOf(manyChunks.chunks - 1);
+        const last = chunkOf(chunks - 1);
         putTopic(catalog, {
           uuid,
           locator: `${name}/t${topic}` as TopicLocator,
@@ -64,9 +72,9 @@ export async function makeManyChunks(dataDir: string): Promise<void> {
           createdAtNs,
           completedAtNs: createdAtNs,
           extent: {
-            rows: manyChunks.chunks * last.rows,
-            bytes: manyChunks.chunks * last.bytes,
-            chunks: manyChunks.chunks,
+            rows: chunks * last.rows,
+            bytes: chunks * last.bytes,
+            chunks,
             range: { startNs: 0n, endNs: last.range?.endNs ?? 0n },
           },
         });
@@ -76,8 +84,8 @@ export async function makeManyChunks(dataDir: string): Promise<void> {
 }
 
 function chunkOf(number: number): Chunk {
-  const batches = Array.from({ length: manyChunks.batches }, (_none, index): BatchEntry => {
-    const startNs = BigInt(manyChunks.batches * number + index) * 1_000n;
+  const batches = Array.from({ length: batchesOfChunk }, (_none, index): BatchEntry => {
+    const startNs = BigInt(batchesOfChunk * number + index) * 1_000n;
     return {
       kind: "batch",
       offset: 1_024 + index * (batchBytes + 512),
@@ -93,10 +101,10 @@ function chunkOf(number: number): Chunk {
   return {
     number,
     sealed: true,
-    bytes: 2_048 + manyChunks.batches * (batchBytes + 512),
-    rows: 1_000 * manyChunks.batches,
-    entries: manyChunks.batches,
-    range: { startNs, endNs: startNs + BigInt(manyChunks.batches) * 1_000n - 1n },
+    bytes: 2_048 + batchesOfChunk * (batchBytes + 512),
+    rows: 1_000 * batchesOfChunk,
+    entries: batchesOfChunk,
+    range: { startNs, endNs: startNs + BigInt(batchesOfChunk) * 1_000n - 1n },
     batches,
   };
 }
