@@ -253,7 +253,7 @@ describe("hostile requests", () => {
     }
   });
 
-  test("are refused with a clear status, or taken", { timeout: 110_000 }, async () => {
+  test("are refused with a clear status, or taken", { timeout: 240_000 }, async () => {
     const wires = Array.from({ length: connectionCount }, () => new Wire(server.port));
     let next = 0;
     const run = async (laneNumber: number): Promise<void> => {
