@@ -11,7 +11,10 @@ export function orderOf(value: Scalar): "number" | "string" | "boolean" {
   return typeof value === "bigint" ? "number" : (typeof value as "number" | "string" | "boolean");
 }
 
-/** Of two values of one order. Texts in the order of their code points, which is that of their bytes; JavaScript has that of UTF-16 units. */
+/**
+ * Of two values of one order. Texts have the order of their code points, which is that of their bytes; JavaScript's own is that of
+ * UTF-16 units.
+ */
 export function isBelow(a: Scalar, b: Scalar): boolean {
   if (typeof a !== "string" || typeof b !== "string") return a < b;
   return isAstral(a) || isAstral(b) ? Buffer.compare(Buffer.from(a), Buffer.from(b)) < 0 : a < b;

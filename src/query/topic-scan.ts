@@ -1,4 +1,7 @@
-/** Rows of one topic that satisfy a predicate: only batches that may have some are read, and only as long as somebody asks. */
+/**
+ * Rows of one topic that satisfy a predicate: only batches that may have some are read, and only as long as somebody asks. Of a
+ * batch only the columns asked for are looked at, but all of it is read: its checksum is one, and what has none is not believed.
+ */
 
 import { type Batch, readBatch } from "../arrow/batch.ts";
 import { readDictionary } from "../arrow/dictionary.ts";
