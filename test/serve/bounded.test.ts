@@ -266,15 +266,18 @@ describe("clients that stall", () => {
   test("uploads that send a byte now and then give their memory to those who wait, a slow link keeps it", {
     timeout: 90_000,
   }, async () => {
-    await using server = await startServer({ args: ["--memory-budget", String(64 * MiB)] });
+    await using server = await startServer({ args: ["--memory-budget", String(80 * MiB)] });
     using client = new FlightClient(server.port);
     using dripping = new FlightClient(server.port);
     using slow = new FlightClient(server.port);
     const [good, honest, ...topics] = await makeTopics(client, "drip", 4);
     if (good === undefined || honest === undefined) throw new Error("there are topics");
-    // Three times 16 MiB are all that uploads may hold.
+    // Three times 16 MiB are all that uploads may hold beside the largest message for readers.
     const drips = await Promise.all(topics.map((topic) => beginLarge(dripping, topic)));
     const kept = await beginLarge(slow, honest);
+    // Who comes behind one that waits gets its turn when that one has been found too slow as well.
+    const held = async () => (await readStatus(server.dataDir)).memory.upload;
+    await expect.poll(held, { timeout: 20_000 }).toMatchObject({ heldBytes: 48 * MiB, waiting: 0 });
     const ended = { drips: 0, kept: 0 };
     for (const { call } of drips) void call.status().then(() => (ended.drips += 1));
     void kept.call.status().then(() => (ended.kept += 1));
@@ -289,7 +292,9 @@ describe("clients that stall", () => {
       const tookMs = performance.now() - startedMs;
       console.log(`bounded: behind uploads that send a byte now and then one waited ${tookMs.toFixed(0)} ms`);
       expect(tookMs).toBeLessThan(uploadPace.graceMs + othersMsMax);
-      expect(ended).toEqual({ drips: 2, kept: 0 });
+      // One message is enough for who waits; the other may go on.
+      expect(ended.drips).toBeGreaterThan(0);
+      expect(ended.kept).toBe(0);
     } finally {
       clearInterval(byte);
       clearInterval(piece);
