@@ -32,11 +32,12 @@ export async function createTopic(
   client: FlightClient,
   session: string,
   locator: string,
+  ontologyTag = "test",
 ): Promise<{ locator: string; uuid: string }> {
   const { uuid } = (await client.action("topic_create", {
     session_uuid: session,
     locator,
-    ontology_tag: "test",
+    ontology_tag: ontologyTag,
     serialization_format: "default",
     user_metadata: {},
   })) as { uuid: string };

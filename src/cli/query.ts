@@ -1,23 +1,19 @@
 /** The command `query`: topics by name and by content, also while the server runs; as a table or as the JSON of the protocol. */
 
-import { positionOf } from "../arrow/schema-types.ts";
-import type { Catalog } from "../catalog/catalog.ts";
 import { Budget } from "../flow/budget.ts";
-import { findDisk } from "../host/disk.ts";
 import { printOut } from "../host/log.ts";
-import { modelsOfTag } from "../ingest/ontology-gate.ts";
 import { assert } from "../model/assert.ts";
 import { Fault } from "../model/fault.ts";
 import { isJsonObject, parseJson } from "../model/json.ts";
-import { commandQueryBytes, loanLeastMs } from "../model/limits.ts";
+import { commandQueryBytes } from "../model/limits.ts";
 import type { CatalogQuery } from "../model/predicate.ts";
 import type { TimeNs } from "../model/time.ts";
 import { findTopics } from "../query/find-topics.ts";
-import { findPosition } from "../query/position.ts";
 import { hasContents, noSearchCounts, type SearchCounts, searchContents } from "../query/search.ts";
 import { type QueryItem, queryAnswer } from "../wire/answer.ts";
 import { parseQuery } from "../wire/query.ts";
 import { readOntologyDirectory } from "./ontology-directory.ts";
+import { searchPartsOf } from "./search-parts.ts";
 import { printTable } from "./table.ts";
 import { parseWhere } from "./where.ts";
 import { withCatalogToRead } from "./with-catalog.ts";
@@ -51,21 +47,10 @@ export async function queryStore(
   signal: AbortSignal,
 ): Promise<void> {
   const query = readWords(words);
-  const disk = await findDisk(dataDir);
   const given = readOntologyDirectory(ontologyDir);
-  await withCatalogToRead(dataDir, async (catalog: Catalog) => {
-    const memory = {
-      mergeBudget: new Budget(commandQueryBytes),
-      sendBudget: new Budget(commandQueryBytes),
-      loanLeastMs,
-    };
-    const parts = {
-      disk,
-      catalog,
-      ...memory,
-      positionOf: (tag: string, schema: Parameters<typeof findPosition>[0]) =>
-        findPosition(schema, positionOf(schema, tag, modelsOfTag(catalog, given, tag))),
-    };
+  await withCatalogToRead(dataDir, async (catalog, disk) => {
+    const [mergeBudget, sendBudget] = [new Budget(commandQueryBytes), new Budget(commandQueryBytes)];
+    const parts = searchPartsOf({ disk, catalog, mergeBudget, sendBudget, given });
     const counts = noSearchCounts();
     const found: readonly QueryItem[] = hasContents(query)
       ? await searchContents(parts, query, signal, counts)

@@ -1,6 +1,5 @@
 /** The command `run`: the whole life of the server. What opened last closes first. */
 
-import { positionOf } from "../arrow/schema-types.ts";
 import { checkOurs } from "../care/identity.ts";
 import { LatestTime } from "../care/latest-time.ts";
 import { own } from "../care/ownership.ts";
@@ -16,10 +15,8 @@ import { openLog, printOut } from "../host/log.ts";
 import { openFilesMax } from "../host/open-files.ts";
 import type { FinalizeParts } from "../ingest/finalize.ts";
 import { GroupCommit } from "../ingest/group-commit.ts";
-import { modelsOfTag } from "../ingest/ontology-gate.ts";
 import { Uploads } from "../ingest/uploads.ts";
 import { loanLeastMs, smallMessageShare } from "../model/limits.ts";
-import { findPosition } from "../query/position.ts";
 import { Dialects } from "../serve/dialects.ts";
 import { Health } from "../serve/health.ts";
 import { startServer } from "../serve/server.ts";
@@ -28,6 +25,7 @@ import { Poison } from "../store/poison.ts";
 import { TailLog } from "../store/tail-log.ts";
 import { startCare } from "./care.ts";
 import { readOntologyDirectory } from "./ontology-directory.ts";
+import { searchPartsOf } from "./search-parts.ts";
 import type { Config } from "./settings.ts";
 import { statusText } from "./status.ts";
 import { edgeVersion } from "./version.ts";
@@ -114,6 +112,21 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
   const messageBytesMax = config.max_message_bytes;
   const finalizing: FinalizeParts["finalizing"] = new Map();
   const isUploading: FinalizeParts["isUploading"] = (topic) => uploads.isUploading(topic);
+  // What changes the store, be it for a client or by itself.
+  const storeParts = {
+    disk,
+    catalog,
+    clock,
+    poison,
+    log,
+    uploads,
+    tail,
+    emptying,
+    finalizing,
+    isUploading,
+    ontology,
+    space,
+  };
   const server = await startServer({
     disk,
     catalog,
@@ -134,49 +147,14 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
     port: config.port,
     tls,
     actions: {
-      disk,
-      catalog,
-      clock,
-      poison,
-      log,
-      uploads,
-      tail,
-      emptying,
-      finalizing,
-      ontology,
-      isUploading,
-      space,
+      ...storeParts,
       dialects,
       messageBytesMax,
       edgeVersion,
-      search: {
-        disk,
-        catalog,
-        mergeBudget,
-        sendBudget,
-        loanLeastMs,
-        positionOf: (tag, schema) =>
-          findPosition(schema, positionOf(schema, tag, modelsOfTag(catalog, ontology.given, tag))),
-      },
+      search: searchPartsOf({ disk, catalog, mergeBudget, sendBudget, given: ontology.given }),
     },
   });
-  const { retention, abandoned } = stack.use(
-    startCare({
-      disk,
-      catalog,
-      clock,
-      poison,
-      log,
-      uploads,
-      tail,
-      emptying,
-      finalizing,
-      isUploading,
-      ontology,
-      space,
-      config,
-    }),
-  );
+  const { retention, abandoned } = stack.use(startCare({ ...storeParts, config }));
   stack.defer(() => server.stop());
   status = () =>
     statusText({

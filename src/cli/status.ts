@@ -1,22 +1,19 @@
 /** The command `status`: what the running server says of itself, over its control socket. */
 
 import type { Abandoned } from "../care/abandoned.ts";
-import { checkIsStore } from "../care/identity.ts";
 import type { Retention } from "../care/retention.ts";
 import type { Space } from "../care/space.ts";
-import { openCatalogToRead } from "../catalog/catalog.ts";
 import { readOwner } from "../catalog/store-facts.ts";
 import type { Budget } from "../flow/budget.ts";
 import { askControlSocket } from "../host/control-socket.ts";
-import { findDisk } from "../host/disk.ts";
 import { printOut } from "../host/log.ts";
 import type { GroupCommit } from "../ingest/group-commit.ts";
 import type { Uploads } from "../ingest/uploads.ts";
 import { Fault } from "../model/fault.ts";
 import { statusWaitMs, streamsShownMax } from "../model/limits.ts";
-import { catalogDirectory } from "../store/layout.ts";
 import type { Poison } from "../store/poison.ts";
 import type { TailLog } from "../store/tail-log.ts";
+import { withCatalogToRead } from "./with-catalog.ts";
 
 export interface StatusParts {
   readonly version: string;
@@ -64,14 +61,14 @@ function rounded<Counters extends object>(counters: Counters): object {
 
 /** Prints it: as it is for programs, line by line for people. @throws Fault absent, corrupt, unavailable when no server runs there */
 export async function showStatus(dataDirectory: string, format: "json" | "text"): Promise<void> {
-  const disk = await findDisk(dataDirectory);
-  await checkIsStore(disk);
-  await using catalog = await openCatalogToRead(disk, catalogDirectory);
-  const owner = readOwner(catalog);
-  const answer = owner === undefined ? undefined : await askControlSocket(disk.root, owner.socket, statusWaitMs);
-  if (answer === undefined) throw new Fault("unavailable", `No server runs on ${disk.root}`);
-  if (answer === "") throw new Fault("unavailable", `The server on ${disk.root} is too busy to answer, or is starting`);
-  printOut(format === "json" ? `${answer}\n` : lines(JSON.parse(answer) as object, ""));
+  await withCatalogToRead(dataDirectory, async (catalog, disk) => {
+    const owner = readOwner(catalog);
+    const answer = owner === undefined ? undefined : await askControlSocket(disk.root, owner.socket, statusWaitMs);
+    if (answer === undefined) throw new Fault("unavailable", `No server runs on ${disk.root}`);
+    if (answer === "")
+      throw new Fault("unavailable", `The server on ${disk.root} is too busy to answer, or is starting`);
+    printOut(format === "json" ? `${answer}\n` : lines(JSON.parse(answer) as object, ""));
+  });
 }
 
 function lines(value: object, prefix: string): string {

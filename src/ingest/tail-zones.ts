@@ -1,6 +1,6 @@
 /** What is known of the batches in a topic's tail, some together as they will be in the chunk that they move to. */
 
-import { zoneBytesLeast } from "../model/limits.ts";
+import { zoneBytes } from "../model/limits.ts";
 import type { RowStatistics } from "../model/statistics.ts";
 import { mergeStatistics } from "../model/statistics-merge.ts";
 import type { RunZone } from "../store/chunk-writer.ts";
@@ -11,7 +11,7 @@ export class TailZones {
   /** @param statistics undefined when nothing is known of the batch */
   add(bytes: number, statistics: RowStatistics | undefined): void {
     const last = this.#zones.at(-1);
-    if (last === undefined || last.bytes + bytes > zoneBytesLeast) {
+    if (last === undefined || last.bytes + bytes > zoneBytes) {
       this.#zones.push({ entries: 1, bytes, statistics });
       return;
     }

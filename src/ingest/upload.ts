@@ -211,8 +211,7 @@ export class Upload {
   }
 
   async #appendSmall(message: IncomingMessage, facts: BatchFacts, bytes: number): Promise<void> {
-    const { writer, commit } = this.#parts;
-    const { space } = this.#parts;
+    const { writer, commit, space } = this.#parts;
     using _admitted = await space.admit(bytes);
     await this.#onDisk(() => writer.appendSmall(message.header, message.body, facts));
     this.#unsealedSinceMs ??= this.#parts.clock.monotonicMs();

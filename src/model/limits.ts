@@ -419,8 +419,8 @@ export const statisticBytes = { factor: 4, more: 64 * KiB } as const;
 /** Bytes of a chunk's zones: when there are more, two neighbours each become one. */
 export const zonesBytesMax = 64 * KiB;
 
-/** Bytes of messages in a zone, at least, before the next begins: reading less is not worth a read of its own. */
-export const zoneBytesLeast = 256 * KiB;
+/** Bytes of messages that a zone gathers, unless one message alone has more: reading less is not worth a read of its own. */
+export const zoneBytes = 256 * KiB;
 
 /** Items of a streamed answer that are written at once, some 100 bytes each. */
 export const itemsAtOnce = 64;

@@ -1,6 +1,6 @@
 /** Gathers what is known of a chunk's entries while it grows, in bounded memory. */
 
-import { zoneBytesLeast, zonesBytesMax } from "../model/limits.ts";
+import { zoneBytes, zonesBytesMax } from "../model/limits.ts";
 import type { RowStatistics } from "../model/statistics.ts";
 import { decodeStatistics, encodeStatistics } from "../model/statistics-codec.ts";
 import { mergeStatistics } from "../model/statistics-merge.ts";
@@ -18,7 +18,7 @@ export class ZoneBuilder {
   #zones: Zone[] = [];
   #zonesBytes = 0;
   /** Bytes of messages that a zone gathers. */
-  #zoneBytes: number = zoneBytesLeast;
+  #zoneBytes: number = zoneBytes;
   #open: OpenZone = { entries: 0, bytes: 0, statistics: undefined };
   #chunk: RowStatistics | undefined;
 

@@ -7,6 +7,7 @@ import { Float64, Int64, makeData, makeVector } from "apache-arrow";
 import { CriteriaSchema } from "../../src/wire/flight_pb.js";
 import { FlightClient } from "../load/flight-client.ts";
 import { toMessages } from "../load/messages.ts";
+import { createTopic, openSession } from "../round-trip.ts";
 import { type RunningServer, startServer } from "../server.ts";
 import { makeRows } from "./many-chunks.ts";
 import { cpuSeconds } from "./process-use.ts";
@@ -26,7 +27,6 @@ export async function timeQueries(where: string): Promise<void> {
     const args = ["--max-chunk-size-in-bytes", String(chunkBytesMax)];
     await using server = await startServer({ dataDir, args });
     using client = new FlightClient(server.port);
-    await client.action("info", {});
     await record(client);
     console.log(`catalog: a topic of ${chunks} chunks beside ${rows.sequences} sequences of ${rows.topics} topics`);
     for (const [name, ontology] of Object.entries(contents)) {
@@ -68,11 +68,8 @@ interface Explained {
 }
 
 async function record(client: FlightClient): Promise<void> {
-  await client.action("sequence_create", { locator: "long", user_metadata: {} });
-  const { uuid: session } = (await client.action("session_create", { locator: "long" })) as { uuid: string };
-  const locator = "long/track";
-  const body = { session_uuid: session, locator, ontology_tag: "track", serialization_format: "default" };
-  const { uuid } = (await client.action("topic_create", { ...body, user_metadata: {} })) as { uuid: string };
+  const session = await openSession(client, "long");
+  const topic = await createTopic(client, session, "long/track", "track");
   const batches = Array.from({ length: chunks }, (_none, chunk) => {
     const first = chunk * rowsOfChunk;
     const doubles = (of: (row: number) => number) =>
@@ -86,7 +83,7 @@ async function record(client: FlightClient): Promise<void> {
       half: doubles((row) => row % 2),
     };
   });
-  await client.put({ locator, uuid }, toMessages(batches));
+  await client.put(topic, toMessages(batches));
   await client.action("session_finalize", { session_uuid: session });
 }
 

@@ -30,6 +30,7 @@ const commands: Readonly<Record<string, readonly string[]>> = {
   "key list": ["key", "list"],
   "key revoke": ["key", "revoke", "0f3a91c2"],
   "key create": ["key", "create", "-p", "read"],
+  query: ["query", "--sequence", "*"],
   "ontology list": ["ontology", "list"],
   "ontology remove": ["ontology", "remove", "gps"],
   "ontology register": ["ontology", "register", definition],

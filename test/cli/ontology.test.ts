@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ontologyFilesMax } from "../../src/model/limits.ts";
 import { FlightClient } from "../load/flight-client.ts";
 import { toMessages } from "../load/messages.ts";
-import { openSession } from "../round-trip.ts";
+import { createTopic, openSession } from "../round-trip.ts";
 import { type RunningServer, runToEnd, startServer } from "../server.ts";
 
 const folder = mkdtempSync(path.join(tmpdir(), "mosaico-edge-ontology-"));
@@ -110,12 +110,10 @@ describe("beside a server", () => {
   /** Why a session with one topic, whose only field besides the time is `name`, is not finalized; undefined when it is. */
   async function refusal(sequence: string, tag: string, name: string): Promise<string | undefined> {
     const session = await openSession(client, sequence);
-    const locator = `${sequence}/t`;
-    const body = { session_uuid: session, locator, ontology_tag: tag, serialization_format: "default" };
-    const { uuid } = (await client.action("topic_create", { ...body, user_metadata: {} })) as { uuid: string };
+    const topic = await createTopic(client, session, `${sequence}/t`, tag);
     const timestamp_ns = makeVector(makeData({ type: new Int64(), data: BigInt64Array.of(1n) }));
     const value = makeVector(makeData({ type: new Float64(), data: Float64Array.of(1) }));
-    await client.put({ locator, uuid }, toMessages([{ timestamp_ns, [name]: value }]));
+    await client.put(topic, toMessages([{ timestamp_ns, [name]: value }]));
     return await client.action("session_finalize", { session_uuid: session }).then(
       () => undefined,
       (error: unknown) => String(error),
@@ -216,10 +214,8 @@ describe("a directory of definitions", () => {
     await using server = await startServer({ args: ["--ontology-dir", directory, "--ontology-policy", "strict"] });
     using client = new FlightClient(server.port);
     const session = await openSession(client, "wheels");
-    const body = { session_uuid: session, locator: "wheels/t", ontology_tag: "wheel", serialization_format: "default" };
-    const { uuid } = (await client.action("topic_create", { ...body, user_metadata: {} })) as { uuid: string };
     const timestamp_ns = makeVector(makeData({ type: new Int64(), data: BigInt64Array.of(1n) }));
-    await client.put({ locator: "wheels/t", uuid }, toMessages([{ timestamp_ns }]));
+    await client.put(await createTopic(client, session, "wheels/t", "wheel"), toMessages([{ timestamp_ns }]));
     await expect(client.action("session_finalize", { session_uuid: session })).rejects.toThrow(
       "topic `wheels/t` does not fit the model wheel: field speed: expected double, found nothing",
     );

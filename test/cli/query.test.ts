@@ -1,26 +1,24 @@
 // The command `query` on the store of a server that runs and of one that has stopped: the friendly form, the JSON of the protocol,
 // tables, and what it says of conditions that it cannot read.
 
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import { Float64, Int64, makeData, makeVector, Utf8, vectorFromArray } from "apache-arrow";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseWhere } from "../../src/cli/where.ts";
 import { writeJson } from "../../src/model/json.ts";
 import { FlightClient } from "../load/flight-client.ts";
 import { toMessages } from "../load/messages.ts";
+import { createTopic, openSession } from "../round-trip.ts";
 import { type RunningServer, runToEnd, startServer } from "../server.ts";
 
 let server: RunningServer;
 const large = 2n ** 53n;
 
-beforeAll(async () => {
-  server = await startServer();
-  using client = new FlightClient(server.port);
+async function fill(port: number): Promise<void> {
+  using client = new FlightClient(port);
   for (const [sequence, first] of Object.entries({ "drive-1": 0, "drive-2": 50, lab: 200 })) {
-    await client.action("sequence_create", { locator: sequence, user_metadata: {} });
-    const { uuid: session } = (await client.action("session_create", { locator: sequence })) as { uuid: string };
-    const locator = `${sequence}/imu`;
-    const body = { session_uuid: session, locator, ontology_tag: "motion", serialization_format: "default" };
-    const { uuid } = (await client.action("topic_create", { ...body, user_metadata: {} })) as { uuid: string };
+    const session = await openSession(client, sequence);
     const numbers = Array.from({ length: 100 }, (_none, row) => first + row);
     const int64 = (of: (number: number) => bigint) =>
       makeVector(makeData({ type: new Int64(), data: BigInt64Array.from(numbers, of) }));
@@ -33,9 +31,14 @@ beforeAll(async () => {
         new Utf8(),
       ),
     };
-    await client.put({ locator, uuid }, toMessages([columns]));
+    await client.put(await createTopic(client, session, `${sequence}/imu`, "motion"), toMessages([columns]));
     if (sequence !== "lab") await client.action("session_finalize", { session_uuid: session });
   }
+}
+
+beforeAll(async () => {
+  server = await startServer();
+  await fill(server.port);
 });
 
 afterAll(async () => await server[Symbol.asyncDispose]());
@@ -99,9 +102,16 @@ test("a table has the time ranges of the rows, and what was read for them", asyn
 
 test("also when no server runs, and nothing is written", async () => {
   await using other = await startServer();
+  await fill(other.port);
   await other.stop();
-  const { code, stdout } = await runToEnd(["query", "--data-dir", other.dataDir, "--where", "motion.x > 1"]);
-  expect([code, stdout]).toEqual([0, "0 topics of 0 sequences\n"]);
+  const catalog = path.join(other.dataDir, "catalog/data.mdb");
+  const before = readFileSync(catalog);
+  const { code, stdout } = await runToEnd(["query", "--data-dir", other.dataDir, "--where", "motion.x > 148"]);
+  expect([code, stdout.split("\n")]).toEqual([
+    0,
+    ["TOPIC        TAG", "drive-2/imu  motion", "lab/imu      motion", "2 topics of 2 sequences", ""],
+  ]);
+  expect(readFileSync(catalog).equals(before)).toBe(true);
 });
 
 test.each<[readonly string[], number, string]>([

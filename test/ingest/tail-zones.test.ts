@@ -2,7 +2,7 @@
 
 import { expect, test } from "vitest";
 import { TailZones } from "../../src/ingest/tail-zones.ts";
-import { zoneBytesLeast } from "../../src/model/limits.ts";
+import { zoneBytes } from "../../src/model/limits.ts";
 import type { RowStatistics } from "../../src/model/statistics.ts";
 import { Random } from "../model/random.ts";
 
@@ -22,7 +22,7 @@ test("gathers small batches, splits and forgets them", () => {
     if (dice < 0.8) {
       const value = random.chance(0.02) ? undefined : random.int64();
       values.push(value);
-      zones.add(1 + random.below(zoneBytesLeast / 4), value === undefined ? undefined : statisticsOf(value));
+      zones.add(1 + random.below(zoneBytes / 4), value === undefined ? undefined : statisticsOf(value));
     } else if (dice < 0.9) {
       const count = random.below(values.length + 1);
       values = values.slice(count);
@@ -38,7 +38,7 @@ test("gathers small batches, splits and forgets them", () => {
     let at = 0;
     for (const { entries, bytes, statistics } of first) {
       expect(bytes).toBeGreaterThan(0);
-      expect(bytes).toBeLessThanOrEqual(zoneBytesLeast);
+      expect(bytes).toBeLessThanOrEqual(zoneBytes);
       if (entries > 1) gathered += 1;
       for (const value of values.slice(at, at + entries)) {
         const range = statistics?.[0]?.range;

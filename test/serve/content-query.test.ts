@@ -41,20 +41,10 @@ const drive = toMessages(
 beforeAll(async () => {
   server = await startServer();
   client = new FlightClient(server.port);
-  await client.action("info", {});
   for (const [sequence, tags] of Object.entries({ both: ["track", "other"], one: ["track"] })) {
-    await client.action("sequence_create", { locator: sequence, user_metadata: {} });
-    const { uuid: session } = (await client.action("session_create", { locator: sequence })) as { uuid: string };
+    const session = await openSession(client, sequence);
     for (const tag of tags) {
-      const locator = `${sequence}/${tag}`;
-      const { uuid } = (await client.action("topic_create", {
-        session_uuid: session,
-        locator,
-        ontology_tag: tag,
-        serialization_format: "default",
-        user_metadata: {},
-      })) as { uuid: string };
-      const put = client.openPut({ locator, uuid });
+      const put = client.openPut(await createTopic(client, session, `${sequence}/${tag}`, tag));
       for (const message of drive) await put.sendData(message);
       // The other topics stay open, their rows in the tail log.
       if (sequence === "both") await put.finish();

@@ -510,6 +510,17 @@ describe("what else the answer is to tell", () => {
       expect(query).toMatchObject({ includeTimestampRange: expected, contents: [{ ontologyTag: "A" }] });
     }
   });
+
+  test.each([
+    ["include_timestamp_range", "includeTimestampRange", false],
+    ["explain", "explain", false],
+    ["use_skip_index", "usesSkipIndex", true],
+  ] as const)("%s is true or false, and %s", (key, name, normal) => {
+    const asked = (value: string) => parse(`{"ontology":{"${key}":${value},"A.x":"$ex"}}`);
+    expect([asked("true")[name], asked("false")[name], asked("null")[name]]).toEqual([true, false, normal]);
+    for (const value of ['"yes"', "1", "[]", "{}"])
+      expect(() => asked(value)).toThrow(`Bad request: ontology.${key}: expected true or false, found`);
+  });
 });
 
 describe("what makes conditions costly has a limit, and more is refused by name", () => {

@@ -1,0 +1,28 @@
+/** What queries on contents need, put together from what a process has. */
+
+import { positionOf } from "../arrow/schema-types.ts";
+import type { Catalog } from "../catalog/catalog.ts";
+import type { Budget } from "../flow/budget.ts";
+import type { Disk } from "../host/disk.ts";
+import { modelsOfTag, type OntologyParts } from "../ingest/ontology-gate.ts";
+import { loanLeastMs } from "../model/limits.ts";
+import { findPosition } from "../query/position.ts";
+import type { SearchParts } from "../query/search.ts";
+
+export interface SearchSources {
+  readonly disk: Disk;
+  readonly catalog: Catalog;
+  readonly mergeBudget: Budget;
+  readonly sendBudget: Budget;
+  /** Models of a directory. */
+  readonly given: OntologyParts["given"];
+}
+
+export function searchPartsOf({ given, ...sources }: SearchSources): SearchParts {
+  const { catalog } = sources;
+  return {
+    ...sources,
+    loanLeastMs,
+    positionOf: (tag, schema) => findPosition(schema, positionOf(schema, tag, modelsOfTag(catalog, given, tag))),
+  };
+}
