@@ -16,7 +16,8 @@ export interface NumberFacts {
   readonly nans: number;
 }
 
-const blockValues = 2_048;
+/** Values that are looked at together. */
+export const blockValues = 2_048;
 /** As they lie in the body, then in the form in which they are compared. Nothing stays here between calls. */
 const raw = new Uint8Array(8 * blockValues);
 const floats = new Float64Array(blockValues);
@@ -64,7 +65,7 @@ function takeBlock({ bytes, slots: { end } }: Source, at: number, bytesEach: num
 }
 
 /** Moves what counts to the front of a block whose first value is number `at` of the column; returns how many do. */
-function keepLive(values: Float64Array | Int32Array, count: number, mask: Uint8Array, at: number): number {
+export function keepLive(values: Float64Array | Int32Array, count: number, mask: Uint8Array, at: number): number {
   let kept = 0;
   for (let index = 0; index < count; index += 1) {
     values[kept] = values[index] ?? 0;
@@ -83,7 +84,7 @@ function keepLiveHalves(count: number, mask: Uint8Array, at: number): number {
   return kept;
 }
 
-interface FloatExtremes {
+export interface FloatExtremes {
   least: number;
   most: number;
   nans: number;
@@ -115,7 +116,7 @@ function firstOf(stored: NumberArray, count: number): ArrayLike<number> {
  * Without a branch that depends on the values: of random ones half would be predicted wrong, which costs three times the comparison.
  * Four at once, each with extremes of its own, so that none waits for the one before.
  */
-function addFloats(values: Float64Array, count: number, found: FloatExtremes): void {
+export function addFloats(values: Float64Array, count: number, found: FloatExtremes): void {
   let least0 = Number.POSITIVE_INFINITY;
   let least1 = least0;
   let least2 = least0;

@@ -11,10 +11,11 @@
 import { assert } from "../model/assert.ts";
 import { Fault } from "../model/fault.ts";
 import { statisticBytes } from "../model/limits.ts";
-import type { LeafStatistics, RowStatistics } from "../model/statistics.ts";
+import type { Derivation, LeafStatistics, RowStatistics } from "../model/statistics.ts";
 import type { Batch } from "./batch.ts";
 import { countBits } from "./bits.ts";
 import { columnBytes, type Place, type Room, take } from "./column-bytes.ts";
+import { derivedStatistics, type NumberColumn } from "./derived.ts";
 import { behindField, behindOwn, behindValidity, type Cursor } from "./gather-job.ts";
 import { type Branch, isList, type Leaves } from "./leaf.ts";
 import { itemsOf } from "./list-rows.ts";
@@ -24,23 +25,32 @@ import { allSlots, itemSlots, type Slots, slotsOf } from "./slots.ts";
 import { textFacts } from "./text-range.ts";
 import { readTexts, readTextViews } from "./text-vector.ts";
 
-/** Of each leaf, whatever the batch holds. Copies what it keeps. */
-export function batchStatistics(leaves: Leaves, batch: Batch): RowStatistics {
+/** Of each leaf, whatever the batch holds, then of what is to be derived. Copies what it keeps. */
+export function batchStatistics(leaves: Leaves, batch: Batch, derivations: readonly Derivation[] = []): RowStatistics {
   const found: (LeafStatistics | undefined)[] = new Array(leaves.list.length).fill(undefined);
   const room: Room = { bytes: statisticBytes.factor * batch.body.byteLength + statisticBytes.more };
   const slots = allSlots(batch.rows);
+  const columns = new Map(derivations.flatMap((derivation) => derivation.leaves.map((leaf) => [leaf, undefined])));
+  const work: Work = { room, found, columns };
   leaves.branches.forEach((branch, index) => {
     if (!isKept(branch)) return;
     const column = batch.columns[index];
     assert(column !== undefined, "a checked batch has all columns");
-    visit(branch, { batch, ...column }, slots, { room, found });
+    visit(branch, { batch, ...column }, slots, work);
   });
-  return found;
+  return [...found, ...derivations.map((derivation) => unlessFault(() => deriveFrom(work, derivation, batch.rows)))];
 }
 
 interface Work {
   readonly room: Room;
   readonly found: (LeafStatistics | undefined)[];
+  /** Of the leaves that something is derived from, as far as they were met. */
+  readonly columns: Map<number, NumberColumn | undefined>;
+}
+
+function deriveFrom({ columns }: Work, derivation: Derivation, rows: number): LeafStatistics | undefined {
+  const found = derivation.leaves.map((leaf) => columns.get(leaf)).filter((column) => column !== undefined);
+  return found.length === derivation.leaves.length ? derivedStatistics(derivation, found, rows) : undefined;
 }
 
 function isKept({ leaf, below }: Branch): boolean {
@@ -54,13 +64,23 @@ function visit(branch: Branch, cursor: Cursor, above: Slots, work: Work): Cursor
   const place: Place = { field, cursor, rows: above.end, path, room: work.room };
   const slots = unlessFault(() => slotsOf(place, above));
   if (slots === undefined) return behindField(field, cursor);
-  if (leaf !== undefined) work.found[leaf] = unlessFault(() => leafStatistics(place, slots));
+  if (leaf !== undefined) {
+    work.found[leaf] = unlessFault(() => leafStatistics(place, slots));
+    if (work.columns.has(leaf)) work.columns.set(leaf, numberColumn(place, slots));
+  }
   if (below.length === 0) return behindField(field, cursor);
   const next = isList(field) ? unlessFault(() => slotsOfItems(place, slots)) : slots;
   if (next === undefined) return behindField(field, cursor);
   let behind = behindOwn(field, cursor);
   for (const child of below) behind = visit(child, behind, next, work);
   return behind;
+}
+
+function numberColumn(place: Place, slots: Slots): NumberColumn | undefined {
+  const { type, dictionary } = place.field;
+  const number = numberTypeOf(type);
+  if (number === undefined || dictionary !== undefined || place.cursor.batch.compression !== "none") return undefined;
+  return { place: { ...place, cursor: behindValidity(place.cursor, type) }, type: number, slots };
 }
 
 function slotsOfItems(place: Place, slots: Slots): Slots | undefined {

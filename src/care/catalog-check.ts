@@ -6,6 +6,7 @@ import { decodeChunk } from "../catalog/chunk-rows.ts";
 import { isOntologyKey } from "../catalog/ontology-rows.ts";
 import { decodeRow } from "../catalog/row.ts";
 import { keyText } from "../catalog/row-seal.ts";
+import { hasSearchKeys, keysOfSequence, keysOfTopic, wholeFact } from "../catalog/search-keys.ts";
 import { isTopicStatistics } from "../catalog/skip-rows.ts";
 import { readStoredBytes } from "../catalog/store-facts.ts";
 import { isSwapKey } from "../catalog/swap-rows.ts";
@@ -14,7 +15,7 @@ import { sequenceOfTopic } from "../model/locator.ts";
 import { isCompleted, isFinalized, type Sequence, type Session, type Topic, type Ulid } from "../model/resource.ts";
 import { damage, type Finding, type FindingKind } from "./finding.ts";
 
-const factNames: readonly string[] = ["store", "owner", "latestTime", "bytes"];
+const factNames: readonly string[] = ["store", "owner", "latestTime", "bytes", wholeFact];
 
 type TableName = (typeof textTableNames)[number] | (typeof bytesTableNames)[number];
 
@@ -49,6 +50,7 @@ class CatalogCheck {
     this.#topicRows();
     this.#sessionKeys();
     this.#topicLocators();
+    this.#searchKeys();
     this.#topicParts();
     this.#others();
   }
@@ -170,6 +172,23 @@ class CatalogCheck {
       found.delete(uuid);
     }
     for (const [uuid, locator] of found) this.#reference("topicLocators", uuid, "the UUID of a topic", locator);
+  }
+
+  /** Queries find what has its keys: one that lacks makes them answer wrongly. */
+  #searchKeys(): void {
+    const { searchKeys } = this.#catalog;
+    const found = new Map<string, Key>();
+    for (const { key } of this.#rows("searchKeys", searchKeys.rows())) found.set(keyText(key), key);
+    // Of an earlier program's catalog some may be there.
+    const isWhole = hasSearchKeys(this.#catalog);
+    const expect = (keys: readonly Key[], of: string, session?: Ulid): void => {
+      for (const key of keys)
+        if (!found.delete(keyText(key)) && isWhole)
+          this.#reference("searchKeys", key, `a row for ${of}`, "none", session);
+    };
+    for (const sequence of this.#sequences.values()) expect(keysOfSequence(sequence), sequence.name);
+    for (const topic of this.#topics.values()) expect(keysOfTopic(topic), topic.locator, topic.session);
+    for (const key of found.values()) this.#reference("searchKeys", key, "what a sequence or topic has", "nothing");
   }
 
   /** What hangs on topics; whether it adds up is looked at session by session. */

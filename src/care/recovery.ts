@@ -35,6 +35,7 @@ import {
 import type { FoundLog } from "../store/tail-log.ts";
 import { moveToTrash, type TrashItem } from "../store/trash.ts";
 import { listDirectory, makeDurableDirectory } from "./directory.ts";
+import { fillSearchKeys } from "./fill-search-keys.ts";
 import { newerFormat } from "./identity.ts";
 import { PutAside } from "./put-aside.ts";
 import { findStrays, hasManifest, holdingOfChunk, holdingOfForeign, isOurs, type Stray } from "./strays.ts";
@@ -157,6 +158,7 @@ async function checkStore({ disk, catalog, clock }: RecoveryParts): Promise<void
   };
   if (facts === undefined) await writeStoreFacts(catalog, own);
   if (document === undefined) await disk.replaceText(storeFile, storeDocument(own));
+  await fillSearchKeys(catalog);
 }
 
 /** What has to be known before anything is touched, also of a newer version's document. */

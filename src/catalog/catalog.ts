@@ -55,6 +55,8 @@ export interface Catalog extends AsyncDisposable {
   readonly topics: TextTable;
   /** Topic UUID -> locator. */
   readonly topicLocators: TextTable;
+  /** Keys of the index over sequences and topics (search-keys.ts) -> nothing. */
+  readonly searchKeys: TextTable;
   /** Topic UUID -> schema message, as the client sent it. */
   readonly schemas: BytesTable;
   /** [topic UUID, chunk number] -> chunk row. */
@@ -103,6 +105,7 @@ export const textTableNames = [
   "sessionKeys",
   "topics",
   "topicLocators",
+  "searchKeys",
   "notifications",
   "keys",
   "dialects",
@@ -251,7 +254,7 @@ async function reasonOf(error: unknown): Promise<unknown> {
 }
 
 /** Tables that came later: a catalog that nobody has written to since has none of them. */
-const laterTables: ReadonlySet<string> = new Set(["statistics", "zones"]);
+const laterTables: ReadonlySet<string> = new Set(["statistics", "zones", "searchKeys"]);
 
 function table<Value>(name: string, database: Database<Value, string> | undefined, seal: RowSeal<Value>): Table<Value> {
   // Only what is opened for reading may lack one.

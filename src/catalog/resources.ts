@@ -3,10 +3,11 @@
 import { queryPage } from "../model/limits.ts";
 import type { SequenceName, TopicLocator } from "../model/locator.ts";
 import type { Sequence, Session, Topic, Ulid, Uuid } from "../model/resource.ts";
-import type { Catalog, Key } from "./catalog.ts";
+import type { Catalog, Key, TextTable } from "./catalog.ts";
 import { removeChunks } from "./chunk-rows.ts";
 import { removeNotifications } from "./notifications.ts";
 import { decodeRow, encodeRow } from "./row.ts";
+import { keysOfSequence, keysOfTopic, replaceSearchKeys } from "./search-keys.ts";
 import { addStoredBytes } from "./store-facts.ts";
 import { removeTailRuns } from "./tail-rows.ts";
 
@@ -36,6 +37,11 @@ export function* sequencePages(catalog: Catalog): Generator<Sequence[]> {
   }
 }
 
+/** Names of all sequences in order, some at a time. In between nothing of the catalog is held open. */
+export function sequenceNamePages(catalog: Catalog): Generator<SequenceName[]> {
+  return keyPages(catalog.sequences, leastSuffix, behindAscii) as Generator<SequenceName[]>;
+}
+
 /** Up to `limit` names of sequences behind a given one, in order. */
 export function listSequenceNames(catalog: Catalog, behind: string, limit: number): SequenceName[] {
   return catalog.sequences.keys(`${behind}${leastSuffix}`, behindAscii, limit) as SequenceName[];
@@ -58,11 +64,14 @@ export function rowBytesOfTopic(catalog: Catalog, { locator, uuid }: Topic): { r
 }
 
 export function putSequence(catalog: Catalog, sequence: Sequence): void {
+  const before = findSequence(catalog, sequence.name);
+  replaceSearchKeys(catalog, before === undefined ? [] : keysOfSequence(before), keysOfSequence(sequence));
   catalog.sequences.put(sequence.name, encodeRow(sequence));
 }
 
 export function removeSequence(catalog: Catalog, sequence: Sequence): void {
   removeNotifications(catalog, sequence.uuid);
+  replaceSearchKeys(catalog, keysOfSequence(sequence), []);
   catalog.sequences.remove(sequence.name);
 }
 
@@ -115,14 +124,19 @@ export function* listTopics(catalog: Catalog, sequence: SequenceName): Generator
     yield decodeRow<Topic>(value);
 }
 
-/** The topics of a sequence, as `sequencePages` does. */
-export function* topicPages(catalog: Catalog, sequence: SequenceName): Generator<Topic[]> {
-  for (let start = `${sequence}/`; ; ) {
-    const rows = page(catalog.topics.range(start, `${sequence}/${behindAscii}`)).map((row) => decodeRow<Topic>(row));
-    const last = rows.at(-1);
+/** Locators of the topics of a sequence, or of all, as `sequenceNamePages` does. */
+export function topicLocatorPages(catalog: Catalog, sequence?: SequenceName): Generator<TopicLocator[]> {
+  const below = sequence === undefined ? "" : `${sequence}/`;
+  return keyPages(catalog.topics, below, `${below}${behindAscii}`) as Generator<TopicLocator[]>;
+}
+
+function* keyPages(table: TextTable, start: string, end: string): Generator<string[]> {
+  for (let from = start; ; ) {
+    const keys = table.keys(from, end, queryPage.rows) as string[];
+    const last = keys.at(-1);
     if (last === undefined) return;
-    yield rows;
-    start = `${last.locator}${leastSuffix}`;
+    yield keys;
+    from = `${last}${leastSuffix}`;
   }
 }
 
@@ -149,8 +163,15 @@ export function listTopicsOfSession(catalog: Catalog, session: Session): Topic[]
 export function putTopic(catalog: Catalog, topic: Topic): void {
   const before = findTopic(catalog, topic.locator);
   addStoredBytes(catalog, topic.extent.bytes - (before?.extent.bytes ?? 0));
+  if (before === undefined || !isSoughtAlike(before, topic))
+    replaceSearchKeys(catalog, before === undefined ? [] : keysOfTopic(before), keysOfTopic(topic));
   catalog.topics.put(topic.locator, encodeRow(topic));
   catalog.topicLocators.put(topic.uuid, topic.locator);
+}
+
+/** Each commit puts the rows of its topics anew, and hardly ever with other keys. */
+function isSoughtAlike(a: Topic, b: Topic): boolean {
+  return a.ontologyTag === b.ontologyTag && a.userMetadata === b.userMetadata && a.createdAtNs === b.createdAtNs;
 }
 
 export function removeTopic(catalog: Catalog, topic: Topic): void {
@@ -158,6 +179,7 @@ export function removeTopic(catalog: Catalog, topic: Topic): void {
   removeChunks(catalog, topic.uuid);
   removeTailRuns(catalog, topic.uuid);
   removeNotifications(catalog, topic.uuid);
+  replaceSearchKeys(catalog, keysOfTopic(topic), []);
   catalog.schemas.remove(topic.uuid);
   catalog.topicLocators.remove(topic.uuid);
   catalog.topics.remove(topic.locator);

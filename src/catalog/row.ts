@@ -17,10 +17,22 @@ export function rowBytes(row: object): number {
 /** @throws Fault corrupt when the text is not what `encodeRow` writes */
 export function decodeRow<Row>(text: string): Row {
   try {
-    return JSON.parse(text, (_key, value: unknown) => (isInt64(value) ? BigInt(value.int64) : value)) as Row;
+    return revive(JSON.parse(text)) as Row;
   } catch (error) {
     throw new Fault("corrupt", `Cannot read a catalog row of ${text.length} characters: it is not JSON`, error);
   }
+}
+
+/** In place, and several times faster than a reviver, which a query asks of every row that it looks at. */
+function revive(value: unknown): unknown {
+  if (typeof value !== "object" || value === null) return value;
+  if (isInt64(value)) return BigInt(value.int64);
+  const members = value as Record<string, unknown>;
+  for (const key in members) {
+    const member = members[key];
+    if (typeof member === "object") members[key] = revive(member);
+  }
+  return value;
 }
 
 function isInt64(value: unknown): value is { int64: string } {

@@ -4,6 +4,7 @@ import { Fault } from "../model/fault.ts";
 import type { TimeNs } from "../model/time.ts";
 import type { Catalog } from "./catalog.ts";
 import { decodeRow, encodeRow } from "./row.ts";
+import { putSearchKeysWhole } from "./search-keys.ts";
 
 export interface StoreFacts {
   readonly id: string;
@@ -16,8 +17,12 @@ export function readStoreFacts(catalog: Catalog): StoreFacts | undefined {
   return row === undefined ? undefined : decodeRow<StoreFacts>(row);
 }
 
+/** For a catalog in which nothing is yet. */
 export async function writeStoreFacts(catalog: Catalog, facts: StoreFacts): Promise<void> {
-  await catalog.transaction(() => catalog.facts.put("store", encodeRow(facts)));
+  await catalog.transaction(() => {
+    catalog.facts.put("store", encodeRow(facts));
+    putSearchKeysWhole(catalog);
+  });
 }
 
 interface LatestTimeRow {

@@ -54,8 +54,8 @@ export async function queryStore(
     const counts = noSearchCounts();
     const found: readonly QueryItem[] = hasContents(query)
       ? await searchContents(parts, query, signal, counts)
-      : await findTopics(catalog, query, signal);
-    const explained = hasContents(query) && (explain || query.explain) ? counts : undefined;
+      : await findTopics(catalog, query, signal, counts.catalog);
+    const explained = explain || query.explain ? counts : undefined;
     if (format === "json") printOut(`${JSON.stringify(queryAnswer(found, explained))}\n`);
     else printFound(found, query, explained);
   });
@@ -111,7 +111,9 @@ function printFound(found: readonly QueryItem[], query: CatalogQuery, counts: Se
   if (rows.length > 0) printTable([["TOPIC", "TAG", ...(hasRanges ? ["FIRST", "LAST"] : [])], ...rows]);
   const topics = found.reduce((sum, one) => sum + one.topics.length, 0);
   printOut(`${topics} topics of ${found.length} sequences\n`);
-  if (counts !== undefined) printExplained(counts);
+  if (counts === undefined) return;
+  printOut(`${counts.catalog.names} names and ${counts.catalog.rows} rows of the catalog looked at\n`);
+  if (hasContents(query)) printExplained(counts);
 }
 
 function printExplained({ skips, scan, storedBytes }: SearchCounts): void {

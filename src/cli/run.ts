@@ -103,6 +103,7 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
     space,
     poison,
     unfoldBudget,
+    given: ontology.given,
     damaged,
     chunkBytesMax,
   });

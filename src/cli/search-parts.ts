@@ -1,12 +1,12 @@
 /** What queries on contents need, put together from what a process has. */
 
-import { positionOf } from "../arrow/schema-types.ts";
+import { positionOf, vectorsOf } from "../arrow/schema-types.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import type { Budget } from "../flow/budget.ts";
 import type { Disk } from "../host/disk.ts";
 import { modelsOfTag, type OntologyParts } from "../ingest/ontology-gate.ts";
 import { loanLeastMs } from "../model/limits.ts";
-import { findPosition } from "../query/position.ts";
+import { findRoles } from "../query/roles.ts";
 import type { SearchParts } from "../query/search.ts";
 
 export interface SearchSources {
@@ -23,6 +23,9 @@ export function searchPartsOf({ given, ...sources }: SearchSources): SearchParts
   return {
     ...sources,
     loanLeastMs,
-    positionOf: (tag, schema) => findPosition(schema, positionOf(schema, tag, modelsOfTag(catalog, given, tag))),
+    rolesOf(tag, schema) {
+      const models = modelsOfTag(catalog, given, tag);
+      return findRoles(schema, { position: positionOf(schema, tag, models), vectors: vectorsOf(schema, tag, models) });
+    },
   };
 }

@@ -18,17 +18,18 @@ const symbols = {
 } as const satisfies Record<string, string>;
 
 const forms =
-  "TAG.FIELD = != < <= > >= ~ VALUE, between A and B, outside A and B, in [A, B], exists, missing, or TAG within box S W N E or circle LAT LON RADIUS_M";
+  "TAG.FIELD = != < <= > >= ~ VALUE, between A and B, outside A and B, in [A, B], exists, missing, TAG.FIELD norm > VALUE, or TAG within box S W N E or circle LAT LON RADIUS_M";
 
-/** A path, which may have `[!]` in it, then a symbol or a word, then what it is compared with. */
+/** A path, which may have `[!]` in it, then a symbol or a word, then what it is compared with, itself or its length. */
 const clause =
-  /^\s*(?<path>(?:\[[^\]]*\]|[^\s=!<>~[])+)(?=[\s=!<>~])\s*(?<operator>==?|!=|<=?|>=?|~|(?:between|outside|in|exists|missing|within)(?=\s|\[|$))\s*(?<operand>.*?)\s*$/s;
+  /^\s*(?<path>(?:\[[^\]]*\]|[^\s=!<>~[])+)(?=[\s=!<>~])\s*(?<norm>norm(?=[\s=!<>]))?\s*(?<operator>==?|!=|<=?|>=?|~|(?:between|outside|in|exists|missing|within)(?=\s|\[|$))\s*(?<operand>.*?)\s*$/s;
 
 /** One condition, the key of which is a tag or a tag with a field. @throws Fault invalid */
 export function parseWhere(text: string): JsonObject {
-  const { path, operator, operand = "" } = clause.exec(text)?.groups ?? {};
+  const { path, norm, operator, operand = "" } = clause.exec(text)?.groups ?? {};
   if (path === undefined || operator === undefined) throw unreadable(text);
-  return { [path]: conditionOf(operator, operand, text) };
+  const condition = conditionOf(operator, operand, text);
+  return { [path]: norm === undefined ? condition : { $norm: condition } };
 }
 
 function conditionOf(operator: string, operand: string, text: string): JsonValue {

@@ -12,6 +12,7 @@ import {
   putTopic,
 } from "../catalog/resources.ts";
 import { rowBytes } from "../catalog/row.ts";
+import { searchKeyBytesMax } from "../catalog/search-keys.ts";
 import type { Clock } from "../host/clock.ts";
 import { newUlid, newUuid } from "../host/entropy.ts";
 import { failPoint } from "../host/fail-point.ts";
@@ -48,7 +49,7 @@ export async function createSequence(
   poison.check();
   const createdAtNs = clock.wallNs();
   const sequence: Sequence = { ...request, ulid: ulidAt(createdAtNs), uuid: newUuid(), createdAtNs };
-  using _row = space.admitRow(rowBytes(sequence));
+  using _row = space.admitRow(rowBytes(sequence) + searchKeyBytesMax(request.name));
   return await catalog.transaction(() => {
     if (findSequence(catalog, request.name) !== undefined) {
       throw new Fault("exists", `Already exists: sequence \`${request.name}\`.`);
@@ -133,7 +134,7 @@ export async function createTopic(
   request: TopicRequest,
 ): Promise<Topic> {
   poison.check();
-  using _row = space.admitRow(rowBytes(request));
+  using _row = space.admitRow(rowBytes(request) + searchKeyBytesMax(request.locator));
   const createdAtNs = clock.wallNs();
   return await catalog.transaction(() => {
     const session = findSession(catalog, request.session);

@@ -22,6 +22,7 @@ import { Fault } from "../model/fault.ts";
 import { appendsInFlightMax, tailBatchBytes, tailTopicBytesMax } from "../model/limits.ts";
 import type { TopicLocator } from "../model/locator.ts";
 import type { Topic } from "../model/resource.ts";
+import type { Derivation } from "../model/statistics.ts";
 import { ChunkWriter, type MessageFacts } from "../store/chunk-writer.ts";
 import type { Poison } from "../store/poison.ts";
 import type { DictionaryMessage, DictionaryState, PlacedChunk } from "./dictionary-state.ts";
@@ -40,6 +41,8 @@ export interface UploadParts {
   readonly space: SpaceGate;
   readonly topic: Topic;
   readonly schema: Schema;
+  /** What statistics are kept of beside its leaves. */
+  readonly derivations: readonly Derivation[];
   readonly writer: TopicWriter;
   readonly commit: GroupCommit;
   readonly poison: Poison;
@@ -169,7 +172,7 @@ export class Upload {
   }
 
   async #appendChecked(given: IncomingMessage): Promise<void> {
-    const { schema, topic } = this.#parts;
+    const { schema, topic, derivations } = this.#parts;
     const { header } = given;
     const read = this.#named(() => readMessage(header, given.body.byteLength));
     // A file without a footer is read by the lengths in its headers: what a client sent beyond them would be in the way.
@@ -194,7 +197,12 @@ export class Upload {
     const { places } = this.#parts.dictionaries;
     const stored = places === undefined ? message : await this.#moved(message, batch, places);
     const range = { startNs: times.minNs, endNs: times.maxNs };
-    const facts = { rows: batch.rows, sorted: times.sorted, range, statistics: batchStatistics(this.#leaves, batch) };
+    const facts = {
+      rows: batch.rows,
+      sorted: times.sorted,
+      range,
+      statistics: batchStatistics(this.#leaves, batch, derivations),
+    };
     const bytes = ChunkWriter.messageBytes(stored.header, stored.body);
     if (this.#goesToTail(bytes)) return await this.#appendSmall(stored, facts, bytes);
     using room = new DisposableStack();

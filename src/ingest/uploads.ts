@@ -1,6 +1,8 @@
 /** Opens uploads: says who may write which topic now, and knows the uploads that are open. One upload per topic. */
 
+import { derivationsOf } from "../arrow/derivations.ts";
 import { paddedHeader } from "../arrow/frame.ts";
+import { leavesOf } from "../arrow/leaf.ts";
 import { withMetadata } from "../arrow/metadata.ts";
 import { equalSchema, readSchema, type Schema, timestampField } from "../arrow/schema.ts";
 import type { Catalog } from "../catalog/catalog.ts";
@@ -13,11 +15,13 @@ import { assert } from "../model/assert.ts";
 import { Fault } from "../model/fault.ts";
 import type { TopicLocator } from "../model/locator.ts";
 import { isCompleted, isFinalized, type Topic, type Ulid, type Uuid } from "../model/resource.ts";
+import type { Derivation } from "../model/statistics.ts";
 import { DocumentWriter } from "../store/document-writer.ts";
 import type { Poison } from "../store/poison.ts";
 import type { TailLog } from "../store/tail-log.ts";
 import { DictionaryState } from "./dictionary-state.ts";
 import type { GroupCommit } from "./group-commit.ts";
+import { modelsOfTag, type OntologyParts } from "./ontology-gate.ts";
 import type { SpaceGate } from "./space-gate.ts";
 import type { TopicPlace } from "./topic-place.ts";
 import { TopicWriter } from "./topic-writer.ts";
@@ -32,6 +36,8 @@ export interface UploadsParts {
   readonly space: SpaceGate;
   readonly poison: Poison;
   readonly unfoldBudget: Budget;
+  /** Ontology models of a directory. */
+  readonly given: OntologyParts["given"];
   /** Topics whose files lack what was committed, and what is wrong with them: nothing can be written behind that. */
   readonly damaged: ReadonlyMap<Uuid, string>;
   /** 0 means unlimited. */
@@ -128,7 +134,19 @@ export class Uploads {
     }
     const { topic } = place;
     const shared = { commit, space, poison, clock, unfoldBudget };
-    return new Upload({ ...shared, topic, schema, writer, dictionaries, memoryWaitMs });
+    const derivations = this.#derivationsOf(topic, schema);
+    return new Upload({ ...shared, topic, schema, derivations, writer, dictionaries, memoryWaitMs });
+  }
+
+  #derivationsOf({ ontologyTag: tag }: Topic, schema: Schema): Derivation[] {
+    const { catalog, given } = this.#parts;
+    try {
+      return derivationsOf(schema, leavesOf(schema), { tag, models: modelsOfTag(catalog, given, tag) });
+    } catch (error) {
+      // No model is worth an upload: queries read more, and finalize tells what is wrong with it.
+      if (error instanceof Fault && error.code === "corrupt") return [];
+      throw error;
+    }
   }
 
   #openWriter(place: TopicPlace, schemaHeader: Uint8Array): Promise<TopicWriter> {

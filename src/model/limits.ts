@@ -65,7 +65,10 @@ assert(
   "every sequence may have sessions",
 );
 assert(locatorCharactersMax.sequence + 512 <= locatorCharactersMax.topic, "every sequence has room for topics");
-assert(Math.max(...Object.values(locatorCharactersMax)) < catalogKeyBytesMax, "every locator is a key");
+assert(
+  Math.max(...Object.values(locatorCharactersMax)) + 64 < catalogKeyBytesMax,
+  "every locator is a key, behind a hash and a number too",
+);
 
 /** Bytes of an action body and of the command of a `do_put`; user metadata with whole message definitions is tens of kB. */
 export const actionBytesMax = 4 * MiB;
@@ -284,6 +287,21 @@ export const metadataPathMax = { characters: 8_192, steps: 128 } as const;
 /** Conditions on the user metadata of one kind of resource in a query. */
 export const metadataConditionsMax = 256;
 
+/**
+ * User metadata that has keys of its own in the catalog's index: values, and characters of all of it. What has more is looked at by
+ * each query on user metadata: it would cost a create more than that.
+ */
+export const searchedMetadataMax = { values: 64, characters: 64 * KiB } as const;
+
+/**
+ * How many names a query takes of the index: as few as some condition has, tried in these steps. With more the names themselves
+ * take memory, and to walk all of them costs no more.
+ */
+export const candidatesMax = [256, 4_096, 65_536] as const;
+
+/** Operands of one `$in` that are looked up in the index, each on its own. */
+export const candidateOperandsMax = 4_096;
+
 /** Levels of nested JSON: queries walk metadata, and a stack must hold it wherever it is read. */
 export const jsonDepthMax = 128;
 
@@ -396,6 +414,9 @@ export const settleRetryMs = { first: 60_000, most: 3_600_000 } as const;
 
 /** Leaves of a schema that have statistics, the first ones: some 50 bytes of each are kept for every batch. */
 export const statisticLeavesMax = 1_024;
+
+/** Values that are derived of the rows of a topic: a pass over its components each. */
+export const derivationsMax = 16;
 
 /** Bytes of a text that a bound keeps: enough to tell names and paths apart. */
 export const textBoundBytesMax = 64;

@@ -129,7 +129,9 @@ export type RowPredicate =
   | { readonly kind: "not"; readonly of: RowPredicate }
   | { readonly kind: "field"; readonly path: FieldPath; readonly condition: Condition | ListCondition }
   /** @see Area; `field` is that of the position, empty when the model is one itself. */
-  | { readonly kind: "within"; readonly field: string; readonly area: Area };
+  | { readonly kind: "within"; readonly field: string; readonly area: Area }
+  /** Of the length of a vector; `field` is that of the vector, empty when the model is one itself. */
+  | { readonly kind: "norm"; readonly field: string; readonly condition: Condition };
 
 /** What topics of one tag are asked for. */
 export interface ContentFilter {

@@ -4,19 +4,27 @@
  *
  *   u8 version = 1, 3 x u8 0, u32 leaves, then per leaf u32 where its record starts (0: nothing is known), then the records:
  *
- *   u8 flags (1 integers, 2 other numbers, 4 texts, 8 nothing above the texts, 16 distinct texts), u8 distinct texts,
+ *   u8 flags (1 integers, 2 other numbers, 4 texts, 8 nothing above the texts, 16 distinct texts, 64 derived), u8 distinct texts,
  *   u8 bytes of the least text, u8 of the most, u32 0, f64 values, f64 nulls, f64 nans,
- *   then 2 x i64 or u64 (flag 32: unsigned) or 2 x f64 or the two texts, then per distinct text u8 its bytes and these
+ *   then 2 x i64 or u64 (flag 32: unsigned) or 2 x f64 or the two texts, then per distinct text u8 its bytes and these,
+ *   then of derived ones u8 kind, u8 leaves, per leaf u16 its index
  */
 
 import { Fault } from "./fault.ts";
 import type { Scalar } from "./predicate.ts";
-import type { LeafStatistics, RowStatistics, ValueRange } from "./statistics.ts";
+import {
+  type Derivation,
+  derivationKinds,
+  isSameDerivation,
+  type LeafStatistics,
+  type RowStatistics,
+  type ValueRange,
+} from "./statistics.ts";
 
 const version = 1;
 const headBytes = 8;
 const recordBytes = 32;
-const flag = { integers: 1, numbers: 2, texts: 4, open: 8, distinct: 16, unsigned: 32 } as const;
+const flag = { integers: 1, numbers: 2, texts: 4, open: 8, distinct: 16, unsigned: 32, derived: 64 } as const;
 
 export function encodeStatistics(statistics: RowStatistics): Uint8Array {
   const records = statistics.map((leaf) => (leaf === undefined ? undefined : encodeLeaf(leaf)));
@@ -41,7 +49,9 @@ function encodeLeaf(leaf: LeafStatistics): Uint8Array {
   const texts = range?.kind === "text" ? [range.least, range.most ?? new Uint8Array()] : [];
   const rangeBytes = range === undefined ? 0 : range.kind === "number" ? 16 : texts.reduce(byBytes, 0);
   const distinctBytes = (distinct ?? []).reduce(byBytes, distinct?.length ?? 0);
-  const bytes = new Uint8Array(recordBytes + rangeBytes + distinctBytes);
+  const { derivation } = leaf;
+  const derivedBytes = derivation === undefined ? 0 : 2 + 2 * derivation.leaves.length;
+  const bytes = new Uint8Array(recordBytes + rangeBytes + distinctBytes + derivedBytes);
   const view = new DataView(bytes.buffer);
   view.setUint8(0, flagsOf(leaf));
   view.setUint8(1, distinct?.length ?? 0);
@@ -67,6 +77,13 @@ function encodeLeaf(leaf: LeafStatistics): Uint8Array {
     bytes.set(text, at + 1);
     at += 1 + text.byteLength;
   }
+  if (derivation !== undefined) {
+    view.setUint8(at, derivationKinds.indexOf(derivation.kind));
+    view.setUint8(at + 1, derivation.leaves.length);
+    derivation.leaves.forEach((index, place) => {
+      view.setUint16(at + 2 + 2 * place, index, true);
+    });
+  }
   return bytes;
 }
 
@@ -74,8 +91,8 @@ function byBytes(sum: number, text: Uint8Array): number {
   return sum + text.byteLength;
 }
 
-function flagsOf({ range, distinct }: LeafStatistics): number {
-  const kept = distinct === undefined ? 0 : flag.distinct;
+function flagsOf({ range, distinct, derivation }: LeafStatistics): number {
+  const kept = (distinct === undefined ? 0 : flag.distinct) | (derivation === undefined ? 0 : flag.derived);
   if (range === undefined) return kept;
   if (range.kind === "text") return kept | flag.texts | (range.most === undefined ? flag.open : 0);
   if (typeof range.least === "number") return kept | flag.numbers;
@@ -146,13 +163,33 @@ function readLeaf(bytes: Uint8Array, view: DataView, start: number): LeafStatist
       return Buffer.from(take(length)).toString("utf8");
     });
   }
-  return {
+  const leaf: LeafStatistics = {
     values: view.getFloat64(start + 8, true),
     nulls: view.getFloat64(start + 16, true),
     nans: view.getFloat64(start + 24, true),
     range,
     distinct,
   };
+  return (flags & flag.derived) === 0 ? leaf : { ...leaf, derivation: readDerivation(take) };
+}
+
+function readDerivation(take: (length: number) => Uint8Array): Derivation | undefined {
+  const [number = 0, leaves = 0] = take(2);
+  const indices = take(2 * leaves);
+  const kind = derivationKinds[number];
+  // A later program may know more kinds.
+  if (kind === undefined) return undefined;
+  const view = viewOf(indices);
+  return { kind, leaves: Array.from({ length: leaves }, (_none, place) => view.getUint16(2 * place, true)) };
+}
+
+/** What is known of derived values, behind so many leaves of a schema; undefined when nothing is. @throws Fault corrupt */
+export function decodeDerived(bytes: Uint8Array, derivation: Derivation, leaves: number): LeafStatistics | undefined {
+  for (let index = leaves; index < leavesOf(bytes); index += 1) {
+    const leaf = decodeLeaf(bytes, index);
+    if (leaf?.derivation !== undefined && isSameDerivation(leaf.derivation, derivation)) return leaf;
+  }
+  return undefined;
 }
 
 function viewOf(bytes: Uint8Array): DataView {

@@ -1,7 +1,7 @@
 /** Statistics of rows that were looked at apart, as of all of them together. */
 
 import { distinctTextsMax } from "./limits.ts";
-import type { LeafStatistics, RowStatistics, ValueRange } from "./statistics.ts";
+import { isSameDerivation, type LeafStatistics, type RowStatistics, type ValueRange } from "./statistics.ts";
 
 /** Of the same leaves; of those that only one knows of, nothing is known. */
 export function mergeStatistics(a: RowStatistics, b: RowStatistics): RowStatistics {
@@ -9,13 +9,14 @@ export function mergeStatistics(a: RowStatistics, b: RowStatistics): RowStatisti
 }
 
 export function mergeLeaves(a: LeafStatistics | undefined, b: LeafStatistics | undefined): LeafStatistics | undefined {
-  if (a === undefined || b === undefined) return undefined;
+  if (a === undefined || b === undefined || !isSameDerivation(a.derivation, b.derivation)) return undefined;
   const merged = { values: a.values + b.values, nulls: a.nulls + b.nulls, nans: a.nans + b.nans };
   if (!Number.isSafeInteger(merged.values)) return undefined;
   const range = isWithoutOrdered(a) ? b.range : isWithoutOrdered(b) ? a.range : mergeRanges(a.range, b.range);
   const distinct =
     a.values === a.nulls ? b.distinct : b.values === b.nulls ? a.distinct : mergeDistinct(a.distinct, b.distinct);
-  return { ...merged, range, distinct };
+  const all = { ...merged, range, distinct };
+  return a.derivation === undefined ? all : { ...all, derivation: a.derivation };
 }
 
 /** Whether every value is null or NaN: an absent range means that there is none, not that it is unknown. */

@@ -16,6 +16,30 @@ export interface LeafStatistics {
   readonly range?: ValueRange | undefined;
   /** All that occur, each once, where they are few: texts. */
   readonly distinct?: readonly Scalar[] | undefined;
+  /** What the values are when no column has them. */
+  readonly derivation?: Derivation | undefined;
+}
+
+/** In this order in files: new ones come last. */
+export const derivationKinds = ["norm", "east"] as const;
+
+/**
+ * Values that each row has by some leaves together, null where one of these is.
+ * - `norm`: the length of the vector that the leaves are the components of
+ * - `east`: how far east the longitude that the leaf is lies of the prime meridian, from 0 to 360 degrees: where a track crosses the
+ *   180th meridian its longitudes are everywhere, and this is not
+ */
+export interface Derivation {
+  readonly kind: (typeof derivationKinds)[number];
+  /** Their indices. */
+  readonly leaves: readonly number[];
+}
+
+export function isSameDerivation(a: Derivation | undefined, b: Derivation | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return (
+    a.kind === b.kind && a.leaves.length === b.leaves.length && a.leaves.every((leaf, at) => leaf === b.leaves[at])
+  );
 }
 
 /**
@@ -26,5 +50,5 @@ export type ValueRange =
   | { readonly kind: "number"; readonly least: bigint | number; readonly most: bigint | number }
   | { readonly kind: "text"; readonly least: Uint8Array; readonly most: Uint8Array | undefined };
 
-/** Of each leaf of a schema, in its order; undefined where nothing is known. */
+/** Of each leaf of a schema, in its order, then of what is derived; undefined where nothing is known. */
 export type RowStatistics = readonly (LeafStatistics | undefined)[];

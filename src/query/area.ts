@@ -1,5 +1,6 @@
 /** Positions on the earth, a sphere: degrees, latitude north, longitude east. */
 
+import { eastOf, normalLongitude as normal } from "../model/longitude.ts";
 import type { Area } from "../model/predicate.ts";
 
 /** Mean radius in metres, of the IUGG. */
@@ -31,10 +32,13 @@ function spans(west: number, east: number): (readonly [from: number, to: number]
   return meets ? [...parts, [-180, -180], [180, 180]] : parts;
 }
 
-function normal(longitude: number): number {
-  if (Math.abs(longitude) <= 180) return longitude;
-  const turned = longitude % 360;
-  return turned > 180 ? turned - 360 : turned < -180 ? turned + 360 : turned;
+/** The same longitudes as `eastOf` has them. */
+export function spansEast([from, to]: readonly [from: number, to: number]): (readonly [from: number, to: number])[] {
+  if (from >= 0 || to < 0) return [[eastOf(from), eastOf(to)]];
+  return [
+    [0, eastOf(to)],
+    [eastOf(from), 360],
+  ];
 }
 
 export interface Position {

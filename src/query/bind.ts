@@ -9,6 +9,7 @@ import type { Field, Schema } from "../arrow/schema.ts";
 import { type ArrowType, isListType } from "../arrow/type.ts";
 import type { Area, Condition, ItemChoice, RowPredicate, Scalar } from "../model/predicate.ts";
 import { booleans, type Domain, type Interval, intervalOf, numbers, type OrderCondition } from "./interval.ts";
+import type { FindRoles } from "./roles.ts";
 import { durations, nsPerDay, nsPerUnit, points, timesOfDay } from "./times.ts";
 
 export type BoundPredicate =
@@ -27,7 +28,8 @@ export type BoundPredicate =
       readonly items: readonly ValueTest[];
       readonly equal: boolean;
     }
-  | { readonly kind: "within"; readonly latitude: BoundColumn; readonly longitude: BoundColumn; readonly area: Area };
+  | { readonly kind: "within"; readonly latitude: BoundColumn; readonly longitude: BoundColumn; readonly area: Area }
+  | { readonly kind: "norm"; readonly components: readonly BoundColumn[]; readonly test: ValueTest };
 
 export interface BoundColumn {
   /** Leads to the column, and on to items where they are asked for. */
@@ -44,13 +46,10 @@ export type ValueTest =
   | { readonly kind: "text"; readonly condition: Condition }
   | { readonly kind: "never" };
 
-/** Where a model has a position. */
-export type FindPosition = (field: string) => { readonly latitude: string; readonly longitude: string } | undefined;
-
 export interface Binding {
   readonly schema: Schema;
   readonly leaves: Leaves;
-  readonly position: FindPosition;
+  readonly roles: FindRoles;
 }
 
 export function bindPredicate(predicate: RowPredicate, binding: Binding): BoundPredicate {
@@ -62,22 +61,35 @@ export function bindPredicate(predicate: RowPredicate, binding: Binding): BoundP
       return { kind: "not", of: bindPredicate(predicate.of, binding) };
     case "within":
       return bindArea(predicate.field, predicate.area, binding);
+    case "norm":
+      return bindNorm(predicate.field, predicate.condition, binding);
     case "field":
       return bindField(predicate, binding);
   }
 }
 
 function bindArea(field: string, area: Area, binding: Binding): BoundPredicate {
-  const names = binding.position(field);
+  const names = binding.roles.position(field);
   if (names === undefined) return { kind: "never" };
-  const [latitude, longitude] = [names.latitude, names.longitude].map((name) => {
-    const found = resolvePath(binding.schema, { field: name });
-    return found !== undefined && numberTypeOf(found.field.type) !== undefined
-      ? boundColumn(binding, found.chain)
-      : undefined;
-  });
+  const [latitude, longitude] = [names.latitude, names.longitude].map((name) => numberColumn(name, binding));
   if (latitude === undefined || longitude === undefined) return { kind: "never" };
   return { kind: "within", latitude, longitude, area };
+}
+
+/** A column whose values are numbers. */
+function numberColumn(field: string, binding: Binding): BoundColumn | undefined {
+  const found = resolvePath(binding.schema, { field });
+  return found !== undefined && numberTypeOf(found.field.type) !== undefined
+    ? boundColumn(binding, found.chain)
+    : undefined;
+}
+
+function bindNorm(field: string, condition: Condition, binding: Binding): BoundPredicate {
+  const components = binding.roles.vector(field)?.map((path) => numberColumn(path, binding)) ?? [];
+  const known = components.filter((column) => column !== undefined);
+  const test = isExistence(condition) ? condition : bindOrder(condition, numbers("float"));
+  if (known.length === 0 || known.length < components.length || test.kind === "never") return { kind: "never" };
+  return { kind: "norm", components: known, test };
 }
 
 function bindField({ path, condition }: Extract<RowPredicate, { kind: "field" }>, binding: Binding): BoundPredicate {
@@ -106,7 +118,11 @@ function bindTest(condition: Condition, field: Field): ValueTest {
   if (isExistence(condition)) return condition;
   if (isText(type)) return { kind: "text", condition };
   const domain = domainOf(type);
-  if (domain === undefined || "pattern" in condition) return { kind: "never" };
+  return domain === undefined ? { kind: "never" } : bindOrder(condition, domain);
+}
+
+function bindOrder(condition: Exclude<Condition, Existence>, domain: Domain): ValueTest {
+  if ("pattern" in condition) return { kind: "never" };
   const asked: readonly OrderCondition[] =
     "operands" in condition
       ? [...condition.operands.values].map((operand: Scalar) => ({ kind: "eq", operand }))
@@ -121,7 +137,9 @@ function isComparable(operand: Scalar, field: Field): boolean {
   return isText(type) ? typeof operand === "string" : domainOf(type)?.read(operand) !== undefined;
 }
 
-function isExistence(condition: Condition): condition is Extract<Condition, { kind: "exists" | "missing" }> {
+type Existence = Extract<Condition, { kind: "exists" | "missing" }>;
+
+function isExistence(condition: Condition): condition is Existence {
   return condition.kind === "exists" || condition.kind === "missing";
 }
 

@@ -1,14 +1,15 @@
 /**
- * Answers the part of a query that the catalog alone can answer: sequence and topic filters. Rows are read page by page and
- * looked at between pauses, so that a query over a large catalog holds up nobody and keeps no read transaction open.
+ * Answers the part of a query that the catalog alone can answer: sequence and topic filters. What the index leads to is looked at row
+ * by row between pauses, so that a query over a large catalog holds up nobody and keeps no read transaction open.
  */
 
 import type { Catalog } from "../catalog/catalog.ts";
-import { sequencePages, topicPages } from "../catalog/resources.ts";
+import { findSequence, findTopic, sequenceNamePages, topicLocatorPages } from "../catalog/resources.ts";
 import { type JsonValue, parseJson } from "../model/json.ts";
-import { pathOfTopic, type SequenceName } from "../model/locator.ts";
+import { pathOfTopic, type SequenceName, sequenceOfTopic, type TopicLocator } from "../model/locator.ts";
 import type { CatalogQuery, SequenceFilter, TopicFilter } from "../model/predicate.ts";
-import type { JsonText, Sequence, Topic } from "../model/resource.ts";
+import type { Sequence, Topic } from "../model/resource.ts";
+import { type CandidateQuery, findCandidates } from "./candidates.ts";
 import { Effort } from "./effort.ts";
 import { matchesMetadata, matchesScalar } from "./match.ts";
 import type { ReadableTopic } from "./topic-reader.ts";
@@ -21,6 +22,12 @@ export interface FoundSequence {
   readonly topics: readonly FoundTopic[];
 }
 
+/** What of the catalog was looked at: names that candidates or all sequences and topics have, and the rows behind them. */
+export interface CatalogCounts {
+  names: number;
+  rows: number;
+}
+
 /**
  * Sequences with their matching topics, both in the order of their names. A query without any condition finds nothing, and a
  * sequence without topics never appears, as upstream has it. What changes meanwhile may be seen or not.
@@ -30,13 +37,11 @@ export async function findTopics(
   catalog: Catalog,
   query: Pick<CatalogQuery, "sequence" | "topic">,
   signal: AbortSignal,
+  counts?: CatalogCounts,
 ): Promise<readonly FoundSequence[]> {
   if (!hasConditions(query.sequence) && !hasConditions(query.topic)) return [];
-  return await findAll(catalog, query, signal, ({ locator, ontologyTag, extent }) => ({
-    locator,
-    ontologyTag,
-    extent,
-  }));
+  const search = new CatalogSearch(catalog, { ...query, tag: undefined }, signal, counts);
+  return await search.find(({ locator, ontologyTag, extent }) => ({ locator, ontologyTag, extent }));
 }
 
 /** Topics of one tag that satisfy the conditions, all of them when there are none. @throws Fault as `findTopics` */
@@ -45,88 +50,124 @@ export async function findTagged(
   query: Pick<CatalogQuery, "sequence" | "topic">,
   ontologyTag: string,
   signal: AbortSignal,
+  counts?: CatalogCounts,
 ): Promise<readonly { readonly sequence: SequenceName; readonly topics: readonly ReadableTopic[] }[]> {
-  return await findAll(catalog, query, signal, (topic) =>
-    topic.ontologyTag === ontologyTag ? withoutMetadata(topic) : undefined,
-  );
+  const search = new CatalogSearch(catalog, { ...query, tag: ontologyTag }, signal, counts);
+  return await search.find((topic) => (topic.ontologyTag === ontologyTag ? withoutMetadata(topic) : undefined));
 }
 
 function withoutMetadata({ userMetadata: _, ...topic }: Topic): ReadableTopic {
   return topic;
 }
 
-async function findAll<Kept>(
-  catalog: Catalog,
-  query: Pick<CatalogQuery, "sequence" | "topic">,
-  signal: AbortSignal,
-  keep: (topic: Topic) => Kept | undefined,
-): Promise<{ readonly sequence: SequenceName; readonly topics: readonly Kept[] }[]> {
-  const effort = new Effort(signal);
-  const found: { readonly sequence: SequenceName; readonly topics: readonly Kept[] }[] = [];
-  for (const page of sequencePages(catalog)) {
-    for (const sequence of page) {
-      if (!(await matchesSequence(query.sequence, sequence, effort))) continue;
-      const topics = await findIn(catalog, sequence.name, query.topic, effort, keep);
-      if (topics.length > 0) found.push({ sequence: sequence.name, topics });
-    }
-  }
-  return found;
+interface Found<Kept> {
+  readonly sequence: SequenceName;
+  readonly topics: readonly Kept[];
 }
 
-async function findIn<Kept>(
-  catalog: Catalog,
-  sequence: SequenceName,
-  filter: TopicFilter,
-  effort: Effort,
-  keep: (topic: Topic) => Kept | undefined,
-): Promise<Kept[]> {
-  const found: Kept[] = [];
-  for (const page of topicPages(catalog, sequence)) {
-    for (const topic of page) {
-      if (!(await matchesTopic(filter, topic, effort))) continue;
-      const kept = keep(topic);
-      if (kept !== undefined) found.push(kept);
-    }
+class CatalogSearch {
+  readonly #catalog: Catalog;
+  readonly #query: CandidateQuery;
+  readonly #effort: Effort;
+  readonly #counts: CatalogCounts;
+
+  constructor(
+    catalog: Catalog,
+    query: CandidateQuery,
+    signal: AbortSignal,
+    counts: CatalogCounts = { names: 0, rows: 0 },
+  ) {
+    this.#counts = counts;
+    this.#catalog = catalog;
+    this.#query = query;
+    this.#effort = new Effort(signal);
   }
-  return found;
+
+  async find<Kept>(keep: (topic: Topic) => Kept | undefined): Promise<Found<Kept>[]> {
+    const found: Found<Kept>[] = [];
+    for await (const { sequence, locators } of this.#places()) {
+      const topics: Kept[] = [];
+      for (const locator of locators) {
+        const topic = await this.#matchingTopic(locator);
+        const kept = topic === undefined ? undefined : keep(topic);
+        if (kept !== undefined) topics.push(kept);
+      }
+      if (topics.length > 0) found.push({ sequence, topics });
+    }
+    return found;
+  }
+
+  /** Sequences that match, and in each the topics that have to be looked at; both in the order of their names. */
+  async *#places(): AsyncGenerator<{ sequence: SequenceName; locators: Iterable<TopicLocator> }> {
+    const candidates = await findCandidates(this.#catalog, this.#query, this.#effort);
+    if (candidates?.kind === "topic") {
+      for (const [sequence, locators] of bySequence(candidates.names as readonly TopicLocator[]))
+        if (await this.#matchesSequence(sequence)) yield { sequence, locators };
+      return;
+    }
+    const names =
+      (candidates?.names as readonly SequenceName[] | undefined)?.toSorted() ?? each(sequenceNamePages(this.#catalog));
+    for (const sequence of names)
+      if (await this.#matchesSequence(sequence))
+        yield { sequence, locators: each(topicLocatorPages(this.#catalog, sequence)) };
+  }
+
+  async #matchesSequence(name: SequenceName): Promise<boolean> {
+    const { sequence: filter } = this.#query;
+    if (!(await this.#matchesName(filter, name))) return false;
+    if (!hasConditions({ ...filter, name: undefined })) return true;
+    const sequence = findSequence(this.#catalog, name);
+    return sequence !== undefined && (await this.#matchesRow(filter, sequence));
+  }
+
+  async #matchingTopic(locator: TopicLocator): Promise<Topic | undefined> {
+    const { topic: filter } = this.#query;
+    if (!(await this.#matchesName(filter, pathOfTopic(locator)))) return undefined;
+    const topic = findTopic(this.#catalog, locator);
+    if (topic === undefined) return undefined;
+    const { ontologyTag, serializationFormat } = filter;
+    const isOfKind =
+      (ontologyTag === undefined || matchesScalar(ontologyTag, topic.ontologyTag, this.#effort)) &&
+      (serializationFormat === undefined ||
+        matchesScalar(serializationFormat, topic.serializationFormat, this.#effort));
+    return isOfKind && (await this.#matchesRow(filter, topic)) ? topic : undefined;
+  }
+
+  /** A name is known before the row is read. */
+  async #matchesName({ name: condition }: SequenceFilter, name: string): Promise<boolean> {
+    this.#counts.names += 1;
+    this.#effort.spend(steps.name);
+    await this.#effort.pause();
+    return condition === undefined || matchesScalar(condition, name, this.#effort);
+  }
+
+  async #matchesRow({ createdAtNs, userMetadata }: SequenceFilter, row: Sequence | Topic): Promise<boolean> {
+    this.#counts.rows += 1;
+    this.#effort.spend(steps.row);
+    if (createdAtNs !== undefined && !matchesScalar(createdAtNs, row.createdAtNs, this.#effort)) return false;
+    if (userMetadata.length === 0) return true;
+    const metadata: JsonValue = parseJson(row.userMetadata, "user metadata");
+    this.#effort.spend(steps.metadataCharacter * row.userMetadata.length);
+    for (const condition of userMetadata) {
+      await this.#effort.pause();
+      if (!matchesMetadata(condition, metadata, this.#effort)) return false;
+    }
+    return true;
+  }
 }
+
+/** Steps of reading a name, a row, and each character of user metadata. */
+const steps = { name: 512, row: 2_048, metadataCharacter: 8 } as const;
 
 function hasConditions(filter: SequenceFilter | TopicFilter): boolean {
   return Object.values(filter).some((field) => (Array.isArray(field) ? field.length > 0 : field !== undefined));
 }
 
-async function matchesSequence(filter: SequenceFilter, sequence: Sequence, effort: Effort): Promise<boolean> {
-  return await matchesCommon(filter, sequence.name, sequence, effort);
+function bySequence(locators: readonly TopicLocator[]): [SequenceName, readonly TopicLocator[]][] {
+  const groups = Map.groupBy(locators.toSorted(), sequenceOfTopic);
+  return [...groups].sort(([a], [b]) => (a < b ? -1 : 1));
 }
 
-async function matchesTopic(filter: TopicFilter, topic: Topic, effort: Effort): Promise<boolean> {
-  const { ontologyTag, serializationFormat } = filter;
-  if (ontologyTag !== undefined && !matchesScalar(ontologyTag, topic.ontologyTag, effort)) return false;
-  if (serializationFormat !== undefined && !matchesScalar(serializationFormat, topic.serializationFormat, effort))
-    return false;
-  return await matchesCommon(filter, pathOfTopic(topic.locator), topic, effort);
-}
-
-/** Steps of reading a row, and of each character of user metadata. */
-const rowSteps = { row: 2_048, metadataCharacter: 8 } as const;
-
-async function matchesCommon(
-  filter: SequenceFilter,
-  name: string,
-  resource: { createdAtNs: bigint; userMetadata: JsonText },
-  effort: Effort,
-): Promise<boolean> {
-  effort.spend(rowSteps.row);
-  await effort.pause();
-  if (filter.name !== undefined && !matchesScalar(filter.name, name, effort)) return false;
-  if (filter.createdAtNs !== undefined && !matchesScalar(filter.createdAtNs, resource.createdAtNs, effort))
-    return false;
-  if (filter.userMetadata.length === 0) return true;
-  const metadata: JsonValue = parseJson(resource.userMetadata, "user metadata");
-  effort.spend(rowSteps.metadataCharacter * resource.userMetadata.length);
-  for (const condition of filter.userMetadata) {
-    await effort.pause();
-    if (!matchesMetadata(condition, metadata, effort)) return false;
-  }
-  return true;
+function* each<Item>(pages: Iterable<readonly Item[]>): Generator<Item> {
+  for (const page of pages) yield* page;
 }

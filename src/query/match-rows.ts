@@ -1,5 +1,7 @@
 /** Which rows of a batch satisfy a predicate: one byte each, 0 or 1. Only the columns asked for are read. */
 
+import { setBits } from "../arrow/bits.ts";
+import { deriveNorm } from "../arrow/norm.ts";
 import { isNull, type ListVector, readVector, type Vector, type VectorSource } from "../arrow/vector.ts";
 import type { ItemChoice } from "../model/predicate.ts";
 import { isWithin } from "./area.ts";
@@ -41,6 +43,8 @@ export function matchRows(predicate: BoundPredicate, source: VectorSource, effor
       return matchLists(readVector(source, predicate.column.chain), predicate, effort);
     case "within":
       return matchArea(predicate, source, effort);
+    case "norm":
+      return matchNorm(predicate, source, effort);
   }
 }
 
@@ -100,12 +104,57 @@ function matchArea(
   effort: Effort,
 ): Uint8Array {
   const found = new Uint8Array(source.batch.rows);
-  const [north, east] = [latitude, longitude].map((column: BoundColumn) => readVector(source, column.chain));
-  if (north?.kind !== "number" || east?.kind !== "number") return found;
+  const [north, east] = [latitude, longitude].map((column) => readFloats(source, column));
+  if (north === undefined || east === undefined) return found;
   effort.spend(found.length);
   for (let row = 0; row < found.length; row += 1) {
-    if (isNull(north, row) || isNull(east, row)) continue;
-    found[row] = isWithin(area, Number(north.values[row]), Number(east.values[row])) ? 1 : 0;
+    if (north.isNull(row) || east.isNull(row)) continue;
+    found[row] = isWithin(area, north.values[row] ?? Number.NaN, east.values[row] ?? Number.NaN) ? 1 : 0;
   }
   return found;
+}
+
+function matchNorm(
+  { components, test }: Extract<BoundPredicate, { kind: "norm" }>,
+  source: VectorSource,
+  effort: Effort,
+): Uint8Array {
+  const length = source.batch.rows;
+  const columns = components.map((column) => readFloats(source, column)).filter((column) => column !== undefined);
+  if (columns.length < components.length) return new Uint8Array(length);
+  effort.spend(length * columns.length);
+  const validity = new Uint8Array(Math.ceil(length / 8));
+  for (let row = 0; row < length; row += 1)
+    if (!columns.some((column) => column.isNull(row))) setBits(validity, row, 1);
+  const values = new Float64Array(length);
+  deriveNorm(
+    columns.map((column) => column.values),
+    length,
+    values,
+  );
+  return matchValues({ kind: "number", length, validity, values }, test, effort);
+}
+
+interface Floats {
+  readonly values: Float64Array;
+  isNull(row: number): boolean;
+}
+
+/** A column as float64, however it is encoded; undefined when it has no numbers. */
+function readFloats(source: VectorSource, { chain }: BoundColumn): Floats | undefined {
+  const vector = readVector(source, chain);
+  const values = floatsOf(vector);
+  return values === undefined ? undefined : { values, isNull: (row) => isNull(vector, row) };
+}
+
+function floatsOf(vector: Vector): Float64Array | undefined {
+  if (vector.kind === "number") {
+    const { values } = vector;
+    return values instanceof Float64Array ? values : Float64Array.from(values as ArrayLike<bigint | number>, Number);
+  }
+  if (vector.kind !== "indexed") return undefined;
+  const values = floatsOf(vector.values);
+  return values === undefined
+    ? undefined
+    : Float64Array.from({ length: vector.length }, (_none, row) => values[vector.indices[row] ?? 0] ?? Number.NaN);
 }

@@ -1,7 +1,7 @@
 /** Tests values against conditions. Numbers compare by value across types; what has no order with the operand does not match. */
 
-import { integerOf, isJsonNumber, isJsonObject, type JsonValue, writeJson } from "../model/json.ts";
-import { integerCharactersMax } from "../model/limits.ts";
+import { isJsonObject, type JsonValue } from "../model/json.ts";
+import { booleanIn, numberIn, textIn } from "../model/metadata-value.ts";
 import {
   type Condition,
   isBelow,
@@ -121,10 +121,6 @@ function childrenOf(value: JsonValue): readonly JsonValue[] {
   return isJsonObject(value) ? Object.values(value) : [];
 }
 
-/**
- * The operand's type says how the value is read, as upstream does it: a text operand compares with the value's text, a number
- * with the value as a number, a boolean with the value as a boolean. What cannot be read so does not match.
- */
 function matchesValue(condition: Condition, value: JsonValue, effort: Effort): boolean {
   effort.spend(1);
   switch (condition.kind) {
@@ -162,24 +158,16 @@ function matchesAs(condition: Condition, operand: Scalar, value: JsonValue, effo
 /** The value as the kind that `operand` is of. */
 function readAs(operand: Scalar, value: JsonValue, effort: Effort): Scalar | undefined {
   if (typeof operand === "string") return textOf(value, effort);
-  if (typeof operand === "boolean") {
-    if (value === true || value === "true") return true;
-    return value === false || value === "false" ? false : undefined;
-  }
-  if (isJsonNumber(value)) return integerOf(value) ?? Number(value.rawJSON);
-  if (typeof value !== "string") return undefined;
-  effort.spend(value.length);
-  if (!/^\s*-?[0-9]+(\.[0-9]+)?([eE][-+]?[0-9]+)?\s*$/.test(value)) return undefined;
-  const isInteger = value.length <= integerCharactersMax && /^\s*-?[0-9]+\s*$/.test(value);
-  return isInteger ? BigInt(value.trim()) : Number(value);
+  if (typeof operand === "boolean") return booleanIn(value);
+  if (typeof value === "string") effort.spend(value.length);
+  return numberIn(value);
 }
 
 /** Steps that a character costs that is written as JSON. */
 const stepsPerWritten = 4;
 
 function textOf(value: JsonValue, effort: Effort): string {
-  if (typeof value === "string") return value;
-  const text = writeJson(value);
-  effort.spend(stepsPerWritten * text.length);
+  const text = textIn(value);
+  if (typeof value !== "string") effort.spend(stepsPerWritten * text.length);
   return text;
 }

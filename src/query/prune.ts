@@ -1,7 +1,7 @@
 /** What statistics say of a predicate: pure, and the same for a topic, a chunk and a zone. */
 
-import type { LeafStatistics, ValueRange } from "../model/statistics.ts";
-import { boundsOf } from "./area.ts";
+import type { Derivation, LeafStatistics, ValueRange } from "../model/statistics.ts";
+import { boundsOf, spansEast } from "./area.ts";
 import type { BoundColumn, BoundPredicate, ValueTest } from "./bind.ts";
 import type { Effort } from "./effort.ts";
 import {
@@ -14,8 +14,8 @@ import {
   type Verdict,
 } from "./verdict.ts";
 
-/** Of a leaf by its index; undefined where nothing is known. */
-export type StatisticsOf = (leaf: number) => LeafStatistics | undefined;
+/** What is known, by the index of a leaf or by how values are derived; undefined where nothing is. */
+export type StatisticsOf = (of: number | Derivation) => LeafStatistics | undefined;
 
 export function verdictOf(predicate: BoundPredicate, statisticsOf: StatisticsOf, effort: Effort): Verdict {
   switch (predicate.kind) {
@@ -42,7 +42,18 @@ export function verdictOf(predicate: BoundPredicate, statisticsOf: StatisticsOf,
     }
     case "within":
       return areaVerdict(predicate, statisticsOf);
+    case "norm":
+      return valueVerdict(predicate.test, derivedAt("norm", predicate.components, statisticsOf), effort);
   }
+}
+
+function derivedAt(
+  kind: Derivation["kind"],
+  columns: readonly BoundColumn[],
+  statisticsOf: StatisticsOf,
+): LeafStatistics | undefined {
+  const leaves = columns.map(({ leaf }) => leaf).filter((leaf) => leaf !== undefined);
+  return leaves.length === columns.length ? statisticsOf({ kind, leaves }) : undefined;
 }
 
 function statisticsAt({ leaf }: BoundColumn, statisticsOf: StatisticsOf): LeafStatistics | undefined {
@@ -73,6 +84,9 @@ function areaVerdict(
   const { latitudes, longitudes, exact } = boundsOf(area);
   const inside = ([least, most]: readonly [number, number], statistics: LeafStatistics | undefined): Verdict =>
     statistics === undefined ? "maybe" : intervalVerdict({ least, most, outside: false, nan: false }, statistics);
+  // Two longitudes may have become one on the way east: it tells what is not inside, and no more.
+  const onWayEast = derivedAt("east", [longitude], statisticsOf);
+  if (anyVerdict(longitudes.flatMap(spansEast).map((span) => inside(span, onWayEast))) === "no") return "no";
   const verdict = allVerdict([
     inside(latitudes, north),
     isTurned(east?.range) ? "maybe" : anyVerdict(longitudes.map((span) => inside(span, east))),

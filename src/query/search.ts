@@ -7,21 +7,23 @@ import { leavesOf } from "../arrow/leaf.ts";
 import type { SequenceName } from "../model/locator.ts";
 import type { CatalogQuery, ContentFilter, TimeRangesRequest } from "../model/predicate.ts";
 import { everything, type TimeRange } from "../model/time.ts";
-import { bindPredicate, type FindPosition } from "./bind.ts";
+import { bindPredicate } from "./bind.ts";
 import { ClusterBuilder } from "./clusters.ts";
 import { Effort } from "./effort.ts";
-import { type FoundTopic, findTagged } from "./find-topics.ts";
+import { type CatalogCounts, type FoundTopic, findTagged } from "./find-topics.ts";
+import type { FindRoles } from "./roles.ts";
 import { type ReadableTopic, type ReadParts, TopicReader } from "./topic-reader.ts";
 import { type ScanCounts, TopicScan } from "./topic-scan.ts";
 import { noCounts, type SkipCounts, TopicSkips } from "./topic-skips.ts";
 
 export interface SearchParts extends ReadParts {
-  /** Where topics of a tag have a position. */
-  positionOf(ontologyTag: string, schema: TopicReader["schema"]): FindPosition;
+  /** What the fields of topics of a tag mean. */
+  rolesOf(ontologyTag: string, schema: TopicReader["schema"]): FindRoles;
 }
 
 /** What a search has looked at. */
 export interface SearchCounts {
+  readonly catalog: CatalogCounts;
   readonly skips: SkipCounts;
   readonly scan: ScanCounts;
   /** Of the files of all topics that were asked. */
@@ -40,7 +42,12 @@ export interface MatchedSequence {
 }
 
 export function noSearchCounts(): SearchCounts {
-  return { skips: noCounts(), scan: { batches: 0, bytes: 0, rowsTested: 0, rowsMatched: 0 }, storedBytes: 0 };
+  return {
+    catalog: { names: 0, rows: 0 },
+    skips: noCounts(),
+    scan: { batches: 0, bytes: 0, rowsTested: 0, rowsMatched: 0 },
+    storedBytes: 0,
+  };
 }
 
 /** Sequences must match all filters: of none there is nothing to tell. */
@@ -60,7 +67,13 @@ export async function searchContents(
   let matched: Map<SequenceName, Map<string, MatchedTopic>> | undefined;
   for (const filter of query.contents) {
     const found = new Map<SequenceName, Map<string, MatchedTopic>>();
-    for (const { sequence, topics } of await findTagged(parts.catalog, query, filter.ontologyTag, signal)) {
+    for (const { sequence, topics } of await findTagged(
+      parts.catalog,
+      query,
+      filter.ontologyTag,
+      signal,
+      counts.catalog,
+    )) {
       const before = matched?.get(sequence);
       if (matched !== undefined && before === undefined) continue;
       const hits = new Map(before);
@@ -138,10 +151,19 @@ export function openTopic(
   if (schemaHeader === undefined) return undefined;
   const reader = new TopicReader(parts, topic, schemaHeader);
   const { schema } = reader;
-  const position = parts.positionOf(topic.ontologyTag, schema);
-  const predicate = bindPredicate(filter.rows, { schema, leaves: leavesOf(schema), position });
+  const roles = parts.rolesOf(topic.ontologyTag, schema);
+  const leaves = leavesOf(schema);
+  const predicate = bindPredicate(filter.rows, { schema, leaves, roles });
   const effort = new Effort(signal);
-  const skips = new TopicSkips({ catalog, topic, predicate, effort, counts: counts.skips, usesIndex });
+  const skips = new TopicSkips({
+    catalog,
+    topic,
+    predicate,
+    leaves: leaves.list.length,
+    effort,
+    counts: counts.skips,
+    usesIndex,
+  });
   const scan = new TopicScan({ memory: parts, reader, skips, predicate, effort, signal, counts: counts.scan });
   return { reader, skips, scan };
 }

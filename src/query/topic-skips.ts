@@ -4,8 +4,8 @@ import type { Catalog } from "../catalog/catalog.ts";
 import { readChunkStatistics, readSkips, readTopicStatistics } from "../catalog/skip-rows.ts";
 import type { Chunk, ChunkSummary } from "../model/chunk.ts";
 import { isCompleted } from "../model/resource.ts";
-import type { LeafStatistics } from "../model/statistics.ts";
-import { decodeLeaf } from "../model/statistics-codec.ts";
+import type { Derivation, LeafStatistics } from "../model/statistics.ts";
+import { decodeDerived, decodeLeaf } from "../model/statistics-codec.ts";
 import { decodeZones } from "../model/zone-codec.ts";
 import type { BoundPredicate } from "./bind.ts";
 import type { Effort } from "./effort.ts";
@@ -35,6 +35,8 @@ export interface SkipParts {
   readonly catalog: Catalog;
   readonly topic: ReadableTopic;
   readonly predicate: BoundPredicate;
+  /** How many the topic's schema has. */
+  readonly leaves: number;
   readonly effort: Effort;
   readonly counts: SkipCounts;
   /** Whether what statistics say counts: without it everything that has rows may match. */
@@ -51,10 +53,10 @@ export class TopicSkips implements BatchChoice {
 
   /** Of the topic as a whole, as far as all of it lies in sealed chunks. */
   ofTopic(): Verdict {
-    const { catalog, topic, counts } = this.#parts;
+    const { catalog, topic, usesIndex, counts } = this.#parts;
     const { rows, chunks } = topic.extent;
     // Of a topic that grows some rows lie in no sealed chunk.
-    const known = isCompleted(topic) ? readTopicStatistics(catalog, topic.uuid) : undefined;
+    const known = usesIndex && isCompleted(topic) ? readTopicStatistics(catalog, topic.uuid) : undefined;
     const isWhole = known !== undefined && known.chunks >= chunks;
     const verdict = rows === 0 ? "no" : isWhole ? this.#verdict(known.statistics) : "maybe";
     counts.topics[verdict] += 1;
@@ -62,8 +64,8 @@ export class TopicSkips implements BatchChoice {
   }
 
   ofChunk({ number, sealed, rows }: ChunkSummary): Verdict {
-    const { catalog, topic, counts } = this.#parts;
-    const statistics = sealed ? readChunkStatistics(catalog, topic.uuid, number) : undefined;
+    const { catalog, topic, usesIndex, counts } = this.#parts;
+    const statistics = usesIndex && sealed ? readChunkStatistics(catalog, topic.uuid, number) : undefined;
     const verdict = rows === 0 ? "no" : statistics === undefined ? "maybe" : this.#verdict(statistics);
     this.#chunks.set(number, verdict);
     counts.chunks[verdict] += 1;
@@ -71,9 +73,10 @@ export class TopicSkips implements BatchChoice {
   }
 
   ofEntries(chunk: Chunk): readonly Verdict[] {
-    const { catalog, topic, counts } = this.#parts;
+    const { catalog, topic, usesIndex, counts } = this.#parts;
     const whole = this.#chunks.get(chunk.number) ?? "maybe";
-    const skips = whole === "maybe" && chunk.sealed ? readSkips(catalog, topic.uuid, chunk.number) : undefined;
+    const skips =
+      usesIndex && whole === "maybe" && chunk.sealed ? readSkips(catalog, topic.uuid, chunk.number) : undefined;
     if (skips === undefined) return chunk.batches.map(() => whole);
     return decodeZones(skips.zones).flatMap(({ entries, statistics }) => {
       const verdict = this.#verdict(statistics);
@@ -87,11 +90,10 @@ export class TopicSkips implements BatchChoice {
   }
 
   #verdict(statistics: Uint8Array): Verdict {
-    const { predicate, effort, usesIndex } = this.#parts;
-    if (!usesIndex) return "maybe";
-    const statisticsOf = (leaf: number): LeafStatistics | undefined => {
+    const { predicate, leaves, effort } = this.#parts;
+    const statisticsOf = (of: number | Derivation): LeafStatistics | undefined => {
       effort.spend(leafSteps);
-      return decodeLeaf(statistics, leaf);
+      return typeof of === "number" ? decodeLeaf(statistics, of) : decodeDerived(statistics, of, leaves);
     };
     return verdictOf(predicate, statisticsOf, effort);
   }

@@ -115,6 +115,8 @@ type VerdictCounts = Readonly<Record<"no" | "maybe" | "all", number>>;
 
 /** What a query on contents looked at. */
 export interface ExplainView {
+  /** Of sequences and topics: names that were looked at, and rows behind them. */
+  readonly catalog: Readonly<Record<"names" | "rows", number>>;
   /** What the index said; zones are parts of chunks, of some batches each. */
   readonly skips: Readonly<Record<"topics" | "chunks" | "zones", VerdictCounts>>;
   /** What was read. */
@@ -139,9 +141,10 @@ export function queryAnswer(items: readonly QueryItem[], explain?: ExplainView):
   };
 }
 
-function explainAnswer({ skips, scan, storedBytes }: ExplainView): object {
+function explainAnswer({ catalog, skips, scan, storedBytes }: ExplainView): object {
   const { batches, bytes, rowsTested, rowsMatched } = scan;
   return {
+    catalog,
     ...skips,
     batches_read: batches,
     bytes_read: bytes,

@@ -14,7 +14,8 @@ import {
   wrongType,
 } from "./refusal.ts";
 
-export type FieldKind = "text" | "time" | "any";
+/** What operands are: times are integers, and `any` may be of any kind. */
+export type FieldKind = "text" | "time" | "number" | "any";
 
 /** The language of `$match`. */
 export type MatchStyle = "like" | "glob";
@@ -45,7 +46,7 @@ export function parseCondition(value: JsonValue, kind: FieldKind, at: string, st
     return { kind: "in", operands: scalarSet(operands) };
   }
   if (operator === "$match") {
-    if (kind === "time") throw unsupportedOperation(at, operator);
+    if (kind === "time" || kind === "number") throw unsupportedOperation(at, operator);
     if (typeof operand !== "string") throw malformed(`${at}.$match`, "expected a string", operand);
     checkLimit(`${at}.$match`, { what: "characters", found: operand.length, max: patternCharactersMax });
     return { kind: "match", pattern: style === "like" ? likePattern(operand) : globPattern(operand, `${at}.$match`) };
@@ -82,6 +83,10 @@ export function parseScalar(value: JsonValue, kind: FieldKind, at: string): Scal
   if (kind === "time") {
     if (typeof scalar !== "bigint") throw wrongType(at, "an integer number of nanoseconds", value);
     return scalar;
+  }
+  if (kind === "number") {
+    if (orderOf(scalar as Scalar) !== "number") throw wrongType(at, "a number", value);
+    return scalar as Scalar;
   }
   if (kind === "text") {
     if (typeof scalar !== "string") throw wrongType(at, "a string", value);

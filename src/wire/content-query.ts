@@ -123,6 +123,7 @@ function parsePart(key: string, value: JsonValue, at: string, scope: Scope): Par
   if (key.startsWith("$") && !key.includes(".")) throw unknownOperator(at, key);
   const { tag, path } = parseContentKey(key, where);
   if (isJsonObject(value) && Object.hasOwn(value, "$within")) return { tag, rows: parseWithin(value, path, where) };
+  if (isJsonObject(value) && Object.hasOwn(value, "$norm")) return { tag, rows: parseNorm(value, path, where) };
   if (path === undefined) throw refusal(where, "expected <tag>.<field>, found no field");
   return { tag, rows: { kind: "field", path, condition: parseFieldCondition(value, path, where, scope.style) } };
 }
@@ -173,6 +174,17 @@ function parseWithin(value: JsonObject, path: FieldPath | undefined, at: string)
   const [, operand] = onlyOperator(value, at);
   if (path?.items !== undefined) throw unsupportedOperation(at, "$within on the items of a list");
   return { kind: "within", field: path?.field ?? "", area: parseArea(operand, `${at}.$within`) };
+}
+
+/** `{"$norm": {"$gt": 20}}`: a condition on the length of a vector. */
+function parseNorm(value: JsonObject, path: FieldPath | undefined, at: string): RowPredicate {
+  const [, operand] = onlyOperator(value, at);
+  if (path?.items !== undefined) throw unsupportedOperation(at, "$norm on the items of a list");
+  return {
+    kind: "norm",
+    field: path?.field ?? "",
+    condition: parseCondition(operand, "number", `${at}.$norm`, "glob"),
+  };
 }
 
 const listOperators: Readonly<Record<string, ListCondition["kind"]>> = { $eq: "list eq", $neq: "list neq" };

@@ -174,7 +174,13 @@ describe("a client that comes back while its session is being deleted", () => {
     const tail = new TailLog(disk, { found: [], onFailure: () => undefined, onCrowded: () => undefined });
     const commit = new GroupCommit({ disk, catalog, poison, tail, clock }, { intervalMs: 5, bytes: 1e9 });
     const shared = { disk, catalog, clock, commit, tail, space, poison };
-    const uploads = new Uploads({ ...shared, unfoldBudget: new Budget(1e6), chunkBytesMax: 0, damaged: new Map() });
+    const uploads = new Uploads({
+      ...shared,
+      unfoldBudget: new Budget(1e6),
+      chunkBytesMax: 0,
+      damaged: new Map(),
+      given: new Map(),
+    });
     const parts = {
       ...shared,
       log,

@@ -91,11 +91,22 @@ test("a table has the time ranges of the rows, and what was read for them", asyn
     "TOPIC        TAG     FIRST                           LAST",
     "drive-2/imu  motion  2023-11-14T22:13:20.000000140Z  2023-11-14T22:13:20.000000142Z",
     "1 topics of 1 sequences",
+    "6 names and 3 rows of the catalog looked at",
     "        SKIPPED  READ  ALL ROWS MATCH",
     "topics  2        1     0",
     "chunks  0        1     0",
     "zones   0        1     0",
     expect.stringMatching(/^1 batches read, \d+ of \d+ bytes \(\d+\.\d\d %\); 100 rows tested, 3 matched$/),
+    "",
+  ]);
+});
+
+test("of names it says what was looked at", async () => {
+  const { stdout } = await query("--sequence", "lab", "--explain");
+  expect(stdout.split("\n").slice(-4)).toEqual([
+    "lab/imu  motion",
+    "1 topics of 1 sequences",
+    "4 names and 1 rows of the catalog looked at",
     "",
   ]);
 });
@@ -150,6 +161,9 @@ describe("a condition", () => {
     ["a.b missing", '{"a.b":{"$nex":null}}'],
     ["GPS within box 45 9 46, 10.5", '{"GPS":{"$within":{"box":[45,9,46,10.5]}}}'],
     ["GPS within circle 45 9 100", '{"GPS":{"$within":{"circle":[45,9,100]}}}'],
+    ["IMU.acceleration norm > 20", '{"IMU.acceleration":{"$norm":{"$gt":20}}}'],
+    ["a.norm >= 2", '{"a.norm":{"$geq":2}}'],
+    ["v norm between 1 and 2", '{"v":{"$norm":{"$between":[1,2]}}}'],
   ])("%j is %s", (text, json) => expect(writeJson(parseWhere(text))).toBe(json));
 
   test.each([

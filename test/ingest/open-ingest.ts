@@ -80,6 +80,7 @@ export async function openIngest(options: { clock?: Clock; chunkBytesMax?: numbe
   const unfoldBudget = new Budget(64 * 2 ** 20);
   const chunkBytesMax = options.chunkBytesMax ?? 0;
   const uploads = new Uploads({
+    given: new Map(),
     disk,
     catalog,
     clock,

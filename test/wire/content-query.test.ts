@@ -467,6 +467,42 @@ describe("areas", () => {
   });
 });
 
+describe("lengths", () => {
+  test.each<[string, object]>([
+    ['{"IMU.acceleration":{"$norm":{"$gt":20}}}', { field: "acceleration", condition: { kind: "gt", operand: 20n } }],
+    [
+      '{"Vector3d":{"$norm":{"$between":[0,0.5]}}}',
+      { field: "", condition: { kind: "between", least: 0n, most: 0.5 } },
+    ],
+    ['{"a.b.c":{"$norm":"$nex"}}', { field: "b.c", condition: { kind: "missing" } }],
+  ])("%s", (text, expected) => expect(rowsOf(text)).toEqual({ kind: "norm", ...expected }));
+
+  test.each([
+    ['{"IMU.a":{"$norm":20}}', "ontology.IMU.a.$norm: expected an object with one operator, found the number 20"],
+    [
+      '{"IMU.a":{"$norm":{"$gt":"20"}}}',
+      '`ontology.IMU.a.$norm.$gt` has wrong type: expected a number, found the string "20"',
+    ],
+    [
+      '{"IMU.a":{"$norm":{"$eq":true}}}',
+      "`ontology.IMU.a.$norm.$eq` has wrong type: expected a number, found the boolean true",
+    ],
+    [
+      '{"IMU.a":{"$norm":{"$match":"2*"}}}',
+      "operation error :: field `ontology.IMU.a.$norm` has unsupported operation $match",
+    ],
+    [
+      '{"IMU.a[?]":{"$norm":{"$gt":1}}}',
+      "operation error :: field `ontology.IMU.a[?]` has unsupported operation $norm on the items of a list",
+    ],
+    ['{"IMU.a":{"$norm":{"$gt":1},"$lt":2}}', "ontology.IMU.a: expected exactly one operator, found 2"],
+  ])("%s is refused", (text, reason) => {
+    expect(() => contentsOf(text)).toThrow(
+      expect.objectContaining({ code: "invalid", message: expect.stringContaining(reason) }),
+    );
+  });
+});
+
 describe("what else the answer is to tell", () => {
   const ranges = (text: string) => parse(`{"ontology":{"A.x":"$ex","include_time_ranges":${text}}}`).timeRanges;
   test.each<[string, object | undefined]>([

@@ -15,7 +15,7 @@ from typing import Any, Callable
 
 import report
 from oracle_data import Maker, first_ns, upload
-from oracle_rules import Condition, Rows, Table, field_rows, order_of, ranges_of, within_rows
+from oracle_rules import Condition, Rows, Table, field_rows, norm_rows, norms_of, order_of, ranges_of, within_rows
 from wire import Wire
 
 scalar_fields = ["i8", "i64", "u64", "f32", "f64", "flag", "text", "large", "word", "at", "sub.n", "sub.x", "sub.t"]
@@ -130,6 +130,18 @@ class Oracle:
         self.hits[f"$within {'box' if 'box' in area else 'circle'}"] += 1
         return Asked({"gps": {"$within": area}}, lambda table: within_rows(table, area))
 
+    def norm(self) -> Asked:
+        rng = self.rng
+        known = [one for one in norms_of(rng.choice(self.by_tag["gps"])) if one is not None and is_plain(one)]
+        operand = lambda: rng.choice(known) if known and rng.random() < 0.7 else rng.choice([0, 90.5, 180, 1e300])
+        operator = rng.choice(operators)
+        operands = {"$ex": None, "$nex": None, "$in": [operand(), operand()]}
+        if operator in ("$between", "$outside"):
+            operands[operator] = sorted([operand(), operand()])
+        condition = operator, operands[operator] if operator in operands else operand()
+        self.hits[f"$norm {operator}"] += 1
+        return Asked({"gps.position": {"$norm": {operator: condition[1]}}}, lambda table: norm_rows(table, condition))
+
     def group(self, tag: str, style: str) -> Asked:
         parts = [self.any_field(tag, style) for _ in range(self.rng.randint(1, 3))]
         if self.rng.random() < 0.5:
@@ -146,7 +158,7 @@ class Oracle:
         if rng.random() < 0.1:
             found.append(self.any_field(tag, style))
         if tag == "gps" and rng.random() < 0.5:
-            found.append(self.area())
+            found.append(rng.choice([self.area, self.norm])())
         return found
 
     def names(self) -> tuple[dict[str, Any], str, Callable[[Table], bool]]:
@@ -294,6 +306,7 @@ def main() -> None:
 
     def coverage() -> dict[str, int]:
         wanted = [f"{operator} {path}" for operator, path in cells]
+        wanted += [f"$norm {operator}" for operator in operators]
         wanted += ["$within box", "$within circle", "$or", "$not", "timestamp_range", "time_ranges"]
         wanted += [f"dialect {one}" for one in ("old", "new", "any")]
         report.equal([one for one in wanted if oracle.hits[one] == 0], [], "cells without a hit")

@@ -184,6 +184,17 @@ def is_within(area: dict[str, list[float]], latitude: float | None, longitude: f
     return 2 * 6_371_008.8 * math.asin(min(1, math.sqrt(half))) <= radius
 
 
+def norms_of(table: Table) -> list[float | None]:
+    x, y = table.column("position.x"), table.column("position.y")
+    assert x is not None and y is not None
+    return [None if a is None or b is None else math.sqrt(a * a + b * b) for a, b in zip(x[1], y[1])]
+
+
+def norm_rows(table: Table, condition: Condition) -> Rows:
+    test = test_of("number", condition, "glob")
+    return [test(value) for value in norms_of(table)]
+
+
 def ranges_of(times: list[int], gap: int) -> list[list[int]]:
     """Times that are not farther apart than the gap, from first to last."""
     found: list[list[int]] = []
