@@ -13,7 +13,7 @@ export type Rows = Readonly<Record<string, readonly (readonly [key: unknown, val
 /** @param tables which of the plain ones */
 export async function catalogRows(dataDir: string, tables: "data" | "all"): Promise<Rows> {
   await using catalog = await openCatalogToRead(await findDisk(dataDir), "catalog");
-  const plain = ["sequences", "sessions", "sessionKeys", "topics", "topicLocators"] as const;
+  const plain = ["sequences", "sessions", "sessionKeys", "topics", "topicLocators", "searchKeys"] as const;
   const others = ["notifications", "keys", "dialects"] as const;
   const rows: Record<string, (readonly [unknown, unknown])[]> = {};
   for (const name of tables === "all" ? [...plain, ...others] : plain)

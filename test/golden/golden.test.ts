@@ -7,7 +7,8 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { storeFormatVersion } from "../../src/store/documents.ts";
-import { catalogRows } from "../care/catalog-rows.ts";
+import { wholeFact } from "../../src/catalog/search-keys.ts";
+import { catalogRows, type Rows } from "../care/catalog-rows.ts";
 import { numbers, readAll, serverArgs } from "../care/corpus.ts";
 import { FlightClient } from "../load/flight-client.ts";
 import { toMessages } from "../load/messages.ts";
@@ -52,13 +53,18 @@ describe.each(all)("a store of format $format that was $state", ({ format, state
     const before = await catalogRows(golden.dataDir, "data");
     rmSync(path.join(golden.dataDir, "catalog"), { recursive: true });
     expect(await runToEnd(["rebuild", "--data-dir", golden.dataDir])).toMatchObject({ code: 0 });
-    expect(await catalogRows(golden.dataDir, "data")).toEqual(before);
+    expect(withoutSearchKeys(await catalogRows(golden.dataDir, "data"))).toEqual(withoutSearchKeys(before));
   });
 });
 
 test("there are golden directories of this format", () => {
   for (const state of goldenStates) expect(existsSync(archiveOf(storeFormatVersion, state))).toBe(true);
 });
+
+/** The index over sequences and topics: programs that wrote the first directories had none. */
+function withoutSearchKeys({ searchKeys: _, facts = [], ...rows }: Rows): Rows {
+  return { ...rows, facts: facts.filter(([key]) => key !== wholeFact) };
+}
 
 /** Whoever has the UUID goes on with a topic that was cut. */
 async function finishOpenTopic(dataDir: string, port: number): Promise<void> {
