@@ -3,8 +3,6 @@
 Latitude is `position.x`, longitude `position.y`, altitude `position.z`, as the SDKs define it.
 """
 
-import datetime
-import xml.etree.ElementTree as tree
 from typing import Any
 
 from mosaicolabs import GPS, Point3d
@@ -12,21 +10,7 @@ from mosaicolabs import GPS, Point3d
 import family
 import report
 from family import Server
-
-Point = tuple[int, float, float, float]
-
-
-def points_of(file: str) -> list[Point]:
-    """Time in nanoseconds, latitude, longitude and altitude of every track point."""
-    name = "{http://www.topografix.com/GPX/1/1}"
-    points = []
-    for point in tree.parse(file).getroot().iter(f"{name}trkpt"):
-        moment = datetime.datetime.fromisoformat(point.findtext(f"{name}time").replace("Z", "+00:00"))
-        elapsed = moment - datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
-        time_ns = (elapsed.days * 86_400 + elapsed.seconds) * 10**9 + elapsed.microseconds * 1000
-        points.append((time_ns, float(point.get("lat")), float(point.get("lon")), float(point.findtext(f"{name}ele"))))
-    return points
-
+from track import Point, points_of
 
 def read(client: Any, sequence: str, **window: int) -> list[Point]:
     got = family.read_topic(client, sequence, "/car/gps", **window)
