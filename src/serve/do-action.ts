@@ -6,6 +6,7 @@ import { freeMessageBytes, itemsAtOnce } from "../model/limits.ts";
 import type { DialectProof, ParsedAction } from "../wire/action.ts";
 import { parseAction } from "../wire/action.ts";
 import { writeAnswer, writeEmptyAnswer, writeStreamedAnswer } from "../wire/answer.ts";
+import type { MatchStyle } from "../wire/condition.ts";
 import { ActionSchema, ResultSchema } from "../wire/flight_pb.js";
 import { readMessage } from "../wire/flight-data.ts";
 import { type ActionParts, LargeResponse, runAction, StreamedResponse } from "./actions.ts";
@@ -68,8 +69,11 @@ async function answerTo(
   request: Received,
 ): Promise<Answer | AsyncIterable<Uint8Array>> {
   const action = readMessage(ActionSchema, request.bytes, "Action");
-  const { parsed, failure } = tryParse(action.type, action.body);
+  let { parsed, failure } = tryParse(action.type, action.body);
   const identity = identifyTaken(parts, call, signOf(parsed?.request.kind, parsed?.proof));
+  // What a pattern means is known by the client that sends it.
+  if (action.type === "query" && parts.dialects.decide(identity.connection, identity.caller) !== "0.6")
+    ({ parsed, failure } = tryParse(action.type, action.body, "like"));
   if (parsed === undefined) throw failure;
   demand(identity.caller, parsed.permission, action.type);
   const { type } = action;
@@ -99,9 +103,9 @@ async function receive(parts: DoActionParts, call: TakenCall): Promise<Received>
 }
 
 /** Authentication comes before the body's errors, but what the body proves of the dialect decides how it is refused. */
-function tryParse(type: string, body: Uint8Array): { parsed?: ParsedAction; failure?: unknown } {
+function tryParse(type: string, body: Uint8Array, style?: MatchStyle): { parsed?: ParsedAction; failure?: unknown } {
   try {
-    return { parsed: parseAction(type, body) };
+    return { parsed: parseAction(type, body, style) };
   } catch (failure) {
     return { failure };
   }

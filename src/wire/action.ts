@@ -19,6 +19,7 @@ import type { CatalogQuery, ClusterRequest } from "../model/predicate.ts";
 import type { JsonText, SerializationFormat, Uuid } from "../model/resource.ts";
 import type { TimeNs } from "../model/time.ts";
 import { parseCluster, parseIntersection } from "./cluster.ts";
+import type { MatchStyle } from "./condition.ts";
 import { parseQuery, queryProof } from "./query.ts";
 import { anyJson, int64, parseUuid, parseWith, serializationFormat } from "./shape.ts";
 
@@ -73,6 +74,15 @@ export type NotificationTarget =
 /** What a call proves about its client, beyond the first call of its connection. */
 export type DialectProof = "old" | "new" | "0.4" | undefined;
 
+/** What an action is read by, beside its body as JSON. */
+interface ActionCall {
+  readonly name: string;
+  /** The body as it came. */
+  readonly text: string;
+  /** What `$match` means where the body proves nothing. */
+  readonly style: MatchStyle;
+}
+
 interface ActionKind {
   /** Undefined: any valid key may. */
   readonly permission: Permission | undefined;
@@ -80,7 +90,7 @@ interface ActionKind {
   /** Whether an empty body stands for `{}`. */
   readonly bodiless?: boolean;
   /** @param text of the body, for what is kept as it was written */
-  read(body: JsonObject, name: string, text: string): ActionRequest;
+  read(body: JsonObject, call: ActionCall): ActionRequest;
   proof?(body: JsonObject): DialectProof;
 }
 
@@ -121,7 +131,7 @@ function notificationKinds(resource: "sequence" | "topic"): Record<string, Actio
     [`${resource}_notification_create`]: {
       permission: "write",
       description: `Leave a notification on a ${resource}: {locator, notification_type, msg}`,
-      read(body, name) {
+      read(body, { name }) {
         const fields = parseWith(created, body, `the body of ${name}`);
         const message = cutText(fields.msg, notificationBytesMax);
         return { kind: "notification_create", target: target(fields.locator), type: fields.notification_type, message };
@@ -130,7 +140,7 @@ function notificationKinds(resource: "sequence" | "topic"): Record<string, Actio
     [`${resource}_notification_list`]: {
       permission: "read",
       description: `List the notifications of a ${resource}: {locator}`,
-      read: (body, name) => ({
+      read: (body, { name }) => ({
         kind: "notification_list",
         target: target(parseWith(locator, body, `the body of ${name}`).locator),
       }),
@@ -138,7 +148,7 @@ function notificationKinds(resource: "sequence" | "topic"): Record<string, Actio
     [`${resource}_notification_purge`]: {
       permission: "delete",
       description: `Remove the notifications of a ${resource}: {locator}`,
-      read: (body, name) => ({
+      read: (body, { name }) => ({
         kind: "notification_purge",
         target: target(parseWith(locator, body, `the body of ${name}`).locator),
       }),
@@ -151,7 +161,10 @@ function fingerprintKind(kind: "api_key_status" | "api_key_revoke", description:
   return {
     permission: "manage",
     description,
-    read: (body, name) => ({ kind, fingerprint: parseWith(shape, body, `the body of ${name}`).api_key_fingerprint }),
+    read: (body, { name }) => ({
+      kind,
+      fingerprint: parseWith(shape, body, `the body of ${name}`).api_key_fingerprint,
+    }),
     proof: () => "old",
   };
 }
@@ -173,7 +186,7 @@ const actionKinds: Readonly<Record<string, ActionKind>> = {
   sequence_create: {
     permission: "write",
     description: "Create a sequence: {locator, user_metadata}",
-    read(body, name, text) {
+    read(body, { name, text }) {
       const fields = parseWith(locator.extend(userMetadata), body, `the body of ${name}`);
       return {
         kind: "sequence_create",
@@ -185,7 +198,7 @@ const actionKinds: Readonly<Record<string, ActionKind>> = {
   sequence_delete: {
     permission: "delete",
     description: "Delete a sequence with all its sessions: {locator}",
-    read: (body, name) => ({
+    read: (body, { name }) => ({
       kind: "sequence_delete",
       name: parseSequenceName(parseWith(locator, body, `the body of ${name}`).locator),
     }),
@@ -193,7 +206,7 @@ const actionKinds: Readonly<Record<string, ActionKind>> = {
   session_create: {
     permission: "write",
     description: "Open a session of a sequence: {locator}",
-    read(body, name) {
+    read(body, { name }) {
       const fields = parseWith(locator.extend(chosenUuid), body, `the body of ${name}`);
       return { kind: "session_create", sequence: parseSequenceName(fields.locator), uuid: parseChosen(fields.uuid) };
     },
@@ -201,7 +214,7 @@ const actionKinds: Readonly<Record<string, ActionKind>> = {
   session_finalize: {
     permission: "write",
     description: "Make a session immutable: {session_uuid}",
-    read: (body, name) => ({
+    read: (body, { name }) => ({
       kind: "session_finalize",
       session: parseUuid(parseWith(sessionUuid, body, `the body of ${name}`).session_uuid),
     }),
@@ -209,7 +222,7 @@ const actionKinds: Readonly<Record<string, ActionKind>> = {
   session_delete: {
     permission: "delete",
     description: "Delete a session with its topics: {session_uuid} or {locator}",
-    read(body, name) {
+    read(body, { name }) {
       const shape = z.object({ session_uuid: z.string().optional(), locator: z.string().optional() });
       const fields = parseWith(shape, body, `the body of ${name}`);
       if (fields.session_uuid !== undefined) return { kind: "session_delete", session: parseUuid(fields.session_uuid) };
@@ -221,7 +234,7 @@ const actionKinds: Readonly<Record<string, ActionKind>> = {
   topic_create: {
     permission: "write",
     description: "Create a topic: {locator, session_uuid, serialization_format, ontology_tag, user_metadata}",
-    read(body, name, text) {
+    read(body, { name, text }) {
       const shape = locator
         .extend({ session_uuid: z.string(), serialization_format: serializationFormat, ontology_tag: z.string() })
         .extend({ ...userMetadata, ...chosenUuid });
@@ -247,7 +260,7 @@ const actionKinds: Readonly<Record<string, ActionKind>> = {
   topic_delete: {
     permission: "delete",
     description: "Delete a topic of an open session: {locator}",
-    read: (body, name) => ({
+    read: (body, { name }) => ({
       kind: "topic_delete",
       locator: parseTopicLocator(parseWith(locator, body, `the body of ${name}`).locator),
     }),
@@ -255,7 +268,7 @@ const actionKinds: Readonly<Record<string, ActionKind>> = {
   edge_topic_status: {
     permission: "write",
     description: "Ends the upload of a topic, if there is one, and tells what is durable: {topic_uuid}",
-    read: (body, name) => ({
+    read: (body, { name }) => ({
       kind: "edge_topic_status",
       topic: parseUuid(parseWith(z.object({ topic_uuid: z.string() }), body, `the body of ${name}`).topic_uuid),
     }),
@@ -265,25 +278,25 @@ const actionKinds: Readonly<Record<string, ActionKind>> = {
   query: {
     permission: "read",
     description: "Find topics: {sequence, topic, ontology}",
-    read: (body) => ({ kind: "query", query: parseQuery(body) }),
+    read: (body, { style }) => ({ kind: "query", query: parseQuery(body, style) }),
     proof: queryProof,
   },
   topic_filter_clusterize: {
     permission: "read",
     description: "Time clusters of the rows that match: {locator, clustering_dt_ns, ontology, timestamp_range}",
-    read: (body, name) => ({ kind: "topic_filter_clusterize", cluster: parseCluster(body, `the body of ${name}`) }),
+    read: (body, { name }) => ({ kind: "topic_filter_clusterize", cluster: parseCluster(body, `the body of ${name}`) }),
     proof: () => "new",
   },
   topic_filter_intersect: {
     permission: "read",
     description: "Common time windows of the clusters of several topics: {topics, intersect_dt_ns}",
-    read: (body, name) => ({ kind: "topic_filter_intersect", ...parseIntersection(body, `the body of ${name}`) }),
+    read: (body, { name }) => ({ kind: "topic_filter_intersect", ...parseIntersection(body, `the body of ${name}`) }),
     proof: () => "new",
   },
   api_key_create: {
     permission: "manage",
     description: "Create an API key: {permissions, description, expires_at_ns}",
-    read(body, name) {
+    read(body, { name }) {
       const shape = z.object({ permissions: z.string(), description: z.string(), expires_at_ns: int64.nullish() });
       const fields = parseWith(shape, body, `the body of ${name}`);
       return {
@@ -307,15 +320,16 @@ export interface ParsedAction {
 
 /**
  * Reads an action. The order of the checks is the protocol's: name, body, then (by the caller) permission.
+ * @param style of `$match` in a query that proves nothing of its dialect
  * @throws Fault invalid, unsupported
  */
-export function parseAction(name: string, body: Uint8Array): ParsedAction {
+export function parseAction(name: string, body: Uint8Array, style: MatchStyle = "glob"): ParsedAction {
   const kind = Object.hasOwn(actionKinds, name) ? actionKinds[name] : undefined;
   if (kind === undefined) {
     throw new Fault("invalid", `Bad request: no available action for string \`${name.slice(0, 100)}\`.`);
   }
   const { json, text } = readBody(name, body, kind);
-  return { request: kind.read(json, name, text), permission: kind.permission, proof: kind.proof?.(json) };
+  return { request: kind.read(json, { name, text, style }), permission: kind.permission, proof: kind.proof?.(json) };
 }
 
 export function listActions(): { name: string; description: string }[] {

@@ -10,17 +10,18 @@ import { checkLimit, malformed, refusal } from "./refusal.ts";
 
 /**
  * `$match` on contents is LIKE in a query that proves to be of 0.4 or 0.5, whose users know no other meaning of it, though their
- * server refused it there; else it is a glob. A query of theirs that asks for contents alone proves nothing.
+ * server refused it there, and a glob in one that proves to be of a later one.
+ * @param unproven what it is in a query that proves nothing, as when it asks for contents alone
  * @throws Fault invalid naming the path
  */
-export function parseQuery(body: JsonObject): CatalogQuery {
+export function parseQuery(body: JsonObject, unproven: MatchStyle = "glob"): CatalogQuery {
   const ontology = filterObject(body, "ontology");
+  const proof = queryProof(body);
+  const style = proof === undefined ? unproven : proof === "old" ? "like" : "glob";
   return {
     sequence: parseSequenceFilter(filterObject(body, "sequence") ?? {}),
     topic: parseTopicFilter(filterObject(body, "topic") ?? {}),
-    ...(ontology === undefined
-      ? noContentQuery
-      : parseContentQuery(ontology, queryProof(body) === "old" ? "like" : "glob")),
+    ...(ontology === undefined ? noContentQuery : parseContentQuery(ontology, style)),
   };
 }
 

@@ -129,6 +129,7 @@ export class RecordedDisk {
 
   #changeNames(events: readonly TraceEvent[], at: number, event: NameEvent): void {
     if (event.kind === "nameWent") {
+      if (isReplaced(events, at)) return;
       const target = events[at + 1];
       if (target?.kind !== "nameCame" || !isRenamed(events, at)) {
         this.#names.push({ at, edits: [this.#edit(event, undefined)] });
@@ -185,6 +186,13 @@ export class RecordedDisk {
     const synced = edits.every(({ directory }) => isSynced(directory.syncs, at, cut));
     return kind === "prefix" || synced || (kind === "mixed" && chance());
   }
+}
+
+/** Whether a name went because a rename, which the next two events tell, gave it to another file: it is never nobody's then. */
+function isReplaced(events: readonly TraceEvent[], at: number): boolean {
+  const [event, came] = [events[at], events[at + 2]];
+  if (event?.kind !== "nameWent" || event.renamed || came?.kind !== "nameCame") return false;
+  return isRenamed(events, at + 1) && came.path === event.path;
 }
 
 function isSynced(syncs: readonly Span[], changed: number, cut: number): boolean {

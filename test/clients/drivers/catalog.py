@@ -3,7 +3,17 @@
 import time
 from typing import Any
 
-from mosaicolabs import Floating64, Integer64, Query, QueryOntologyCatalog, QuerySequence, QueryTopic, String
+from mosaicolabs import (
+    Boolean,
+    Floating64,
+    Integer64,
+    Query,
+    QueryOntologyCatalog,
+    QuerySequence,
+    QueryTopic,
+    RobotJoint,
+    String,
+)
 
 import family
 import report
@@ -24,7 +34,14 @@ drives: dict[str, tuple[dict[str, Any], dict[str, tuple[type, dict[str, Any]]]]]
         {"driver": {"id": "drv_19"}, "km": "unknown", "note": "ACME"},
         {"/rear/imu": (Integer64, {"rate": 400.5, "vendor": "ACME"}), "/gps": (Floating64, {"rate": 5})},
     ),
-    "walk-1": ({"driver": {"id": "drv_17", "age": 31}}, {"/gps": (Floating64, {"rate": 1, "vendor": "ACME"})}),
+    "walk-1": (
+        {"driver": {"id": "drv_17", "age": 31}},
+        {
+            "/gps": (Floating64, {"rate": 1, "vendor": "ACME"}),
+            "/flag": (Boolean, {}),
+            "/joints": (RobotJoint, {}),
+        },
+    ),
 }
 
 
@@ -38,11 +55,16 @@ def write(server: Server, client: Any) -> dict[str, int]:
         with client.sequence_create(server.name(suffix), metadata) as writer:
             for topic, (model, topic_metadata) in topics.items():
                 topic_writer = writer.topic_create(topic, topic_metadata, model)
-                data = model(data="text") if model is String else model(data=1)
-                topic_writer.push(family.message(1, data))
+                topic_writer.push(family.message(1, value_of(model)))
     time.sleep(0.02)
     times["end"] = time.time_ns()
     return times
+
+
+def value_of(model: type) -> Any:
+    if model is RobotJoint:
+        return RobotJoint(names=["hip", "knee"], positions=[0.5, 1.5], velocities=[1, 1], efforts=[0, 0])
+    return model(data={String: "text", Boolean: True}.get(model, 1))
 
 
 class Asker:
@@ -222,9 +244,57 @@ def by_value(ask: Asker) -> None:
         ask.expect({}, QueryOntologyCatalog(condition))
     ask.expect(gps, QueryOntologyCatalog(real.between([0.5, 1.5])))
     ask.expect({"drive-2": {"/notes"}}, QueryOntologyCatalog(text.eq("text")))
-    ask.expect({"drive-2": {"/notes"}}, QueryOntologyCatalog(text.match("?ex*")))
     ask.expect({"drive-2": {"/front/imu"}}, QueryOntologyCatalog(number.gt(0)), QuerySequence().with_name(ask.name("drive-2")))
     ask.expect(whole("drive-1", "drive-10"), QueryOntologyCatalog(number.gt(0), real.gt(0)))
+
+
+#: Operators and operands of which the first matches what was written and the second does not.
+operators = {
+    "eq": lambda value, other: (value, other),
+    "neq": lambda value, other: (other, value),
+    "lt": lambda value, other: (other, value),
+    "leq": lambda value, other: (value, None),
+    "gt": lambda value, other: (None, value),
+    "geq": lambda value, other: (value, other),
+    "in_": lambda value, other: ([other, value], [other]),
+    "between": lambda value, other: ([value, other], [other, other]),
+    "outside": lambda value, other: ([other, other], [value, other]),
+    "ex": lambda *_: ((), None),
+    "nex": lambda *_: (None, ()),
+}
+
+
+def by_operator(ask: Asker) -> dict[str, list[str]]:
+    """Every operator that the builder has for a kind of field, each with an operand that matches and one that does not."""
+    imus = {"drive-1": {"/front/imu"}, "drive-2": {"/front/imu"}, "drive-10": {"/rear/imu"}}
+    gps = {"drive-1": {"/gps"}, "drive-10": {"/gps"}, "walk-1": {"/gps"}}
+    kinds: dict[str, tuple[Any, Found, Any, Any]] = {
+        "integer": (Integer64.Q.data, imus, 1, 2),
+        "float": (Floating64.Q.data, gps, 1, 1.5),
+        "text": (String.Q.data, {"drive-2": {"/notes"}}, "text", "texts"),
+        "boolean": (Boolean.Q.data, {"walk-1": {"/flag"}}, True, False),
+    }
+    if not family.is_old:
+        joints = {"walk-1": {"/joints"}}
+        kinds["any item"] = (RobotJoint.Q.positions.any(), joints, 0.5, 7)
+        kinds["all items"] = (RobotJoint.Q.velocities.all(), joints, 1, 2)
+        kinds["item"] = (RobotJoint.Q.names[1], joints, "knee", "knees")
+    asked: dict[str, list[str]] = {}
+    for kind, (field, found, value, other) in kinds.items():
+        asked[kind] = [name for name in operators if hasattr(field, name)]
+        for name in asked[kind]:
+            matching, failing = operators[name](value, other)
+            for operand, expected in ((matching, found), (failing, {})):
+                if operand is None:
+                    continue
+                operand = operand if name not in ("ex", "nex") else ()
+                condition = getattr(field, name)(*([operand] if operand != () else []))
+                ask.expect(expected, QueryOntologyCatalog(condition))
+    matches = {"ex": True, "?ex*": False, "t_xt": True, "TEXT": False} if family.is_old else {"ex": False, "?ex*": True}
+    for pattern, is_found in matches.items():
+        ask.expect({"drive-2": {"/notes"}} if is_found else {}, QueryOntologyCatalog(String.Q.data.match(pattern)))
+    report.true(all(len(names) > 0 for names in asked.values()), f"every kind has operators, found {asked}")
+    return asked
 
 
 def checks(run: report.Report, server: Server) -> None:
@@ -242,3 +312,4 @@ def checks(run: report.Report, server: Server) -> None:
             run.run("catalog: by metadata, newer operators", lambda: by_newer_operators(ask))
         run.run("catalog: chained queries", lambda: chained(ask))
         run.run("catalog: by value", lambda: by_value(ask))
+        run.run("catalog: by operator", lambda: by_operator(ask))
