@@ -63,7 +63,7 @@ def write(server: Server, client: Any) -> dict[str, int]:
 
 def value_of(model: type) -> Any:
     if model is RobotJoint:
-        return RobotJoint(names=["hip", "knee"], positions=[0.5, 1.5], velocities=[1, 1], efforts=[0, 0])
+        return RobotJoint(names=["hip", "knee"], positions=[0.5, 0.5], velocities=[1, 1], efforts=[0, 0])
     return model(data={String: "text", Boolean: True}.get(model, 1))
 
 
@@ -270,14 +270,14 @@ def by_operator(ask: Asker) -> dict[str, list[str]]:
     gps = {"drive-1": {"/gps"}, "drive-10": {"/gps"}, "walk-1": {"/gps"}}
     kinds: dict[str, tuple[Any, Found, Any, Any]] = {
         "integer": (Integer64.Q.data, imus, 1, 2),
-        "float": (Floating64.Q.data, gps, 1, 1.5),
+        "float": (Floating64.Q.data, gps, 1.0, 1.5),
         "text": (String.Q.data, {"drive-2": {"/notes"}}, "text", "texts"),
         "boolean": (Boolean.Q.data, {"walk-1": {"/flag"}}, True, False),
     }
     if not family.is_old:
         joints = {"walk-1": {"/joints"}}
-        kinds["any item"] = (RobotJoint.Q.positions.any(), joints, 0.5, 7)
-        kinds["all items"] = (RobotJoint.Q.velocities.all(), joints, 1, 2)
+        kinds["any item"] = (RobotJoint.Q.positions.any(), joints, 0.5, 7.0)
+        kinds["all items"] = (RobotJoint.Q.velocities.all(), joints, 1.0, 2.0)
         kinds["item"] = (RobotJoint.Q.names[1], joints, "knee", "knees")
     asked: dict[str, list[str]] = {}
     for kind, (field, found, value, other) in kinds.items():
