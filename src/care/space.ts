@@ -57,11 +57,13 @@ interface Obstacle {
 
 export class Space {
   readonly #parts: SpaceParts;
-  readonly #marginBytes: number;
   #freeBytes = Number.POSITIVE_INFINITY;
   #lookedAtMs = Number.NEGATIVE_INFINITY;
   /** Bytes that were let in since. */
   #letInBytes = 0;
+  /** Bytes that were let in since the last tick, and between the two ticks before. */
+  #comingBytes = 0;
+  #bytesPerTick = 0;
   /** Bytes that were let in and are not in files yet. */
   #pendingBytes = 0;
   /** Bytes of rows that were let in and whose commit has not ended. */
@@ -83,7 +85,6 @@ export class Space {
 
   constructor(parts: SpaceParts) {
     this.#parts = parts;
-    this.#marginBytes = Math.min(evictionMargin.bytesMax, Math.floor(parts.floorBytes * evictionMargin.ofFloor));
   }
 
   use(): SpaceUse {
@@ -97,14 +98,18 @@ export class Space {
     };
   }
 
-  /** Bytes that have to go until there is room for what waits; of free space with a margin, so that eviction comes before refusal. */
+  /** Bytes that have to go until there is room for what waits, with a margin, so that nobody waits for eviction. */
   lacking(): Readonly<Record<SpaceLimit, number>> {
     const { floorBytes, quotaBytes } = this.#parts;
     const coming = this.#pendingBytes + this.#waitingBytes;
-    const wanted = floorBytes + overheadBytes + this.#marginBytes + coming;
+    const { ofFloor, ofQuota, seconds, bytesMax } = evictionMargin;
+    const soon = seconds * Math.max(this.#bytesPerTick, this.#comingBytes);
+    const floorMargin = Math.min(bytesMax, Math.max(soon, Math.floor(floorBytes * ofFloor)));
+    const wanted = floorBytes + overheadBytes + floorMargin + coming;
+    const quotaMargin = Math.min(bytesMax, soon, Math.floor((quotaBytes ?? 0) * ofQuota));
     return {
       floor: Math.max(0, wanted - this.#look()),
-      quota: quotaBytes === undefined ? 0 : Math.max(0, this.#storedBytes() + coming - quotaBytes),
+      quota: quotaBytes === undefined ? 0 : Math.max(0, this.#storedBytes() + quotaMargin + coming - quotaBytes),
     };
   }
 
@@ -152,6 +157,7 @@ export class Space {
     if (this.#refusing !== undefined && bytes > 0) this.#openAgain();
     this.#pendingBytes += bytes;
     this.#letInBytes += bytes;
+    this.#comingBytes += bytes;
     return {
       [Symbol.dispose]: () => {
         this.#pendingBytes -= bytes;
@@ -190,10 +196,12 @@ export class Space {
   }
 
   /**
-   * Looks anew and says whether uploads are refused; to be called at least once a second, right after retention, for a disk that
+   * Looks anew and says whether uploads are refused; to be called once a second, right after retention, for a disk that
    * room is made on is not full: who uploads waits for it.
    */
   tick(retention: "made room" | "made none"): void {
+    this.#bytesPerTick = this.#comingBytes;
+    this.#comingBytes = 0;
     const obstacle = this.#obstacle(0, "fresh");
     if (obstacle === undefined) {
       if (this.#parts.clock.monotonicMs() - this.#refusedAtMs >= spaceOpenMs) this.#openAgain();

@@ -103,6 +103,7 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
     space,
     poison,
     unfoldBudget,
+    keepsStatistics: config.skip_index === "keep",
     given: ontology.given,
     damaged,
     chunkBytesMax,

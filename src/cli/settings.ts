@@ -248,6 +248,12 @@ export const settings = {
     value: "TIME",
     meaning: "how long nobody has to return to an open session before that",
   },
+  skip_index: {
+    shape: oneOf(["keep", "none"]),
+    normal: "keep",
+    value: "keep|none",
+    meaning: "whether it is noted what values are in what comes in; without, queries on contents read all of it",
+  },
   ontology_policy: {
     shape: oneOf(["off", "warn", "strict"]),
     normal: "warn",

@@ -8,7 +8,7 @@ import fsp from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Fault } from "../model/fault.ts";
-import { openRetry } from "../model/limits.ts";
+import { openRetry, removalPauseMs } from "../model/limits.ts";
 import { errnoOf, isOutOfFiles, toFault } from "./errno.ts";
 import { failPoint } from "./fail-point.ts";
 
@@ -58,7 +58,7 @@ export interface Disk {
   exists(file: string): Promise<boolean>;
   /** Undefined when nothing is there. */
   stateOf(file: string): Promise<PathState | undefined>;
-  /** Removes a file or a whole directory; not being there is success. */
+  /** Removes a file or a whole directory, one file at a time; not being there is success. */
   remove(file: string): Promise<void>;
   /** Bytes of a file, at once. @throws Fault absent */
   sizeNow(file: string): number;
@@ -144,7 +144,7 @@ async function diskAt(absolute: string): Promise<Disk> {
         },
       ),
     stateOf: (file) => stateOf(at(file), file),
-    remove: (file) => wrap(`remove ${file}`, () => fsp.rm(at(file), { recursive: true, force: true })),
+    remove: (file) => wrap(`remove ${file}`, () => removeTree(at(file))),
     sizeNow(file) {
       try {
         return fs.statSync(at(file)).size;
@@ -306,6 +306,39 @@ async function syncPath(absolute: string): Promise<void> {
 function call<T>(start: (done: (error: NodeJS.ErrnoException | null, value?: T) => void) => void): Promise<T> {
   return new Promise((resolve, reject) => {
     start((error, value) => (error === null || error === undefined ? resolve(value as T) : reject(error)));
+  });
+}
+
+/**
+ * fs.rm removes many files at once: they take all threads of the pool, and a file in the page cache takes a processor for 14 ms per
+ * 64 MiB, so that uploads stand until a session has gone. Here files go one by one, and every other moment is for others.
+ */
+async function removeTree(absolute: string, pace: RemovalPace = { workedMs: 0 }): Promise<void> {
+  const state = await unlessAbsent(fsp.lstat(absolute));
+  if (state === undefined) return;
+  if (state.isDirectory()) {
+    for (const name of (await unlessAbsent(fsp.readdir(absolute))) ?? [])
+      await removeTree(path.join(absolute, name), pace);
+    await unlessAbsent(fsp.rmdir(absolute));
+    return;
+  }
+  const begunMs = performance.now();
+  await unlessAbsent(fsp.unlink(absolute));
+  pace.workedMs += performance.now() - begunMs;
+  if (pace.workedMs < removalPauseMs.least) return;
+  await sleep(Math.min(pace.workedMs, removalPauseMs.most));
+  pace.workedMs = 0;
+}
+
+interface RemovalPace {
+  /** Since the last pause. */
+  workedMs: number;
+}
+
+async function unlessAbsent<T>(work: Promise<T>): Promise<T | undefined> {
+  return await work.catch((error: unknown) => {
+    if (errnoOf(error) === "ENOENT") return undefined;
+    throw error;
   });
 }
 

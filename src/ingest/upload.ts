@@ -8,10 +8,8 @@ import { unfoldBatch, unfoldedBytes } from "../arrow/compression.ts";
 import { readDictionary } from "../arrow/dictionary.ts";
 import { gather } from "../arrow/gather.ts";
 import type { Places } from "../arrow/indices.ts";
-import { type Leaves, leavesOf } from "../arrow/leaf.ts";
 import { readMessage } from "../arrow/message.ts";
 import type { Schema } from "../arrow/schema.ts";
-import { batchStatistics } from "../arrow/statistics.ts";
 import { type Times, timesOf, unfoldedTimeBytes } from "../arrow/timestamps.ts";
 import type { Budget } from "../flow/budget.ts";
 import type { Clock } from "../host/clock.ts";
@@ -22,7 +20,7 @@ import { Fault } from "../model/fault.ts";
 import { appendsInFlightMax, tailBatchBytes, tailTopicBytesMax } from "../model/limits.ts";
 import type { TopicLocator } from "../model/locator.ts";
 import type { Topic } from "../model/resource.ts";
-import type { Derivation } from "../model/statistics.ts";
+import type { RowStatistics } from "../model/statistics.ts";
 import { ChunkWriter, type MessageFacts } from "../store/chunk-writer.ts";
 import type { Poison } from "../store/poison.ts";
 import type { DictionaryMessage, DictionaryState, PlacedChunk } from "./dictionary-state.ts";
@@ -41,8 +39,8 @@ export interface UploadParts {
   readonly space: SpaceGate;
   readonly topic: Topic;
   readonly schema: Schema;
-  /** What statistics are kept of beside its leaves. */
-  readonly derivations: readonly Derivation[];
+  /** What is noted of a batch, so that queries need not read it; undefined for nothing. */
+  readonly statisticsOf: ((batch: Batch) => RowStatistics) | undefined;
   readonly writer: TopicWriter;
   readonly commit: GroupCommit;
   readonly poison: Poison;
@@ -78,7 +76,6 @@ export interface UploadUse extends Taken {
 
 export class Upload {
   readonly #parts: UploadParts;
-  readonly #leaves: Leaves;
   #batches = 0;
   readonly #taken = { rows: 0, bytes: 0, batches: 0 };
   readonly #inFlight = new Set<Promise<void>>();
@@ -99,7 +96,6 @@ export class Upload {
 
   constructor(parts: UploadParts) {
     this.#parts = parts;
-    this.#leaves = leavesOf(parts.schema);
     this.#lastAtMs = parts.clock.monotonicMs();
     this.#ended = new Promise((resolve) => {
       this.#end = resolve;
@@ -172,7 +168,7 @@ export class Upload {
   }
 
   async #appendChecked(given: IncomingMessage): Promise<void> {
-    const { schema, topic, derivations } = this.#parts;
+    const { schema, topic } = this.#parts;
     const { header } = given;
     const read = this.#named(() => readMessage(header, given.body.byteLength));
     // A file without a footer is read by the lengths in its headers: what a client sent beyond them would be in the way.
@@ -201,7 +197,7 @@ export class Upload {
       rows: batch.rows,
       sorted: times.sorted,
       range,
-      statistics: batchStatistics(this.#leaves, batch, derivations),
+      statistics: this.#parts.statisticsOf?.(batch),
     };
     const bytes = ChunkWriter.messageBytes(stored.header, stored.body);
     if (this.#goesToTail(bytes)) return await this.#appendSmall(stored, facts, bytes);

@@ -5,6 +5,7 @@ import { paddedHeader } from "../arrow/frame.ts";
 import { leavesOf } from "../arrow/leaf.ts";
 import { withMetadata } from "../arrow/metadata.ts";
 import { equalSchema, readSchema, type Schema, timestampField } from "../arrow/schema.ts";
+import { batchStatistics } from "../arrow/statistics.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import { findSequence, findSession, findTopic, findTopicByUuid } from "../catalog/resources.ts";
 import { listAllTailRuns } from "../catalog/tail-rows.ts";
@@ -14,8 +15,8 @@ import type { Disk } from "../host/disk.ts";
 import { assert } from "../model/assert.ts";
 import { Fault } from "../model/fault.ts";
 import type { TopicLocator } from "../model/locator.ts";
+import type { OntologyModel } from "../model/ontology.ts";
 import { isCompleted, isFinalized, type Topic, type Ulid, type Uuid } from "../model/resource.ts";
-import type { Derivation } from "../model/statistics.ts";
 import { DocumentWriter } from "../store/document-writer.ts";
 import type { Poison } from "../store/poison.ts";
 import type { TailLog } from "../store/tail-log.ts";
@@ -25,7 +26,7 @@ import { modelsOfTag, type OntologyParts } from "./ontology-gate.ts";
 import type { SpaceGate } from "./space-gate.ts";
 import type { TopicPlace } from "./topic-place.ts";
 import { TopicWriter } from "./topic-writer.ts";
-import { Upload, type UploadUse } from "./upload.ts";
+import { Upload, type UploadParts, type UploadUse } from "./upload.ts";
 
 export interface UploadsParts {
   readonly disk: Disk;
@@ -36,6 +37,8 @@ export interface UploadsParts {
   readonly space: SpaceGate;
   readonly poison: Poison;
   readonly unfoldBudget: Budget;
+  /** Whether what is known of the contents is kept. */
+  readonly keepsStatistics: boolean;
   /** Ontology models of a directory. */
   readonly given: OntologyParts["given"];
   /** Topics whose files lack what was committed, and what is wrong with them: nothing can be written behind that. */
@@ -134,14 +137,22 @@ export class Uploads {
     }
     const { topic } = place;
     const shared = { commit, space, poison, clock, unfoldBudget };
-    const derivations = this.#derivationsOf(topic, schema);
-    return new Upload({ ...shared, topic, schema, derivations, writer, dictionaries, memoryWaitMs });
+    const statisticsOf = this.#statisticsFor(topic, schema);
+    return new Upload({ ...shared, topic, schema, statisticsOf, writer, dictionaries, memoryWaitMs });
   }
 
-  #derivationsOf({ ontologyTag: tag }: Topic, schema: Schema): Derivation[] {
+  /** What is noted of each batch; undefined for nothing. */
+  #statisticsFor({ ontologyTag: tag }: Topic, schema: Schema): UploadParts["statisticsOf"] {
+    if (!this.#parts.keepsStatistics) return undefined;
+    const leaves = leavesOf(schema);
+    const derivations = derivationsOf(schema, leaves, { tag, models: this.#modelsOf(tag) });
+    return (batch) => batchStatistics(leaves, batch, derivations);
+  }
+
+  #modelsOf(tag: string): OntologyModel[] {
     const { catalog, given } = this.#parts;
     try {
-      return derivationsOf(schema, leavesOf(schema), { tag, models: modelsOfTag(catalog, given, tag) });
+      return modelsOfTag(catalog, given, tag);
     } catch (error) {
       // No model is worth an upload: queries read more, and finalize tells what is wrong with it.
       if (error instanceof Fault && error.code === "corrupt") return [];

@@ -277,6 +277,9 @@ export const ontologyNamedMax = { fields: 10, topics: 3, characters: 100 } as co
 /** Topics of one session that get a notification when it is finalized, in one transaction; the sequence gets one about the others. */
 export const ontologyNotesMax = 1_000;
 
+/** How long the removal of files works before it rests as long, at most so long: what others wait for it at once. */
+export const removalPauseMs = { least: 10, most: 100 } as const;
+
 /** Characters of a pattern: more than the longest locator has. */
 export const patternCharactersMax = 2_048;
 assert(locatorCharactersMax.topic <= patternCharactersMax, "every locator can be asked for");
@@ -363,10 +366,11 @@ export const rowPagesBytes = 64 * KiB;
 export const overheadBytes = 16 * MiB;
 
 /**
- * Eviction begins so far above the point of refusal: an eighth of the floor, which is in proportion to what a disk has to spare, and
- * at most what one second of a fast recording takes. Whoever is faster waits for it.
+ * Eviction begins so far before the point of refusal as what comes in takes while it goes on: two seconds of it, for it is looked at
+ * once a second and a session of gigabytes takes half a second to go. Of the floor at least an eighth, which is in proportion to
+ * what a disk has to spare, and of the quota at most a sixteenth, which may be used all the same as long as little comes in.
  */
-export const evictionMargin = { ofFloor: 1 / 8, bytesMax: 512 * MiB } as const;
+export const evictionMargin = { ofFloor: 1 / 8, ofQuota: 1 / 16, seconds: 2, bytesMax: 512 * MiB } as const;
 
 /** How long an upload waits for retention to make room before it is refused. */
 export const roomWaitMs = 5_000;

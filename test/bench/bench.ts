@@ -28,7 +28,7 @@ import { plainAppend, touchPages } from "./plain-append.ts";
 import { cpuSeconds, withPeak } from "./process-use.ts";
 import { createTopics, type Pacing, putAll, putInTime } from "./put-load.ts";
 import { preparePyarrow, pyarrowPut } from "./pyarrow.ts";
-import { timeQueries } from "./queries.ts";
+import { timeDrive, timeQueries } from "./queries.ts";
 import { whereTimeGoes } from "./where.ts";
 
 interface Row {
@@ -58,8 +58,8 @@ const loads = [
 const paced = { speed: 0.4, seconds: 20, sessions: 9, maxBytes: "8GB" };
 const pacedName = `automotive at ${paced.speed}`;
 const startName = "start";
-const queriesName = "catalog";
-const known = [...loads.map(({ name }) => name), pacedName, "idle", startName, queriesName];
+const [queriesName, driveName] = ["catalog", "drive"];
+const known = [...loads.map(({ name }) => name), pacedName, "idle", startName, queriesName, driveName];
 const unknown = positionals.filter((start) => !known.some((name) => name.startsWith(start)));
 if (unknown.length > 0) {
   console.error(`bench: unknown load ${unknown.join(", ")}, expected the start of ${known.join(", ")}`);
@@ -90,6 +90,14 @@ for (const load of loads) {
       print(await measure(`${load.name} put, pyarrow`, load, server, () => pyarrowPut(server, stream))),
     );
   }
+  // What the skip index costs while data come in.
+  if (load.name === "single 4 MiB" || load.name === "images 1 MiB")
+    for (const kept of ["keep", "none", "keep", "none"]) {
+      const args = ["--skip-index", kept];
+      await withServer({ ...load, args }, async (server) =>
+        print(await measure(`${load.name}, index ${kept}`, load, server, () => putAll(server.port, load))),
+      );
+    }
   if (explained.includes(load.name)) console.log(await whereTimeGoes(load, where()));
   // What the disk itself gives, for messages of that size, beside what came of it.
   if (besidePlain.includes(load.name)) print(await plainAppend(where(), load));
@@ -98,6 +106,7 @@ if (wanted(pacedName)) await inTime();
 if (wanted("idle")) await withServer(idle(), idling);
 if (wanted(startName)) await starting();
 if (wanted(queriesName)) await timeQueries(where());
+if (wanted(driveName)) await timeDrive(where());
 
 function where(): string {
   return values.disk ?? "/dev/shm";

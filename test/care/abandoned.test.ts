@@ -180,6 +180,7 @@ describe("a client that comes back while its session is being deleted", () => {
       chunkBytesMax: 0,
       damaged: new Map(),
       given: new Map(),
+      keepsStatistics: true,
     });
     const parts = {
       ...shared,

@@ -105,3 +105,32 @@ test("who asks for room while retention looks at a disk that had enough is made 
   expect(evicted).toEqual([session.ulid]);
   expect(await look).toBe(false);
 });
+
+test("old sessions go before the quota is reached, by as much as comes in meanwhile and no more than a sixteenth", async () => {
+  await using scratch = await openScratch();
+  const quotaBytes = 1_600_000;
+  let stored = 1_550_000;
+  const space = new Space({
+    disk: { ...(await openDisk(scratch.directory)), freeBytesNow: () => 2 ** 40 },
+    clock: { wallNs: () => 1n, monotonicMs: () => 1 },
+    log: openLog("error"),
+    catalog: scratch.catalog,
+    floorBytes: 1_000_000,
+    quotaBytes,
+    unstoredBytes: () => stored,
+  });
+  const write = (bytes: number): number => {
+    using _admitted = space.admit(bytes) as Disposable;
+    return space.lacking().quota;
+  };
+  expect(space.lacking().quota).toBe(0);
+  // 10,000 on their way, and two seconds of as many.
+  expect(write(10_000)).toBe(0);
+  expect(write(15_000)).toBe(stored + 15_000 + 2 * 25_000 - quotaBytes);
+  space.tick("made none");
+  expect(space.lacking().quota).toBe(stored + 2 * 25_000 - quotaBytes);
+  space.tick("made none");
+  expect(space.lacking().quota).toBe(0);
+  stored = 1_000_000;
+  expect(write(590_000)).toBe(1_590_000 + quotaBytes / 16 - quotaBytes);
+});

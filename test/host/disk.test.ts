@@ -1,6 +1,6 @@
 // Documents that are replaced by several at once.
 
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, symlinkSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { expect, test } from "vitest";
@@ -23,5 +23,21 @@ test("a file that several replace at once is always one of theirs, and nothing i
     expect(outcomes.map(({ status }) => status)).toEqual(["rejected", "rejected", "fulfilled"]);
   } finally {
     rmSync(root, { recursive: true, force: true });
+  }
+});
+
+test("what is removed goes with all below it, and nothing that it only points to", async () => {
+  const root = mkdtempSync(path.join(tmpdir(), "mosaico-edge-disk-"));
+  try {
+    const disk = await openDisk(root);
+    for (const directory of ["gone/a/b", "gone/empty", "kept"]) await disk.makeDirectory(directory);
+    for (const file of ["gone/1", "gone/a/2", "gone/a/b/3", "kept/4", "single"]) await disk.writeText(file, "x");
+    symlinkSync("../kept", path.join(root, "gone/link"));
+    symlinkSync("nowhere", path.join(root, "gone/broken"));
+    for (const name of ["gone", "single", "never/there"]) await disk.remove(name);
+    expect(await disk.list(".")).toEqual(["kept"]);
+    expect(await disk.list("kept")).toEqual(["4"]);
+  } finally {
+    rmSync(root, { recursive: true });
   }
 });

@@ -81,6 +81,7 @@ export async function openIngest(options: { clock?: Clock; chunkBytesMax?: numbe
   const chunkBytesMax = options.chunkBytesMax ?? 0;
   const uploads = new Uploads({
     given: new Map(),
+    keepsStatistics: true,
     disk,
     catalog,
     clock,

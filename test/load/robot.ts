@@ -34,9 +34,9 @@ export interface TopicLoad {
   readonly rows: number;
 }
 
-/** Position at 10 Hz, acceleration and rotation at 200 Hz, a front camera at 5 Hz. */
+/** Position at 10 Hz, acceleration and rotation at 200 Hz, a front camera at 5 Hz, what the robot is about at 1 Hz. */
 export function baseTopics(drive: Drive): TopicLoad[] {
-  return [gps(drive), imu(drive), camera(drive)];
+  return [gps(drive), imu(drive), camera(drive), mode(drive)];
 }
 
 /** What a person saw in the recording: one label every ten seconds. */
@@ -81,6 +81,14 @@ function imu(drive: Drive): TopicLoad {
     angular_velocity: struct(count, { x: noise, y: noise, z: () => 0.1 + noise() }),
   }));
   return topic("sensors/imu", "imu", { sensor: { model: "BMI088", rate_hz: 200 } }, batches);
+}
+
+function mode(drive: Drive): TopicLoad {
+  const isStop = (second: number) => second >= emergencyStop.fromS && second < emergencyStop.toS;
+  const batches = batchesOf(drive, 1, 1, (count, first) => ({
+    data: texts(count, (row) => (isStop(first + row) ? "emergency stop" : "following route")),
+  }));
+  return topic("status/mode", "string", {}, batches);
 }
 
 function camera(drive: Drive): TopicLoad {
