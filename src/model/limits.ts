@@ -319,8 +319,11 @@ assert(
 /** Items of a list that is compared as a whole; upstream has the same. */
 export const listItemsMax = 1_024;
 
-/** Time ranges of one topic in the answer of a query: what a client may ask for, and what it gets that does not say. */
-export const timeRanges = { most: 10_000, normal: 1_000 } as const;
+/**
+ * Time ranges of one topic in the answer of a query: what a client may ask for, and what it gets that does not say; and of all topics
+ * together, some 10 MB.
+ */
+export const timeRanges = { most: 10_000, normal: 1_000, total: 100_000 } as const;
 
 /** Topics whose clusters are intersected at once: all of them are read at the same time. */
 export const intersectionTopicsMax = 256;

@@ -4,6 +4,8 @@
  */
 
 import { leavesOf } from "../arrow/leaf.ts";
+import { Fault } from "../model/fault.ts";
+import { timeRanges } from "../model/limits.ts";
 import type { SequenceName } from "../model/locator.ts";
 import type { CatalogQuery, ContentFilter, TimeRangesRequest } from "../model/predicate.ts";
 import { everything, type TimeRange } from "../model/time.ts";
@@ -64,6 +66,7 @@ export async function searchContents(
   signal: AbortSignal,
   counts: SearchCounts,
 ): Promise<readonly MatchedSequence[]> {
+  const rangesLeft = { count: timeRanges.total };
   let matched: Map<SequenceName, Map<string, MatchedTopic>> | undefined;
   for (const filter of query.contents) {
     const found = new Map<SequenceName, Map<string, MatchedTopic>>();
@@ -79,7 +82,7 @@ export async function searchContents(
       const hits = new Map(before);
       let any = false;
       for (const topic of topics) {
-        const hit = await matchTopic(parts, topic, { query, filter, signal, counts });
+        const hit = await matchTopic(parts, topic, { query, filter, signal, counts, rangesLeft });
         if (hit === undefined) continue;
         any = true;
         hits.set(topic.locator, hit);
@@ -100,12 +103,14 @@ interface TopicSearch {
   readonly filter: ContentFilter;
   readonly signal: AbortSignal;
   readonly counts: SearchCounts;
+  /** How many the answer may still have. */
+  readonly rangesLeft: { count: number };
 }
 
 async function matchTopic(
   parts: SearchParts,
   topic: ReadableTopic,
-  { query, filter, signal, counts }: TopicSearch,
+  { query, filter, signal, counts, rangesLeft }: TopicSearch,
 ): Promise<MatchedTopic | undefined> {
   const opened = openTopic(parts, topic, filter, { signal, counts, usesIndex: query.usesSkipIndex });
   if (opened === undefined) return undefined;
@@ -117,12 +122,21 @@ async function matchTopic(
   const found: FoundTopic = topic;
   const ranges = query.timeRanges === undefined ? undefined : await rangesOf(scan, query.timeRanges);
   if (ranges !== undefined && ranges.length === 0) return undefined;
+  rangesLeft.count -= ranges?.length ?? 0;
+  if (rangesLeft.count < 0) throw tooManyRanges();
   if (query.includeTimestampRange) {
     const range = verdict === "all" ? topic.extent.range : await scan.range(everything);
     return range === undefined ? undefined : { ...found, range, ranges };
   }
   if (ranges !== undefined || verdict === "all") return { ...found, ranges };
   return (await scan.matchesAny(everything)) ? found : undefined;
+}
+
+function tooManyRanges(): Fault {
+  return new Fault(
+    "overloaded",
+    `The query finds more than ${timeRanges.total} time ranges; ask with a larger gap_ns, a smaller limit or of fewer topics.`,
+  );
 }
 
 async function rangesOf(scan: TopicScan, { gapNs, limit }: TimeRangesRequest): Promise<readonly TimeRange[]> {

@@ -3,6 +3,7 @@
 import { create, fromBinary } from "@bufbuild/protobuf";
 import { Float64, Int64, makeData, makeVector, Utf8, vectorFromArray } from "apache-arrow";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { timeRanges } from "../../src/model/limits.ts";
 import { ActionSchema, ResultSchema } from "../../src/wire/flight_pb.js";
 import { FlightClient } from "../load/flight-client.ts";
 import { toMessages } from "../load/messages.ts";
@@ -142,6 +143,24 @@ describe("a query", () => {
     // At each character four are compared: 2.8 million steps for a batch, 84 million in all.
     const items = await found({ "test.text": { $match: "*???b*" } });
     expect(items.map(({ locator }) => locator)).toEqual(["slow/texts"]);
+  });
+
+  test("more time ranges than an answer may have are refused, naming how many", async () => {
+    const times = BigInt64Array.from({ length: timeRanges.most }, (_none, row) => BigInt(2 * row));
+    const flicker = toMessages([{ timestamp_ns: makeVector(makeData({ type: new Int64(), data: times })) }]);
+    const session = await openSession(client, "flicker");
+    const topics = 1 + timeRanges.total / timeRanges.most;
+    for (let number = 0; number < topics; number += 1)
+      await client.put(await createTopic(client, session, `flicker/${number}`, "flicker"), flicker);
+    const ask = (limit: number) => found({ "flicker.timestamp_ns": "$ex", include_time_ranges: { gap_ns: 1, limit } });
+    expect((await ask(10)).map((topic) => (topic["time_ranges"] as object[]).length)).toEqual(
+      Array.from({ length: topics }, () => 10),
+    );
+    await expect(ask(timeRanges.most)).rejects.toMatchObject({
+      code: 8,
+      message: expect.stringContaining(`more than ${timeRanges.total} time ranges`),
+    });
+    await client.action("session_delete", { session_uuid: session });
   });
 
   test("a query of no conditions on contents, and of unknown columns and tags, finds nothing", async () => {
