@@ -1,7 +1,7 @@
 /** The types of a schema as ontology models name them, and which of its fields have the roles that a model gives. */
 
 import { isNumber, type OntologyModel, type PositionRole, type TypesByPath } from "../model/ontology.ts";
-import type { Field, Schema } from "./schema.ts";
+import { equalSchema, type Field, type Schema } from "./schema.ts";
 import { isListType } from "./type.ts";
 
 /** Looks fields up by name, level by level: paths are never made of names, of which a client may send megabytes. */
@@ -125,4 +125,26 @@ export function vectorsOf(schema: Schema, tag: string, models: readonly Ontology
 
 function areNumbers(types: TypesByPath, paths: readonly string[]): boolean {
   return paths.every((path) => isNumber(types.typeAt(path) ?? ""));
+}
+
+/** The first field in which two schemas differ, for people. */
+export function schemaDifference(expected: Schema, found: Schema): string {
+  const count = Math.max(expected.fields.length, found.fields.length);
+  for (let index = 0; index < count; index += 1) {
+    const [one, other] = [expected.fields[index], found.fields[index]];
+    if (
+      one !== undefined &&
+      other !== undefined &&
+      equalSchema({ ...expected, fields: [one] }, { ...found, fields: [other] })
+    )
+      continue;
+    return `field ${index} is ${fieldText(other)}, expected ${fieldText(one)}`;
+  }
+  return "they differ in no field";
+}
+
+function fieldText(field: Field | undefined): string {
+  if (field === undefined) return "missing";
+  const encoded = field.dictionary === undefined ? "" : `, dictionary of ${JSON.stringify(field.dictionary.indexType)}`;
+  return `${JSON.stringify(`${field.name}: ${typeText(field, "whole")}${nullText(field)}`.slice(0, 200))}${encoded}`;
 }

@@ -6,7 +6,7 @@
 
 import type { Catalog } from "../catalog/catalog.ts";
 import { listChunks } from "../catalog/chunk-rows.ts";
-import { findTopicByUuid, listAllSessions, listTopicsOfSession } from "../catalog/resources.ts";
+import { findTopicByUuid, listAllSessions, listSequences, listTopicsOfSession } from "../catalog/resources.ts";
 import { readStoreFacts, type StoreFacts, writeStoreFacts } from "../catalog/store-facts.ts";
 import { listAllTailRuns } from "../catalog/tail-rows.ts";
 import type { Clock } from "../host/clock.ts";
@@ -273,11 +273,14 @@ async function cutFile({ disk, log, aside, isCatalogOlder }: Work, path: string,
 }
 
 /** Documents that were not whole when a kill came: nothing was committed by them, and their sequence may be gone since. */
-async function sweepSequences({ disk, aside }: Work, foreign: string[]): Promise<void> {
+async function sweepSequences({ disk, catalog, aside, isCatalogOlder }: Work, foreign: string[]): Promise<void> {
+  const known = new Set(isCatalogOlder ? [...listSequences(catalog)].map(({ ulid }) => `${ulid}.json`) : []);
   for (const name of await disk.list(sequencesDirectory)) {
     const path = `${sequencesDirectory}/${name}`;
     if (!isOurs.sequence(name)) foreign.push(path);
     else if (name.endsWith(".json.new")) await aside.remove(path);
+    else if (isCatalogOlder && !known.has(name))
+      await aside.keep(path, await holdingOfForeign(disk, path), olderReason);
   }
 }
 

@@ -71,7 +71,7 @@ function beyondRepair(findings: readonly Finding[]): Fault {
   const what = first === undefined ? "" : describeFinding(first);
   return new Fault(
     "corrupt",
-    `The catalog is damaged or missing, and it is what repair goes by; make another one: mosaico-edge rebuild --replace. ${what}`,
+    `The catalog is damaged or missing, and it is what repair goes by; make another one: mosaico-edge rebuild. ${what}`,
   );
 }
 

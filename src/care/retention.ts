@@ -75,6 +75,8 @@ export class Retention {
   #agesSeenAtMs = Number.NEGATIVE_INFINITY;
 
   #running: Promise<boolean> | undefined;
+  /** Whether that run has not begun. */
+  #isResting = false;
   /** Whether the policy lets anything go at all. */
   readonly #mayEvict: boolean;
 
@@ -100,6 +102,8 @@ export class Retention {
 
   /** To be called once a second. Whether any session went. */
   async tick(): Promise<boolean> {
+    // One that rests for those who wait begins by itself.
+    if (this.#isResting) return false;
     return await (this.#running ?? this.#start(0));
   }
 
@@ -125,7 +129,11 @@ export class Retention {
 
   async #runAfter(restMs: number): Promise<boolean> {
     // A timer may be early by a millisecond, and drops parts of one.
-    if (restMs > 0) await sleep(Math.ceil(restMs) + 1, undefined, { ref: false });
+    if (restMs > 0) {
+      this.#isResting = true;
+      await sleep(Math.ceil(restMs) + 1, undefined, { ref: false });
+      this.#isResting = false;
+    }
     return await this.#run();
   }
 

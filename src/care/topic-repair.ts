@@ -14,6 +14,7 @@ import type { Clock } from "../host/clock.ts";
 import type { Disk } from "../host/disk.ts";
 import { assert } from "../model/assert.ts";
 import { type BatchEntry, type Chunk, messageBytesOf, sumEntries } from "../model/chunk.ts";
+import { isCompleted, type Topic } from "../model/resource.ts";
 import { ChunkWriter } from "../store/chunk-writer.ts";
 import { FileScan } from "../store/file-scan.ts";
 import { chunkFile, tailFile } from "../store/layout.ts";
@@ -84,12 +85,18 @@ export async function repairTopic(
   await catalog.transaction(() => {
     for (const chunk of written) replaceChunk(catalog, topic.uuid, chunk);
     if (moved) removeTailRuns(catalog, topic.uuid);
-    putTopic(catalog, { ...topic, extent });
+    putTopic(catalog, { ...topic, extent, ...lostRowsOf(topic, lost) });
     for (const swap of swaps) putSwap(catalog, swap);
     if (message !== undefined && sequence !== undefined)
       putNotification(catalog, sequence.uuid, { type: "error", message, createdAtNs: clock.wallNs() });
   });
   return { loss: message, files: written.length };
+}
+
+/** Of a complete topic nobody goes on with the upload. */
+function lostRowsOf(topic: Topic, lost: readonly BatchEntry[]): Pick<Topic, "lostRows"> {
+  const rows = lost.reduce((sum, entry) => sum + entry.rows, topic.lostRows ?? 0);
+  return { lostRows: rows === 0 || isCompleted(topic) ? undefined : rows };
 }
 
 /** Whether there are files, damaged as they may be, of what has been looked at. */

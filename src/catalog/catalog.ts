@@ -18,6 +18,8 @@ export type Key = string | readonly (string | number)[];
 /** Each row has a checksum over table, key and value; one that is wrong is a Fault `corrupt` for whoever reads the row. */
 export interface Table<Value> {
   get(key: Key): Value | undefined;
+  /** Whether there is such a row, sound or not. */
+  has(key: Key): boolean;
   put(key: Key, value: Value): void;
   remove(key: Key): void;
   /** Entries with `start` <= key < `end` in order of the keys. */
@@ -276,6 +278,7 @@ function table<Value>(name: string, database: Database<Value, string> | undefine
       const stored = database.get(given(key));
       return stored === undefined ? undefined : opened(key, stored);
     },
+    has: (key) => database.doesExist(given(key)),
     put: (key, value) => void database.put(given(key), seal.close(name, key, value)),
     remove: (key) => void database.remove(given(key)),
     *range(start, end) {
@@ -309,6 +312,7 @@ function emptyTable<Value>(): Table<Value> {
   };
   return {
     get: () => undefined,
+    has: () => false,
     put: readOnly,
     remove: readOnly,
     range: () => nothing,

@@ -32,8 +32,18 @@ export const wholeFact = "searchKeys";
 const behindAscii = "\u007f";
 const leastSuffix = "\u0001";
 
-export function textStretch(kind: SearchedKind, field: string, text: string): Stretch {
-  return stretchOf(textKeyHash(kind, field, text));
+/** What the keys of one field are made of. */
+export interface SearchField {
+  readonly texts: string;
+  readonly numbers: string;
+}
+
+export function searchField(kind: SearchedKind, field: string): SearchField {
+  return { texts: textHash(`${kind} = ${field}`), numbers: textHash(`${kind} < ${field}`) };
+}
+
+export function textStretch(field: SearchField, text: string): Stretch {
+  return stretchOf(textKeyHash(field, text));
 }
 
 /** Both ends are in it. */
@@ -42,9 +52,8 @@ export interface NumberRange {
   readonly most: bigint | number;
 }
 
-export function numberStretch(kind: SearchedKind, field: string, { least, most }: NumberRange): Stretch {
-  const hash = numberHash(kind, field);
-  return { start: [hash, doubleOf(least), ""], end: [hash, doubleOf(most), behindAscii] };
+export function numberStretch({ numbers }: SearchField, { least, most }: NumberRange): Stretch {
+  return { start: [numbers, doubleOf(least), ""], end: [numbers, doubleOf(most), behindAscii] };
 }
 
 /** Of what has values that no other key tells of: it may match whatever user metadata is asked for. */
@@ -61,12 +70,8 @@ export function metadataField(path: readonly string[]): string {
   return `user_metadata.${path.join(".")}`;
 }
 
-function textKeyHash(kind: SearchedKind, field: string, text: string): string {
-  return textHash(`${kind} = ${field}\n${text}`);
-}
-
-function numberHash(kind: SearchedKind, field: string): string {
-  return textHash(`${kind} < ${field}`);
+function textKeyHash({ texts }: SearchField, text: string): string {
+  return textHash(`${texts}\n${text}`);
 }
 
 function restHash(kind: SearchedKind): string {
@@ -120,16 +125,15 @@ interface Searched extends Pick<Sequence, "createdAtNs" | "userMetadata"> {
 function keysOf(kind: SearchedKind, name: string, { createdAtNs, userMetadata, texts }: Searched): Key[] {
   const keys = new Map<string, Key>();
   const add = (...key: (string | number)[]): void => void keys.set(JSON.stringify(key), key);
-  const addText = (field: string, text: string): void => add(textKeyHash(kind, field, text), name);
-  for (const [field, text] of Object.entries(texts)) addText(field, text);
-  add(numberHash(kind, "created_at_ns"), doubleOf(createdAtNs), name);
+  for (const [field, text] of Object.entries(texts)) add(textKeyHash(searchField(kind, field), text), name);
+  add(searchField(kind, "created_at_ns").numbers, doubleOf(createdAtNs), name);
   const leaves = leavesOf(userMetadata);
   if (leaves === undefined) add(restHash(kind), name);
   for (const { path, value } of leaves ?? []) {
-    const field = metadataField(path);
-    addText(field, textIn(value));
+    const field = searchField(kind, metadataField(path));
+    add(textKeyHash(field, textIn(value)), name);
     const number = numberIn(value);
-    if (number !== undefined) add(numberHash(kind, field), doubleOf(number), name);
+    if (number !== undefined) add(field.numbers, doubleOf(number), name);
   }
   return [...keys.values()];
 }

@@ -78,7 +78,10 @@ function fileSource(file: string): ConfigSource {
     values = parse(readOutsideText(file));
   } catch (error) {
     if (error instanceof Fault) throw error;
-    throw new Fault("invalid", `${file} is not TOML: ${error instanceof Error ? error.message : ""}`, error);
+    // The lines behind the first are a picture of the place.
+    const [reason = ""] = (error instanceof Error ? error.message : "").split("\n");
+    const { line, column } = error as { line?: number; column?: number };
+    throw new Fault("invalid", `${file} is not TOML: ${reason} (line ${line}, column ${column})`, error);
   }
   const unknown = Object.keys(values).filter((key) => !settingNames.some((name) => name === key));
   if (unknown.length > 0) {

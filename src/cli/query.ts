@@ -4,8 +4,8 @@ import { Budget } from "../flow/budget.ts";
 import { printOut } from "../host/log.ts";
 import { assert } from "../model/assert.ts";
 import { Fault } from "../model/fault.ts";
-import { isJsonObject, parseJson } from "../model/json.ts";
-import { commandQueryBytes } from "../model/limits.ts";
+import { isJsonObject, type JsonObject, jsonInteger, parseJson } from "../model/json.ts";
+import { commandQueryBytes, timeRanges } from "../model/limits.ts";
 import type { CatalogQuery } from "../model/predicate.ts";
 import type { TimeNs } from "../model/time.ts";
 import { findTopics } from "../query/find-topics.ts";
@@ -58,6 +58,7 @@ export async function queryStore(
     const explained = explain || query.explain ? counts : undefined;
     if (format === "json") printOut(`${JSON.stringify(queryAnswer(found, explained))}\n`);
     else printFound(found, query, explained);
+    if (found.length === 0) printHints(query, counts);
   });
 }
 
@@ -78,12 +79,10 @@ function readWords({ json, where, sequence, topic, gapNs }: QueryWords): Catalog
     throw new Fault("invalid", "query: expected the JSON of a query, or --where, --sequence or --topic; found nothing");
   if (where.length === 0 && gapNs !== undefined)
     throw new Fault("invalid", "--ranges: expected --where, whose rows the ranges are of; found none");
-  const names = {
-    ...(sequence === undefined ? {} : { sequence: { name: { $match: sequence } } }),
-    ...(topic === undefined ? {} : { topic: { name: { $match: topic } } }),
-  };
+  const names = namesOf(sequence, topic);
   if (where.length === 0) return parseQuery(names);
-  const ranges = gapNs === undefined ? {} : { include_time_ranges: { gap_ns: parseJson(gapNs, "--ranges") } };
+  const limit = jsonInteger(timeRanges.most);
+  const ranges = gapNs === undefined ? {} : { include_time_ranges: { gap_ns: parseJson(gapNs, "--ranges"), limit } };
   // An object has a key once, but a field may be asked twice.
   const parsed = where.map((text) => parseQuery({ ...names, ontology: { ...parseWhere(text), ...ranges } }));
   const [first] = parsed;
@@ -99,6 +98,21 @@ function readWords({ json, where, sequence, topic, gapNs }: QueryWords): Catalog
   return { ...first, contents };
 }
 
+/** A topic may be named as it is printed, behind its sequence. @throws Fault invalid */
+function namesOf(sequence: string | undefined, topic: string | undefined): JsonObject {
+  const at = topic === undefined || /^[/*[?]/.test(topic) ? -1 : topic.indexOf("/");
+  if (topic !== undefined && at < 0 && !/^[/*[?]/.test(topic))
+    throw new Fault("invalid", `--topic: expected /PATH, SEQUENCE/PATH or a pattern like '*/imu'; found ${topic}`);
+  if (at >= 0 && sequence !== undefined)
+    throw new Fault("invalid", `--topic: expected /PATH beside --sequence, found ${topic}`);
+  const inSequence = at < 0 ? sequence : topic?.slice(0, at);
+  const path = at < 0 ? topic : topic?.slice(at);
+  return {
+    ...(inSequence === undefined ? {} : { sequence: { name: { $match: inSequence } } }),
+    ...(path === undefined ? {} : { topic: { name: { $match: path } } }),
+  };
+}
+
 function printFound(found: readonly QueryItem[], query: CatalogQuery, counts: SearchCounts | undefined): void {
   const hasRanges = query.timeRanges !== undefined || query.includeTimestampRange;
   const rows = found.flatMap(({ topics }) =>
@@ -109,8 +123,10 @@ function printFound(found: readonly QueryItem[], query: CatalogQuery, counts: Se
     }),
   );
   if (rows.length > 0) printTable([["TOPIC", "TAG", ...(hasRanges ? ["FIRST", "LAST"] : [])], ...rows]);
-  const topics = found.reduce((sum, one) => sum + one.topics.length, 0);
-  printOut(`${topics} topics of ${found.length} sequences\n`);
+  const topics = found.flatMap((one) => one.topics);
+  for (const { locator, ranges = [] } of topics.filter(({ hasMoreRanges }) => hasMoreRanges === true))
+    printOut(`${locator} has more: only its first ${ranges.length} time ranges are here\n`);
+  printOut(`${countOf(topics.length, "topic")} of ${countOf(found.length, "sequence")}\n`);
   if (counts === undefined) return;
   printOut(`${counts.catalog.names} names and ${counts.catalog.rows} rows of the catalog looked at\n`);
   if (hasContents(query)) printExplained(counts);
@@ -129,6 +145,18 @@ function printExplained({ skips, scan, storedBytes }: SearchCounts): void {
   printOut(
     `${batches} batches read, ${bytes} of ${storedBytes} bytes (${share.toFixed(2)} %); ${rowsTested} rows tested, ${rowsMatched} matched\n`,
   );
+}
+
+/** Why nothing was found, where that is not the values. */
+function printHints({ contents = [] }: CatalogQuery, counts: SearchCounts): void {
+  const { no, maybe, all } = counts.skips.topics;
+  const [first] = contents;
+  if (first !== undefined && no + maybe + all === 0)
+    process.stderr.write(`no topic that was asked has the ontology tag ${JSON.stringify(first.ontologyTag)}\n`);
+}
+
+function countOf(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? "" : "s"}`;
 }
 
 /** With all nine digits of its fraction. */

@@ -331,7 +331,8 @@ function checkTogether(config: Config): Config {
     );
   }
   if ((config.tls_cert === undefined) !== (config.tls_key === undefined)) {
-    throw new Fault("invalid", "tls_cert and tls_key belong together, one of them is missing");
+    const missing = config.tls_cert === undefined ? "tls_cert" : "tls_key";
+    throw new Fault("invalid", `tls_cert and tls_key belong together, ${missing} is missing`);
   }
   const local = loopback.has(config.host) || /^127\.[0-9.]+$/.test(config.host);
   if (!local && !config.api_key && !config.insecure) {

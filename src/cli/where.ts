@@ -71,6 +71,9 @@ function readValue(text: string): JsonValue {
     return parseJson(text, "a value");
   } catch (error) {
     if (!(error instanceof Fault) || /^["[{]/.test(text)) throw error;
+    // What goes on behind a number is a mistake sooner than a text.
+    if (/^[-+.0-9]\S*\s/.test(text))
+      throw new Fault("invalid", `--where: expected a number or a text, found ${text}; such texts need quotes: "..."`);
     return text;
   }
 }

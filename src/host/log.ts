@@ -2,6 +2,7 @@
 
 import fs from "node:fs";
 import { hideTokens } from "../model/secret.ts";
+import { errnoOf } from "./errno.ts";
 
 export type LogLevel = "debug" | "info" | "warning" | "error";
 export type LogFields = Readonly<Record<string, unknown>>;
@@ -39,7 +40,11 @@ function writable(_key: string, value: unknown): unknown {
   return value;
 }
 
-/** Writes text to stdout, whole, before the program goes on. */
+/** Writes text to stdout, whole, before the program goes on. Whoever reads may have had enough, as `head` has. */
 export function printOut(text: string): void {
-  fs.writeSync(1, text);
+  try {
+    fs.writeSync(1, text);
+  } catch (error) {
+    if (errnoOf(error) !== "EPIPE") throw error;
+  }
 }

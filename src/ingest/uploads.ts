@@ -5,6 +5,7 @@ import { paddedHeader } from "../arrow/frame.ts";
 import { leavesOf } from "../arrow/leaf.ts";
 import { withMetadata } from "../arrow/metadata.ts";
 import { equalSchema, readSchema, type Schema, timestampField } from "../arrow/schema.ts";
+import { schemaDifference } from "../arrow/schema-types.ts";
 import { batchStatistics } from "../arrow/statistics.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import { findSequence, findSession, findTopic, findTopicByUuid } from "../catalog/resources.ts";
@@ -94,6 +95,12 @@ export class Uploads {
     while (this.#moving.has(request.uuid)) await this.#moving.get(request.uuid);
     const place = this.#admit(request);
     const { topic } = place;
+    if (request.resumeRows !== undefined && topic.lostRows !== undefined) {
+      throw new Fault(
+        "wrong_state",
+        `Topic \`${topic.locator}\` has lost ${topic.lostRows} rows by damage (a notification on its sequence says which), so that its ${topic.extent.rows} durable rows do not say where the upload goes on. An upload without the header goes on behind them.`,
+      );
+    }
     if (request.resumeRows !== undefined && request.resumeRows !== topic.extent.rows) {
       throw new Fault(
         "wrong_state",
@@ -104,7 +111,7 @@ export class Uploads {
     if (stored !== undefined && !equalSchema(readSchema(stored), schema)) {
       throw new Fault(
         "wrong_state",
-        `Topic \`${topic.locator}\` goes on with the schema that it has; this upload has another one.`,
+        `Topic \`${topic.locator}\` goes on with the schema that it has; this upload has another one: ${schemaDifference(readSchema(stored), schema)}.`,
       );
     }
     // From here to the end of the upload nobody else may begin one.

@@ -294,7 +294,7 @@ export const metadataConditionsMax = 256;
  * User metadata that has keys of its own in the catalog's index: values, and characters of all of it. What has more is looked at by
  * each query on user metadata: it would cost a create more than that.
  */
-export const searchedMetadataMax = { values: 64, characters: 64 * KiB } as const;
+export const searchedMetadataMax = { values: 32, characters: 64 * KiB } as const;
 
 /**
  * How many names a query takes of the index: as few as some condition has, tried in these steps. With more the names themselves
@@ -303,7 +303,7 @@ export const searchedMetadataMax = { values: 64, characters: 64 * KiB } as const
 export const candidatesMax = [256, 4_096, 65_536] as const;
 
 /** Operands of one `$in` that are looked up in the index, each on its own. */
-export const candidateOperandsMax = 4_096;
+export const candidateOperandsMax = 1_024;
 
 /** Levels of nested JSON: queries walk metadata, and a stack must hold it wherever it is read. */
 export const jsonDepthMax = 128;

@@ -56,6 +56,8 @@ export interface Topic {
   readonly createdAtNs: TimeNs;
   readonly completedAtNs?: TimeNs | undefined;
   readonly extent: Extent;
+  /** Rows that were durable and that repair had to leave out: how many there are does not tell any more what of an upload is there. */
+  readonly lostRows?: number | undefined;
 }
 
 /** What a topic holds, as far as it is committed. */

@@ -8,7 +8,7 @@ const earthRadiusM = 6_371_008.8;
 
 export function isWithin(area: Area, latitude: number, longitude: number): boolean {
   if (!(Math.abs(latitude) <= 90) || !Number.isFinite(longitude)) return false;
-  if (area.kind === "circle") return distanceM(area, { latitude, longitude }) <= area.radiusM;
+  if (area.kind === "circle") return distanceM(area, { latitude, longitude: normal(longitude) }) <= area.radiusM;
   const { south, west, north, east } = area;
   return latitude >= south && latitude <= north && isBetween(west, east, longitude);
 }

@@ -41,7 +41,7 @@ export interface BoundColumn {
 /** What a value is asked for. */
 export type ValueTest =
   | { readonly kind: "exists" | "missing" }
-  /** Numbers, times, and booleans as 0 and 1: in one of them. */
+  /** Numbers, times, and booleans as 0 and 1: in one of them. Several are disjoint, in order, and none is `outside`. */
   | { readonly kind: "intervals"; readonly of: readonly Interval[] }
   | { readonly kind: "text"; readonly condition: Condition }
   | { readonly kind: "never" };
@@ -79,7 +79,7 @@ function bindArea(field: string, area: Area, binding: Binding): BoundPredicate {
 /** A column whose values are numbers. */
 function numberColumn(field: string, binding: Binding): BoundColumn | undefined {
   const found = resolvePath(binding.schema, { field });
-  return found !== undefined && numberTypeOf(found.field.type) !== undefined
+  return found !== undefined && numberTypeOf(valuesOf(found.field).type) !== undefined
     ? boundColumn(binding, found.chain)
     : undefined;
 }
@@ -99,7 +99,9 @@ function bindField({ path, condition }: Extract<RowPredicate, { kind: "field" }>
     const [item] = isListType(found.field.type) && path.items === undefined ? found.field.children : [];
     if (item === undefined || !condition.items.every((operand) => isComparable(operand, item)))
       return { kind: "never" };
-    const items = condition.items.map((operand) => bindTest({ kind: "eq", operand }, item));
+    const byOperand = new Map<Scalar, ValueTest>();
+    for (const operand of condition.items) byOperand.set(operand, bindTest({ kind: "eq", operand }, item));
+    const items = condition.items.map((operand) => byOperand.get(operand) ?? { kind: "never" as const });
     const column = boundColumn(binding, [...found.chain, 0]);
     return { kind: "list", column, items, equal: condition.kind === "list eq" };
   }
@@ -128,7 +130,16 @@ function bindOrder(condition: Exclude<Condition, Existence>, domain: Domain): Va
       ? [...condition.operands.values].map((operand: Scalar) => ({ kind: "eq", operand }))
       : [condition];
   const intervals = asked.flatMap((one) => intervalOf(one, domain) ?? []);
-  return intervals.length === 0 ? { kind: "never" } : { kind: "intervals", of: intervals };
+  return intervals.length === 0 ? { kind: "never" } : { kind: "intervals", of: disjoint(intervals) };
+}
+
+/** Several, as `$in` makes them, in order and without overlap, so that one is found among many. */
+function disjoint(intervals: readonly Interval[]): readonly Interval[] {
+  if (intervals.length === 1) return intervals;
+  const sorted = intervals
+    .filter(({ least, most }) => least <= most)
+    .toSorted((a, b) => (a.least < b.least ? -1 : a.least > b.least ? 1 : 0));
+  return sorted.filter(({ least }, index) => index === 0 || least > (sorted[index - 1] as Interval).most);
 }
 
 /** Whether values of the field are equal or unequal to the operand, and not of another kind. */

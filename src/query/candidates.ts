@@ -12,22 +12,18 @@ import {
   numberStretch,
   restStretch,
   type SearchedKind,
+  type SearchField,
   type Stretch,
+  searchField,
   textStretch,
 } from "../catalog/search-keys.ts";
 import { candidateOperandsMax, candidatesMax } from "../model/limits.ts";
-import {
-  type Condition,
-  type MetadataCondition,
-  orderOf,
-  type Scalar,
-  type SequenceFilter,
-  type TopicFilter,
-} from "../model/predicate.ts";
+import { type Condition, orderOf, type Scalar, type SequenceFilter, type TopicFilter } from "../model/predicate.ts";
 import type { Effort } from "./effort.ts";
 
-/** Steps of reading a key of the index. */
+/** Steps of reading a key of the index, and of what it takes to look for one. */
 const keySteps = 512;
+const stretchSteps = 4_096;
 
 /** What is asked for with the tag that contents are asked of. */
 export interface CandidateQuery {
@@ -53,7 +49,7 @@ export async function findCandidates(
   for (const limit of candidatesMax) {
     let least: Candidates | undefined;
     for (const { kind, stretches } of sources) {
-      const names = await namesOf(catalog, stretches, (least?.names.length ?? limit + 1) - 1, effort);
+      const names = await namesOf(catalog, stretches(), (least?.names.length ?? limit + 1) - 1, effort);
       if (names !== undefined) least = { kind, names };
     }
     if (least !== undefined) return least;
@@ -61,25 +57,26 @@ export async function findCandidates(
   return undefined;
 }
 
-/** What one condition leaves. */
+/** What one condition leaves. Stretches are made when they are looked at: each costs a hash. */
 interface Source {
   readonly kind: SearchedKind;
-  readonly stretches: readonly Stretch[];
+  stretches(): Iterable<Stretch>;
 }
 
 /** Undefined when there are more names than `limit`. */
 async function namesOf(
   catalog: Catalog,
-  stretches: readonly Stretch[],
+  stretches: Iterable<Stretch>,
   limit: number,
   effort: Effort,
 ): Promise<string[] | undefined> {
   const names = new Set<string>();
   for (const stretch of stretches) {
+    effort.spend(stretchSteps);
     for (const page of namePages(catalog, stretch)) {
       for (const name of page) names.add(name);
       if (names.size > limit) return undefined;
-      effort.spend(keySteps * (1 + page.length));
+      effort.spend(keySteps * page.length);
       await effort.pause();
     }
   }
@@ -88,25 +85,34 @@ async function namesOf(
 
 function sourcesOf({ sequence, topic, tag }: CandidateQuery): Source[] {
   const sources: Source[] = [];
-  const add = (kind: SearchedKind, stretches: readonly Stretch[] | undefined): void => {
-    if (stretches !== undefined) sources.push({ kind, stretches });
+  const add = (kind: SearchedKind, field: string, points: Points | undefined, isMetadata = false): void => {
+    if (points === undefined) return;
+    sources.push({
+      kind,
+      *stretches() {
+        const searched = searchField(kind, field);
+        if ("least" in points) yield numberStretch(searched, points);
+        else for (const point of points) yield stretchOf(searched, point);
+        if (isMetadata) yield restStretch(kind);
+      },
+    });
   };
   for (const [kind, filter] of [["sequence", sequence] as const, ["topic", topic] as const]) {
-    if (filter.name !== undefined) add(kind, stretchesOf(kind, "name", filter.name));
-    if (filter.createdAtNs !== undefined) add(kind, stretchesOf(kind, "created_at_ns", filter.createdAtNs));
-    for (const condition of filter.userMetadata) add(kind, metadataStretches(kind, condition));
+    if (filter.name !== undefined) add(kind, "name", pointsOf(filter.name));
+    if (filter.createdAtNs !== undefined) add(kind, "created_at_ns", pointsOf(filter.createdAtNs));
+    for (const { path, condition } of filter.userMetadata)
+      if (!path.some(hasManyWays) && !asksForContainer(condition))
+        add(kind, metadataField(path), pointsOf(condition), true);
   }
-  if (topic.ontologyTag !== undefined) add("topic", stretchesOf("topic", "ontology_tag", topic.ontologyTag));
-  if (tag !== undefined) add("topic", [textStretch("topic", "ontology_tag", tag)]);
+  if (topic.ontologyTag !== undefined) add("topic", "ontology_tag", pointsOf(topic.ontologyTag));
+  if (tag !== undefined) add("topic", "ontology_tag", [tag]);
   return sources;
 }
 
-function metadataStretches(kind: SearchedKind, { path, condition }: MetadataCondition): Stretch[] | undefined {
-  if (path.some(hasManyWays)) return undefined;
-  // Objects and arrays have a text too, and no key.
-  if (pointsOf(condition)?.some((operand) => typeof operand === "string" && /^[{[]/.test(operand))) return undefined;
-  const stretches = stretchesOf(kind, metadataField(path), condition);
-  return stretches === undefined ? undefined : [...stretches, restStretch(kind)];
+/** Objects and arrays have a text too, and no key. */
+function asksForContainer(condition: Condition): boolean {
+  const points = pointsOf(condition) ?? [];
+  return !("least" in points) && points.some((point) => typeof point === "string" && /^[{[]/.test(point));
 }
 
 /** Steps that lead to several values, and indices that are spelled as they are not when they are put. */
@@ -114,28 +120,22 @@ function hasManyWays(step: string): boolean {
   return step === "*" || step === "**" || step === "[*]" || /^0[0-9]+$/.test(step);
 }
 
+function stretchOf(field: SearchField, point: Scalar): Stretch {
+  return isNumber(point) ? numberStretch(field, { least: point, most: point }) : textStretch(field, String(point));
+}
+
+/** All values that satisfy a condition, or the numbers among which they are. */
+type Points = readonly Scalar[] | NumberRange;
+
 /** Undefined when the index does not tell what satisfies the condition. */
-function stretchesOf(kind: SearchedKind, field: string, condition: Condition): Stretch[] | undefined {
-  const range = rangeOf(condition);
-  if (range !== undefined) return [numberStretch(kind, field, range)];
-  return pointsOf(condition)?.map((point) =>
-    isNumber(point)
-      ? numberStretch(kind, field, { least: point, most: point })
-      : textStretch(kind, field, String(point)),
-  );
-}
-
-/** All values that satisfy the condition, when they are few. */
-function pointsOf(condition: Condition): readonly Scalar[] | undefined {
-  if (condition.kind === "eq") return [condition.operand];
-  if (condition.kind !== "in") return undefined;
-  const { values } = condition.operands;
-  return values.size <= candidateOperandsMax ? [...values] : undefined;
-}
-
-/** Numbers among which all are that satisfy the condition. */
-function rangeOf(condition: Condition): NumberRange | undefined {
+function pointsOf(condition: Condition): Points | undefined {
   switch (condition.kind) {
+    case "eq":
+      return [condition.operand];
+    case "in": {
+      const { values } = condition.operands;
+      return values.size <= candidateOperandsMax ? [...values] : undefined;
+    }
     case "lt":
     case "leq":
       return rangeBetween(Number.NEGATIVE_INFINITY, condition.operand);

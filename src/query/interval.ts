@@ -15,6 +15,17 @@ export interface Interval {
   readonly nan: boolean;
 }
 
+/** The index of the first of several, disjoint and in order, that does not lie below a value. */
+export function firstNotBelow(intervals: readonly Interval[], value: bigint | number): number {
+  let [low, high] = [0, intervals.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if ((intervals[middle] as Interval).most < value) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
 export type OrderCondition = Extract<
   Condition,
   { kind: "eq" | "neq" | "lt" | "leq" | "gt" | "geq" | "between" | "outside" }

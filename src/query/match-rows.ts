@@ -71,6 +71,7 @@ function itemsAt({ starts, ends }: ListVector, row: number): { start: number; en
   return { start: starts[row] ?? 0, end: ends[row] ?? 0 };
 }
 
+/** Operand by operand, of the rows that have as many items: as long as one may still match. */
 function matchLists(
   vector: Vector,
   { items: tests, equal }: Extract<BoundPredicate, { kind: "list" }>,
@@ -79,22 +80,25 @@ function matchLists(
   const found = new Uint8Array(vector.length);
   if (vector.kind !== "list" || vector.items === undefined) return found;
   const { items } = vector;
-  const masks = new Map<number, Uint8Array>();
-  const matches = (index: number, item: number): boolean => {
-    let mask = masks.get(index);
-    if (mask === undefined) {
-      const test = tests[index];
-      mask = test === undefined ? new Uint8Array(items.length) : matchValues(items, test, effort);
-      masks.set(index, mask);
-    }
-    return mask[item] === 1;
-  };
+  let same: number[] = [];
   for (let row = 0; row < found.length; row += 1) {
     if (isNull(vector, row)) continue;
     const { start, end } = itemsAt(vector, row);
-    const same = end - start === tests.length && tests.every((_test, index) => matches(index, start + index));
-    found[row] = same === equal ? 1 : 0;
+    if (end - start === tests.length) same.push(row);
+    else if (!equal) found[row] = 1;
   }
+  const all = same;
+  let known: { test: ValueTest; mask: Uint8Array } | undefined;
+  for (const [index, test] of tests.entries()) {
+    if (same.length === 0) break;
+    // Lists of one value over and over are asked of each item once.
+    if (known?.test !== test) known = { test, mask: matchValues(items, test, effort) };
+    const { mask } = known;
+    effort.spend(same.length);
+    same = same.filter((row) => mask[itemsAt(vector, row).start + index] === 1);
+  }
+  for (const row of equal ? same : all) found[row] = 1;
+  if (!equal) for (const row of same) found[row] = 0;
   return found;
 }
 

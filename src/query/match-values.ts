@@ -6,7 +6,7 @@ import { isNull, type NumberVector, type Vector } from "../arrow/vector.ts";
 import type { Condition } from "../model/predicate.ts";
 import type { ValueTest } from "./bind.ts";
 import type { Effort } from "./effort.ts";
-import type { Interval } from "./interval.ts";
+import { firstNotBelow, type Interval } from "./interval.ts";
 import { matchesScalar } from "./match.ts";
 
 export function matchValues(vector: Vector, test: ValueTest, effort: Effort): Uint8Array {
@@ -20,7 +20,7 @@ export function matchValues(vector: Vector, test: ValueTest, effort: Effort): Ui
   if (test.kind === "never") return found;
   switch (vector.kind) {
     case "number":
-      if (test.kind === "intervals") for (const interval of test.of) matchNumbers(vector, interval, found);
+      if (test.kind === "intervals") matchIntervals(vector, test.of, found, effort);
       break;
     case "boolean":
       if (test.kind === "intervals") {
@@ -54,7 +54,21 @@ function isInside({ least, most, outside }: Interval, value: bigint | number): b
   return (value >= least && value <= most) !== outside;
 }
 
-/** Adds what is in the interval. */
+function matchIntervals(vector: NumberVector, intervals: readonly Interval[], found: Uint8Array, effort: Effort): void {
+  const [only] = intervals;
+  if (only !== undefined && intervals.length === 1) {
+    matchNumbers(vector, only, found);
+    return;
+  }
+  effort.spend(vector.length * Math.ceil(Math.log2(intervals.length + 1)));
+  for (let row = 0; row < found.length; row += 1) {
+    const value = vector.values[row] as bigint | number;
+    const interval = intervals[firstNotBelow(intervals, value)];
+    if (interval !== undefined && value >= interval.least && value <= interval.most) found[row] = 1;
+  }
+}
+
+/** What is in the interval. */
 function matchNumbers({ values }: NumberVector, interval: Interval, found: Uint8Array): void {
   if (values instanceof BigInt64Array || values instanceof BigUint64Array) {
     matchLongs(values, interval, found);
@@ -83,6 +97,7 @@ function matchLongs(
 function matchTexts(vector: TextVector, condition: Condition, found: Uint8Array, effort: Effort): void {
   const exact =
     condition.kind === "eq" && typeof condition.operand === "string" ? Buffer.from(condition.operand) : undefined;
+  effort.spend(4 * found.length);
   for (let row = 0; row < found.length; row += 1) {
     if (vector.validity !== undefined && getBit(vector.validity, row) === 0) continue;
     const bytes = textAt(vector, row);

@@ -4,6 +4,7 @@ import type { Derivation, LeafStatistics, ValueRange } from "../model/statistics
 import { boundsOf, spansEast } from "./area.ts";
 import type { BoundColumn, BoundPredicate, ValueTest } from "./bind.ts";
 import type { Effort } from "./effort.ts";
+import { firstNotBelow, type Interval } from "./interval.ts";
 import {
   allVerdict,
   anyVerdict,
@@ -69,10 +70,18 @@ function valueVerdict(test: ValueTest, statistics: LeafStatistics | undefined, e
     case "missing":
       return notVerdict(existsVerdict(statistics));
     case "intervals":
-      return anyVerdict(test.of.map((interval) => intervalVerdict(interval, statistics)));
+      return anyVerdict(nearest(test.of, statistics).map((interval) => intervalVerdict(interval, statistics)));
     case "text":
       return textVerdict(test.condition, statistics, effort);
   }
+}
+
+/** Of many intervals those that may have to do with the values: one that reaches into the range, and the next. */
+function nearest(intervals: readonly Interval[], { range }: LeafStatistics): readonly Interval[] {
+  if (intervals.length <= 2 || range?.kind !== "number") return intervals;
+  const first = firstNotBelow(intervals, range.least);
+  const found = intervals.slice(first, first + 2);
+  return found.length > 0 ? found : intervals.slice(-1);
 }
 
 function areaVerdict(

@@ -36,6 +36,8 @@ export interface MatchedTopic extends FoundTopic {
   /** Of the matching rows, where it was asked for. */
   readonly range?: TimeRange | undefined;
   readonly ranges?: readonly TimeRange[] | undefined;
+  /** Whether there are more than these. */
+  readonly hasMoreRanges?: boolean | undefined;
 }
 
 export interface MatchedSequence {
@@ -120,15 +122,15 @@ async function matchTopic(
   const verdict = skips.ofTopic();
   if (verdict === "no") return undefined;
   const found: FoundTopic = topic;
-  const ranges = query.timeRanges === undefined ? undefined : await rangesOf(scan, query.timeRanges);
-  if (ranges !== undefined && ranges.length === 0) return undefined;
-  rangesLeft.count -= ranges?.length ?? 0;
+  const within = query.timeRanges === undefined ? undefined : await rangesOf(scan, query.timeRanges);
+  if (within?.ranges.length === 0) return undefined;
+  rangesLeft.count -= within?.ranges.length ?? 0;
   if (rangesLeft.count < 0) throw tooManyRanges();
   if (query.includeTimestampRange) {
     const range = verdict === "all" ? topic.extent.range : await scan.range(everything);
-    return range === undefined ? undefined : { ...found, range, ranges };
+    return range === undefined ? undefined : { ...found, range, ...within };
   }
-  if (ranges !== undefined || verdict === "all") return { ...found, ranges };
+  if (within !== undefined || verdict === "all") return { ...found, ...within };
   return (await scan.matchesAny(everything)) ? found : undefined;
 }
 
@@ -139,18 +141,25 @@ function tooManyRanges(): Fault {
   );
 }
 
-async function rangesOf(scan: TopicScan, { gapNs, limit }: TimeRangesRequest): Promise<readonly TimeRange[]> {
+interface FoundRanges {
+  readonly ranges: readonly TimeRange[];
+  /** Undefined where these are all. */
+  readonly hasMoreRanges: true | undefined;
+}
+
+async function rangesOf(scan: TopicScan, { gapNs, limit }: TimeRangesRequest): Promise<FoundRanges> {
   const clusters = new ClusterBuilder(gapNs);
   const ranges: TimeRange[] = [];
   for await (const times of scan.times(everything)) {
     for (const timeNs of times) {
       const ended = clusters.add(timeNs);
       if (ended !== undefined) ranges.push(ended);
-      if (ranges.length === limit) return ranges;
+      // A row that ends one begins the next.
+      if (ranges.length === limit) return { ranges, hasMoreRanges: true };
     }
   }
   const last = clusters.end();
-  return last === undefined ? ranges : [...ranges, last];
+  return { ranges: last === undefined ? ranges : [...ranges, last], hasMoreRanges: undefined };
 }
 
 /** What it takes to look into a topic; undefined when nothing was ever uploaded to it. */

@@ -7,6 +7,7 @@ import type { DialectProof, ParsedAction } from "../wire/action.ts";
 import { parseAction } from "../wire/action.ts";
 import { writeAnswer, writeEmptyAnswer, writeStreamedAnswer } from "../wire/answer.ts";
 import type { MatchStyle } from "../wire/condition.ts";
+import { isLegacy } from "../wire/dialect.ts";
 import { ActionSchema, ResultSchema } from "../wire/flight_pb.js";
 import { readMessage } from "../wire/flight-data.ts";
 import { type ActionParts, LargeResponse, runAction, StreamedResponse } from "./actions.ts";
@@ -72,7 +73,7 @@ async function answerTo(
   let { parsed, failure } = tryParse(action.type, action.body);
   const identity = identifyTaken(parts, call, signOf(parsed?.request.kind, parsed?.proof));
   // What a pattern means is known by the client that sends it.
-  if (action.type === "query" && parts.dialects.decide(identity.connection, identity.caller) !== "0.6")
+  if (action.type === "query" && isLegacy(identity.connection.marks))
     ({ parsed, failure } = tryParse(action.type, action.body, "like"));
   if (parsed === undefined) throw failure;
   demand(identity.caller, parsed.permission, action.type);

@@ -79,7 +79,7 @@ interface ActionCall {
   readonly name: string;
   /** The body as it came. */
   readonly text: string;
-  /** What `$match` means where the body proves nothing. */
+  /** What `$match` on contents means. */
   readonly style: MatchStyle;
 }
 
@@ -320,7 +320,7 @@ export interface ParsedAction {
 
 /**
  * Reads an action. The order of the checks is the protocol's: name, body, then (by the caller) permission.
- * @param style of `$match` in a query that proves nothing of its dialect
+ * @param style of `$match` on contents
  * @throws Fault invalid, unsupported
  */
 export function parseAction(name: string, body: Uint8Array, style: MatchStyle = "glob"): ParsedAction {

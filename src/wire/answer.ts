@@ -72,7 +72,8 @@ export type TopicState = "open" | "completed" | "finalized";
 
 /** For clients that know us: what of a topic survives a power cut now. */
 export function topicStatusAnswer(topic: Topic, { batches, state }: { batches: number; state: TopicState }): object {
-  return { locator: topic.locator, rows: topic.extent.rows, batches, state };
+  const { locator, extent, lostRows } = topic;
+  return { locator, rows: extent.rows, batches, state, ...(lostRows === undefined ? {} : { lost_rows: lostRows }) };
 }
 
 export interface NotificationView {
@@ -107,6 +108,8 @@ export interface QueryItem {
     readonly range?: TimeRange | undefined;
     /** Of matching rows that lie close together, in the order of time; undefined when they were not asked for. */
     readonly ranges?: readonly TimeRange[] | undefined;
+    /** Whether there are more than these. */
+    readonly hasMoreRanges?: boolean | undefined;
   })[];
 }
 
@@ -131,11 +134,12 @@ export function queryAnswer(items: readonly QueryItem[], explain?: ExplainView):
     ...(explain === undefined ? {} : { explain: explainAnswer(explain) }),
     items: items.map(({ sequence, topics }) => ({
       sequence,
-      topics: topics.map(({ locator, ontologyTag, range, ranges }) => ({
+      topics: topics.map(({ locator, ontologyTag, range, ranges, hasMoreRanges }) => ({
         locator,
         ontology_tag: ontologyTag,
         ...(range === undefined ? {} : { timestamp_range: pair(range) }),
         ...(ranges === undefined ? {} : { time_ranges: ranges.map(pair) }),
+        ...(hasMoreRanges === true ? { has_more_time_ranges: true } : {}),
       })),
     })),
   };

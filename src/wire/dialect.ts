@@ -57,6 +57,12 @@ export function provenGeneration(marks: ConnectionMarks): Generation | undefined
   return undefined;
 }
 
+/** Whether the connection itself shows that it is one of 0.4 or 0.5: what others at its address were proves nothing. */
+export function isLegacy(marks: ConnectionMarks): boolean {
+  if (provenGeneration(marks) === "0.6") return false;
+  return marks.firstCall === "list" || marks.proof === "old" || marks.proof === "0.4";
+}
+
 /** The generation for which `session_create` is answered. */
 export function decideGeneration(marks: ConnectionMarks, hints: DialectHints): Generation {
   const proven = provenGeneration(marks);

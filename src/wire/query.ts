@@ -9,15 +9,13 @@ import { noContentQuery, parseContentQuery } from "./content-query.ts";
 import { checkLimit, malformed, refusal } from "./refusal.ts";
 
 /**
- * `$match` on contents is LIKE in a query that proves to be of 0.4 or 0.5, whose users know no other meaning of it, though their
- * server refused it there, and a glob in one that proves to be of a later one.
- * @param unproven what it is in a query that proves nothing, as when it asks for contents alone
+ * @param style of `$match` on contents: LIKE for clients of 0.4 and 0.5, whose users know no other meaning of it, though their server
+ * refused it there
  * @throws Fault invalid naming the path
  */
-export function parseQuery(body: JsonObject, unproven: MatchStyle = "glob"): CatalogQuery {
+export function parseQuery(body: JsonObject, style: MatchStyle = "glob"): CatalogQuery {
+  checkKeys(body, "the query", ["sequence", "topic", "ontology"]);
   const ontology = filterObject(body, "ontology");
-  const proof = queryProof(body);
-  const style = proof === undefined ? unproven : proof === "old" ? "like" : "glob";
   return {
     sequence: parseSequenceFilter(filterObject(body, "sequence") ?? {}),
     topic: parseTopicFilter(filterObject(body, "topic") ?? {}),
@@ -48,7 +46,18 @@ function filterObject(body: JsonObject, key: string): JsonObject | undefined {
   return filter;
 }
 
+const sequenceKeys = ["name", "locator", "created_at_ns", "created_at", "user_metadata"];
+const topicKeys = [...sequenceKeys, "ontology_tag", "serialization_format"];
+
+/** What is not understood would be answered as if it had not been asked. */
+function checkKeys(given: JsonObject, at: string, known: readonly string[]): void {
+  const unknown = Object.keys(given).find((key) => !known.includes(key));
+  if (unknown === undefined) return;
+  throw refusal(at, `expected ${known.join(", ")}, found ${JSON.stringify(unknown.slice(0, 100))}`);
+}
+
 function parseSequenceFilter(filter: JsonObject, at = "sequence"): SequenceFilter {
+  checkKeys(filter, at, at === "topic" ? topicKeys : sequenceKeys);
   const name = filter["name"];
   const locator = filter["locator"];
   if (name !== undefined && locator !== undefined) {

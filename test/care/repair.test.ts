@@ -2,6 +2,8 @@
 
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Int64, makeData, makeVector } from "apache-arrow";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { repair } from "../../src/care/repair.ts";
 import { openCatalogToRead } from "../../src/catalog/catalog.ts";
@@ -12,7 +14,10 @@ import { machineClock } from "../../src/host/clock.ts";
 import { type Disk, findDisk, type WritableFile } from "../../src/host/disk.ts";
 import { Fault } from "../../src/model/fault.ts";
 import { chunkFile, tailFile } from "../../src/store/layout.ts";
+import { FlightClient } from "../load/flight-client.ts";
+import { toMessages } from "../load/messages.ts";
 import { randomFrom } from "../load/random.ts";
+import { createTopic, openSession } from "../round-trip.ts";
 import { seed } from "../seed.ts";
 import { runToEnd, startServer } from "../server.ts";
 import { catalogRows } from "./catalog-rows.ts";
@@ -161,7 +166,7 @@ describe("repair", () => {
     writeFileSync(path.join(dataDir, "catalog/data.mdb"), Buffer.alloc(65_536, 7));
     expect(await run("repair", dataDir)).toMatchObject({
       code: 65,
-      stderr: expect.stringContaining("rebuild --replace"),
+      stderr: expect.stringContaining("mosaico-edge rebuild. "),
     });
   });
 
@@ -207,6 +212,57 @@ function mortalDisk(disk: Disk, nth: number): { disk: Disk; changes(): number } 
     remove: (name) => change(() => disk.remove(name)),
   };
   return { disk: mortal, changes: () => changes };
+}
+
+test("who goes on with an upload of which rows were lost is told, for their number says nothing any more", async () => {
+  await using first = await startServer();
+  const { dataDir } = first;
+  const [schema, ...batches] = toMessages(
+    Array.from({ length: 5 }, (_none, batch) => {
+      const times = BigInt64Array.from({ length: 10 }, (_row, row) => BigInt(10 * batch + row));
+      return { timestamp_ns: makeVector(makeData({ type: new Int64(), data: times })) };
+    }),
+  );
+  if (schema === undefined) throw new RangeError("a stream begins with its schema");
+  const topic = await (async () => {
+    using client = new FlightClient(first.port);
+    const created = await createTopic(client, await openSession(client, "drive"), "drive/imu", "imu");
+    const put = client.openPut(created);
+    for (const message of [schema, ...batches]) await put.sendData(message);
+    while ((await rowsOf(client, "drive/imu")) < 50) await sleep(20);
+    return created;
+  })();
+  await first.kill();
+  const [, second] = (await placesOf(dataDir)).get("drive/imu") ?? [];
+  if (second === undefined) throw new RangeError("the second batch lies somewhere");
+  const file = path.join(dataDir, second.path);
+  const bytes = readFileSync(file);
+  bytes[second.offset + second.bytes - 1] = 0x5a;
+  writeFileSync(file, bytes);
+  expect(await run("repair", dataDir)).toMatchObject({ code: 0 });
+
+  await using again = await startServer({ dataDir });
+  using client = new FlightClient(again.port);
+  expect(await statusOf(client, topic.uuid)).toMatchObject({ rows: 40, lost_rows: 10, state: "open" });
+  using resuming = new FlightClient(again.port, undefined, { headers: { "x-mosaico-edge-resume-rows": "40" } });
+  await expect(resuming.put(topic, [schema])).rejects.toMatchObject({
+    code: 9,
+    message: expect.stringContaining("has lost 10 rows by damage"),
+  });
+  await client.put(topic, [schema]);
+  expect(await statusOf(client, topic.uuid)).toMatchObject({ rows: 40, state: "completed" });
+});
+
+async function rowsOf(client: FlightClient, locator: string): Promise<number> {
+  const [endpoint] = (await client.info({ resource_locator: locator })).endpoint;
+  const { data_info } = JSON.parse(Buffer.from(endpoint?.appMetadata ?? "").toString()) as {
+    data_info: { total_row_count: number } | null;
+  };
+  return data_info?.total_row_count ?? 0;
+}
+
+function statusOf(client: FlightClient, uuid: string): Promise<unknown> {
+  return client.action("edge_topic_status", { topic_uuid: uuid });
 }
 
 test("broken off anywhere, the next repair or the next start does the rest", { timeout: 10 * minutes }, async () => {

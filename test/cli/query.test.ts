@@ -1,6 +1,7 @@
 // The command `query` on the store of a server that runs and of one that has stopped: the friendly form, the JSON of the protocol,
 // tables, and what it says of conditions that it cannot read.
 
+import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { Float64, Int64, makeData, makeVector, Utf8, vectorFromArray } from "apache-arrow";
@@ -10,7 +11,7 @@ import { writeJson } from "../../src/model/json.ts";
 import { FlightClient } from "../load/flight-client.ts";
 import { toMessages } from "../load/messages.ts";
 import { createTopic, openSession } from "../round-trip.ts";
-import { type RunningServer, runToEnd, startServer } from "../server.ts";
+import { type RunningServer, runToEnd, serverCommand, startServer } from "../server.ts";
 
 let server: RunningServer;
 const large = 2n ** 53n;
@@ -90,7 +91,7 @@ test("a table has the time ranges of the rows, and what was read for them", asyn
   expect(stdout.split("\n")).toEqual([
     "TOPIC        TAG     FIRST                           LAST",
     "drive-2/imu  motion  2023-11-14T22:13:20.000000140Z  2023-11-14T22:13:20.000000142Z",
-    "1 topics of 1 sequences",
+    "1 topic of 1 sequence",
     "6 names and 3 rows of the catalog looked at",
     "        SKIPPED  READ  ALL ROWS MATCH",
     "topics  2        1     0",
@@ -101,11 +102,36 @@ test("a table has the time ranges of the rows, and what was read for them", asyn
   ]);
 });
 
+test("a topic is named as it is printed, or by its path", async () => {
+  expect(await found("--topic", "lab/imu")).toEqual(["lab/imu"]);
+  expect(await found("--topic", "drive-*/imu")).toEqual(["drive-1/imu", "drive-2/imu"]);
+  expect(await found("--topic", "/imu", "--sequence", "lab")).toEqual(["lab/imu"]);
+  expect(await query("--topic", "imu")).toMatchObject({ code: 64, stderr: expect.stringContaining("SEQUENCE/PATH") });
+  expect(await query("--topic", "lab/imu", "--sequence", "lab")).toMatchObject({ code: 64 });
+});
+
+test("what nothing can match is told", async () => {
+  expect(await query("--where", "Motion.x > 1")).toMatchObject({
+    code: 0,
+    stdout: "0 topics of 0 sequences\n",
+    stderr: expect.stringContaining('no topic that was asked has the ontology tag "Motion"'),
+  });
+  expect(await query("--where", "motion.x > 1 and motion.y < 2")).toMatchObject({ code: 64 });
+});
+
+test("whoever reads its output may have had enough", async () => {
+  const command = [...serverCommand().args, "ontology", "list"].map((word) => `'${word}'`).join(" ");
+  const shell = spawnSync("bash", ["-c", `set -o pipefail; '${serverCommand().file}' ${command} | true`], {
+    encoding: "utf8",
+  });
+  expect([shell.status, shell.stderr]).toEqual([0, ""]);
+});
+
 test("of names it says what was looked at", async () => {
   const { stdout } = await query("--sequence", "lab", "--explain");
   expect(stdout.split("\n").slice(-4)).toEqual([
     "lab/imu  motion",
-    "1 topics of 1 sequences",
+    "1 topic of 1 sequence",
     "4 names and 1 rows of the catalog looked at",
     "",
   ]);

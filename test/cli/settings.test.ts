@@ -293,11 +293,14 @@ describe("settings that depend on each other", () => {
     );
   });
 
-  test.each([{ tls_cert: "a" }, { tls_key: "a" }])("%o alone is half of TLS", (flags) => {
+  test.each([
+    [{ tls_cert: "a" }, "tls_key"],
+    [{ tls_key: "a" }, "tls_cert"],
+  ])("%o alone is half of TLS", (flags, missing) => {
     expect(() => read({ flags })).toThrow(
       expect.objectContaining({
         code: "invalid",
-        message: "tls_cert and tls_key belong together, one of them is missing",
+        message: `tls_cert and tls_key belong together, ${missing} is missing`,
       }),
     );
   });

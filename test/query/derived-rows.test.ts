@@ -78,7 +78,8 @@ function randomRow(random: Random, type: "integers" | "floats", around: number):
         : value;
   const component = () => odd(type === "integers" ? random.below(20) - 10 : 20 * random.next() - 10);
   const turned = around + 8 * random.next() - 4;
-  const longitude = random.chance(0.8) ? ((turned + 540) % 360) - 180 : turned;
+  const turns = random.pick([0, 360, -720, 360e9]);
+  const longitude = random.chance(0.8) ? ((turned + 540) % 360) - 180 : turned + turns;
   return {
     acceleration: random.chance(0.1) ? null : { x: component(), y: component(), z: component() },
     latitude: random.chance(0.05) ? null : random.chance(0.03) ? 91 : 10 * random.next(),

@@ -3,7 +3,7 @@
 import { create, fromBinary } from "@bufbuild/protobuf";
 import { Float64, Int64, makeData, makeVector, Utf8, vectorFromArray } from "apache-arrow";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { timeRanges } from "../../src/model/limits.ts";
+import { operandsMax, timeRanges } from "../../src/model/limits.ts";
 import { ActionSchema, ResultSchema } from "../../src/wire/flight_pb.js";
 import { FlightClient } from "../load/flight-client.ts";
 import { toMessages } from "../load/messages.ts";
@@ -153,14 +153,27 @@ describe("a query", () => {
     for (let number = 0; number < topics; number += 1)
       await client.put(await createTopic(client, session, `flicker/${number}`, "flicker"), flicker);
     const ask = (limit: number) => found({ "flicker.timestamp_ns": "$ex", include_time_ranges: { gap_ns: 1, limit } });
-    expect((await ask(10)).map((topic) => (topic["time_ranges"] as object[]).length)).toEqual(
+    const first = await ask(10);
+    expect(first.map((topic) => (topic["time_ranges"] as object[]).length)).toEqual(
       Array.from({ length: topics }, () => 10),
     );
+    expect(first.every((topic) => topic["has_more_time_ranges"] === true)).toBe(true);
     await expect(ask(timeRanges.most)).rejects.toMatchObject({
       code: 8,
       message: expect.stringContaining(`more than ${timeRanges.total} time ranges`),
     });
     await client.action("session_delete", { session_uuid: session });
+  });
+
+  test("one of many numbers and texts is found, and none that is between them", async () => {
+    const numbers = Array.from({ length: operandsMax - 1 }, (_none, index) => 100 + index / 100);
+    const among = (more: number) => ({ "track.latitude": { $in: [...numbers, more] } });
+    expect(await found(among(41.005))).toEqual([]);
+    expect(await found(among(41.01))).toHaveLength(2);
+    expect(await found({ $not: among(41.01), "track.latitude": { $between: [41.005, 41.015] } })).toEqual([]);
+    const texts = Array.from({ length: 1_000 }, (_none, index) => `mode ${index + 4.5}`);
+    expect(await found({ "track.mode": { $in: texts } })).toEqual([]);
+    expect(await found({ "track.mode": { $in: [...texts, "mode 3"] } })).toHaveLength(2);
   });
 
   test("a query of no conditions on contents, and of unknown columns and tags, finds nothing", async () => {

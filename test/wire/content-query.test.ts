@@ -273,31 +273,24 @@ describe("conditions that are none", () => {
   });
 });
 
-describe("a text matches by the language of the dialect that the query proves", () => {
+describe("a text matches by the language that is given, and by glob where none is", () => {
+  const ask = (text: string, style?: "like" | "glob") =>
+    parseQuery(parseJson(text, "the query") as JsonObject, style).contents?.[0]?.rows;
+  const ontology = '"ontology":{"String.data":{"$match":"a"}}';
+  const ranged = '"ontology":{"include_timestamp_range":true,"String.data":{"$match":"a"}}';
   test.each([
-    ["old by locator", '{"topic":{"locator":{"$eq":"/t"}},"ontology":O}', 3],
-    ["old by range", '{"ontology":{"include_timestamp_range":true,"String.data":{"$match":"a"}}}', 3],
-    ["new by name", '{"topic":{"name":{"$eq":"/t"}},"ontology":O}', 1],
-    [
-      "new by name, with a range",
-      '{"topic":{"name":"$ex"},"ontology":{"include_timestamp_range":true,"String.data":{"$match":"a"}}}',
-      1,
-    ],
-    ["unproven", '{"topic":{"ontology_tag":{"$eq":"String"}},"ontology":O}', 1],
-    ["nothing else", '{"ontology":O}', 1],
-    [
-      "ours, with both ranges",
-      '{"ontology":{"include_timestamp_range":true,"include_time_ranges":{"gap_ns":1},"String.data":{"$match":"a"}}}',
-      1,
-    ],
-  ])("%s", (_title, text, elements) => {
-    const rows = parse(text.replace("O}", '{"String.data":{"$match":"a"}}}')).contents?.[0]?.rows;
-    expect(rows).toMatchObject({ condition: { kind: "match", pattern: { length: elements } } });
+    [`{"topic":{"locator":{"$eq":"/t"}},${ontology}}`, 1],
+    [`{"topic":{"name":{"$eq":"/t"}},${ontology}}`, 1],
+    [`{${ranged}}`, 1],
+    [`{${ontology}}`, 1],
+  ])("%s", (text, elements) => {
+    expect(ask(text)).toMatchObject({ condition: { kind: "match", pattern: { length: elements } } });
+    expect(ask(text, "like")).toMatchObject({ condition: { kind: "match", pattern: { length: elements + 2 } } });
   });
 
   test("in groups too", () => {
-    const text = '{"topic":{"locator":"$ex"},"ontology":{"$or":[{"$not":{"String.data":{"$match":"_"}}}]}}';
-    expect(parse(text).contents?.[0]?.rows).toEqual({
+    const text = '{"ontology":{"$or":[{"$not":{"String.data":{"$match":"_"}}}]}}';
+    expect(ask(text, "like")).toEqual({
       kind: "any",
       of: [
         {

@@ -250,7 +250,9 @@ function objectText(members: readonly { key: string; text: string }[]): string {
   return `{${members.map(({ key, text }) => `${JSON.stringify(key)}: ${text}`).join(", ")}}`;
 }
 
-function aQuery(): Written<Pick<CatalogQuery, "contents" | "timeRanges" | "includeTimestampRange">> {
+function aQuery(): Written<Pick<CatalogQuery, "contents" | "timeRanges" | "includeTimestampRange">> & {
+  readonly style: Style;
+} {
   const style = random.pick(["like", "glob"] as const);
   coverage.hit(style === "like" ? "old" : "new");
   const tags = shuffled(["IMU", "GPS", "a b", "__proto__", "$or"]).slice(0, random.below(4));
@@ -281,6 +283,7 @@ function aQuery(): Written<Pick<CatalogQuery, "contents" | "timeRanges" | "inclu
   for (const { tag, value } of inOrder) byTag.set(tag, [...(byTag.get(tag) ?? []), value]);
   const proof = style === "like" ? '"locator"' : '"name"';
   return {
+    style,
     value: {
       contents: [...byTag].map(([ontologyTag, of]) => ({ ontologyTag, rows: together(of) })),
       timeRanges,
@@ -292,8 +295,9 @@ function aQuery(): Written<Pick<CatalogQuery, "contents" | "timeRanges" | "inclu
 
 test("what is written is read back as it was", () => {
   for (let round = 0; round < rounds; round += 1) {
-    const { value, text } = aQuery();
-    const { contents, timeRanges, includeTimestampRange } = parseQuery(parseJson(text, "the query") as JsonObject);
+    const { value, text, style } = aQuery();
+    const body = parseJson(text, "the query") as JsonObject;
+    const { contents, timeRanges, includeTimestampRange } = parseQuery(body, style);
     expect({ contents, timeRanges, includeTimestampRange }, text).toEqual(value);
   }
   coverage.check();

@@ -314,8 +314,21 @@ describe("filters", () => {
     '{"sequence":null,"topic":null,"ontology":null}',
     '{"sequence":{},"topic":{"user_metadata":{}}}',
     '{"sequence":{"user_metadata":null}}',
-    '{"sequence":{"unknown":5},"other":[]}',
   ])("%s has no conditions", (text) => expect(parse(text)).toEqual(empty));
+
+  test.each([
+    ['{"ontolgy":{}}', 'the query: expected sequence, topic, ontology, found "ontolgy"'],
+    [
+      '{"sequence":{"nme":5}}',
+      'sequence: expected name, locator, created_at_ns, created_at, user_metadata, found "nme"',
+    ],
+    [
+      '{"topic":{"tag":{"$eq":"x"}}}',
+      'topic: expected name, locator, created_at_ns, created_at, user_metadata, ontology_tag, serialization_format, found "tag"',
+    ],
+  ])("%s asks for what there is not", (text, reason) => {
+    expect(() => parse(text)).toThrow(expect.objectContaining({ code: "invalid", message: `Bad request: ${reason}.` }));
+  });
 
   test.each([
     ['{"ontology":{}}', {}],
