@@ -2,24 +2,17 @@
 
 import type { Catalog, Key } from "../catalog/catalog.ts";
 import { findSequence, findTopic, sequenceNamePages, topicLocatorPages } from "../catalog/resources.ts";
-import {
-  hasSearchKeys,
-  keysOfSequence,
-  keysOfTopic,
-  putSearchKeysWhole,
-  replaceSearchKeys,
-} from "../catalog/search-keys.ts";
+import { keysOfSequence, keysOfTopic, replaceSearchKeys } from "../catalog/search-keys.ts";
 import { Fault } from "../model/fault.ts";
 
 /**
- * Does nothing when it is there; one that was broken off is begun again. Nobody else may write sequences and topics meanwhile.
+ * Puts the keys of all rows; one that was broken off is begun again. Nobody else may write sequences and topics meanwhile, and that
+ * it is whole is for the caller to say.
  * @throws Fault unavailable
  */
 export async function fillSearchKeys(catalog: Catalog): Promise<void> {
-  if (hasSearchKeys(catalog)) return;
   for (const names of sequenceNamePages(catalog)) await put(catalog, keysOfAll(names, findSequence, keysOfSequence));
   for (const locators of topicLocatorPages(catalog)) await put(catalog, keysOfAll(locators, findTopic, keysOfTopic));
-  await catalog.transaction(() => putSearchKeysWhole(catalog));
 
   function keysOfAll<Name, Row>(
     names: readonly Name[],

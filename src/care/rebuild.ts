@@ -298,7 +298,9 @@ class Rebuild {
   async #writeFacts(catalog: Catalog): Promise<void> {
     let facts = { id: newUuid() as string, format: storeFormatVersion, createdAtNs: this.#options.clock.wallNs() };
     try {
-      facts = readStoreDocument(await this.#disk.readText(storeFile), storeFile);
+      const found = readStoreDocument(await this.#disk.readText(storeFile), storeFile);
+      facts = { ...found, format: storeFormatVersion };
+      if (found.format !== storeFormatVersion) this.#newDocument = storeDocument(facts);
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       if ((await this.#disk.stateOf(storeFile)) !== undefined)

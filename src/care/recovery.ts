@@ -7,6 +7,7 @@
 import type { Catalog } from "../catalog/catalog.ts";
 import { listChunks } from "../catalog/chunk-rows.ts";
 import { findTopicByUuid, listAllSessions, listSequences, listTopicsOfSession } from "../catalog/resources.ts";
+import { hasSearchKeys } from "../catalog/search-keys.ts";
 import { readStoreFacts, type StoreFacts, writeStoreFacts } from "../catalog/store-facts.ts";
 import { listAllTailRuns } from "../catalog/tail-rows.ts";
 import type { Clock } from "../host/clock.ts";
@@ -16,10 +17,11 @@ import { failPoint } from "../host/fail-point.ts";
 import type { Log } from "../host/log.ts";
 import { endOfEntry } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
-import { pathsNamedMax } from "../model/limits.ts";
+import { indexGrowth, overheadBytes, pathsNamedMax } from "../model/limits.ts";
 import { isFinalized, type Session, type Topic, type Ulid, type Uuid } from "../model/resource.ts";
 import { sessionDocument, storeDocument, storeFormatVersion } from "../store/documents.ts";
 import {
+  catalogFile,
   chunkFile,
   quarantineDirectory,
   sequencesDirectory,
@@ -133,7 +135,8 @@ async function clear({ aside, log }: Pick<Work, "aside" | "log">, { path, holdin
   await aside.remove(path);
 }
 
-async function checkStore({ disk, catalog, clock }: RecoveryParts): Promise<void> {
+async function checkStore(parts: RecoveryParts): Promise<void> {
+  const { disk, catalog, clock } = parts;
   const facts = readStoreFacts(catalog);
   const document = (await disk.exists(storeFile)) ? await readIdentity(disk) : undefined;
   if (facts !== undefined && facts.format > storeFormatVersion) throw newerFormat(facts.format);
@@ -157,8 +160,25 @@ async function checkStore({ disk, catalog, clock }: RecoveryParts): Promise<void
     createdAtNs: clock.wallNs(),
   };
   if (facts === undefined) await writeStoreFacts(catalog, own);
-  if (document === undefined) await disk.replaceText(storeFile, storeDocument(own));
+  else if (!hasSearchKeys(catalog)) await upgrade(parts, facts);
+  const current = readStoreFacts(catalog) ?? own;
+  if (document?.format !== current.format) await disk.replaceText(storeFile, storeDocument(current));
+}
+
+/**
+ * From format 1, whose catalog has no index over sequences and topics: a program that knows of none must not write to it any more.
+ * Where there is no room for it the store is served as it is, and queries look at all rows.
+ */
+async function upgrade({ disk, catalog, log }: RecoveryParts, facts: StoreFacts): Promise<void> {
+  const wantedBytes = overheadBytes + indexGrowth * disk.sizeNow(catalogFile);
+  const freeBytes = disk.freeBytesNow();
+  if (freeBytes < wantedBytes) {
+    log.warning("upgrade_postponed", { format: facts.format, to: storeFormatVersion, freeBytes, wantedBytes });
+    return;
+  }
   await fillSearchKeys(catalog);
+  await writeStoreFacts(catalog, { ...facts, format: storeFormatVersion });
+  log.info("store_upgraded", { format: facts.format, to: storeFormatVersion });
 }
 
 /** What has to be known before anything is touched, also of a newer version's document. */

@@ -21,7 +21,11 @@ import type { TimeNs, TimeRange } from "../model/time.ts";
 import { type DocumentFields, readDocument } from "./document-fields.ts";
 import { writeDocument } from "./document-seal.ts";
 
-export const storeFormatVersion = 1;
+/** 2: the catalog has an index over its sequences and topics, which who writes to it has to keep. */
+export const storeFormatVersion = 2;
+
+/** Of the documents of sequences, sessions and topics: they are as they were. */
+const documentFormat = 1;
 
 export interface StoreDocument {
   readonly format: number;
@@ -51,7 +55,7 @@ export function readStoreFormat(text: string, path: string): number | undefined 
 
 export function sequenceDocument(sequence: Sequence): string {
   return writeDocument({
-    format: storeFormatVersion,
+    format: documentFormat,
     name: sequence.name,
     ulid: sequence.ulid,
     uuid: sequence.uuid,
@@ -169,7 +173,7 @@ export function readTopicDocument(
 
 function sessionFields(session: Session): object {
   return {
-    format: storeFormatVersion,
+    format: documentFormat,
     ulid: session.ulid,
     uuid: session.uuid,
     alias: session.alias,
@@ -183,7 +187,7 @@ function sessionFields(session: Session): object {
 
 function topicFields(topic: Topic): object {
   return {
-    format: storeFormatVersion,
+    format: documentFormat,
     number: topic.number,
     uuid: topic.uuid,
     locator: topic.locator,

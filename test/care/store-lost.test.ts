@@ -5,10 +5,12 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { crc32 } from "../../src/host/checksum.ts";
+import { storeFormatVersion } from "../../src/store/documents.ts";
 import { runToEnd, startServer } from "../server.ts";
 import { type Corpus, makeCorpus, readAll, serverArgs } from "./corpus.ts";
 import { targetsIn } from "./corruption.ts";
 
+const newer = storeFormatVersion + 1;
 const folder = mkdtempSync(path.join(tmpdir(), "mosaico-edge-lost-"));
 const definition = path.join(folder, "wheel.json");
 writeFileSync(definition, JSON.stringify({ tag: "wheel", fields: { speed: "double" } }));
@@ -59,8 +61,8 @@ describe.each(Object.keys(commands))("%s", (command) => {
     const dataDir = corpus.copy("closed");
     const document = newerDocument(dataDir);
     const { code, stderr } = await run(words, dataDir);
-    expect(stderr).toContain("has format 2");
-    expect(stderr).toContain("up to 1");
+    expect(stderr).toContain(`has format ${newer}`);
+    expect(stderr).toContain(`up to ${storeFormatVersion}`);
     expect(code).toBe(75);
     expect(readFileSync(path.join(dataDir, "store.json"), "utf8")).toBe(document);
   });
@@ -68,7 +70,7 @@ describe.each(Object.keys(commands))("%s", (command) => {
 
 /** As the next version would write it. */
 function newerDocument(dataDir: string): string {
-  return changedDocument(dataDir, (text) => text.replace('"format":1', '"format":2'));
+  return changedDocument(dataDir, (text) => text.replace(`"format":${storeFormatVersion}`, `"format":${newer}`));
 }
 
 /** Another store.json with a checksum that fits. */
@@ -83,7 +85,7 @@ function changedDocument(dataDir: string, change: (text: string) => string): str
 test("rebuild refuses a newer format too, with and without a catalog", async () => {
   const dataDir = corpus.copy("closed");
   const document = newerDocument(dataDir);
-  const refused = { code: 75, stderr: expect.stringContaining("has format 2") };
+  const refused = { code: 75, stderr: expect.stringContaining(`has format ${newer}`) };
   expect(await run(["rebuild", "--replace"], dataDir)).toMatchObject(refused);
   rmSync(path.join(dataDir, "catalog"), { recursive: true });
   expect(await run(["rebuild"], dataDir)).toMatchObject(refused);

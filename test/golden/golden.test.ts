@@ -53,7 +53,9 @@ describe.each(all)("a store of format $format that was $state", ({ format, state
     const before = await catalogRows(golden.dataDir, "data");
     rmSync(path.join(golden.dataDir, "catalog"), { recursive: true });
     expect(await runToEnd(["rebuild", "--data-dir", golden.dataDir])).toMatchObject({ code: 0 });
-    expect(withoutSearchKeys(await catalogRows(golden.dataDir, "data"))).toEqual(withoutSearchKeys(before));
+    const after = await catalogRows(golden.dataDir, "data");
+    if (format === storeFormatVersion) expect(after).toEqual(before);
+    else expect(withoutIndex(after)).toEqual(withoutIndex(before));
   });
 });
 
@@ -61,9 +63,9 @@ test("there are golden directories of this format", () => {
   for (const state of goldenStates) expect(existsSync(archiveOf(storeFormatVersion, state))).toBe(true);
 });
 
-/** The index over sequences and topics: programs that wrote the first directories had none. */
-function withoutSearchKeys({ searchKeys: _, facts = [], ...rows }: Rows): Rows {
-  return { ...rows, facts: facts.filter(([key]) => key !== wholeFact) };
+/** Format 1 has no index over sequences and topics; a rebuilt catalog is of this format. */
+function withoutIndex({ searchKeys: _, facts = [], ...rows }: Rows): Rows {
+  return { ...rows, facts: facts.filter(([key]) => key !== wholeFact && key !== "store") };
 }
 
 /** Whoever has the UUID goes on with a topic that was cut. */
