@@ -240,10 +240,10 @@ describe("starting", () => {
     };
     const variable = { MOSAICOD_MAX_CHUNK_SIZE_IN_BYTES: "100000" };
     const unlimited = await chunksOf(["--max-chunk-size-in-bytes", "0"], variable);
-    expect(unlimited).toHaveLength(3);
+    expect(unlimited).toHaveLength(4);
     // Three seconds of camera are 0.9 MB in batches of 0.3 MB: each batch is larger than the limit, and a chunk of its own.
-    expect(await chunksOf([], variable)).toHaveLength(5);
-    expect(await chunksOf(["--config", file], {})).toHaveLength(3);
-    expect(await chunksOf(["--config", file], variable)).toHaveLength(5);
+    expect(await chunksOf([], variable)).toHaveLength(6);
+    expect(await chunksOf(["--config", file], {})).toHaveLength(4);
+    expect(await chunksOf(["--config", file], variable)).toHaveLength(6);
   });
 });
