@@ -27,15 +27,21 @@ export async function getTopic(parts: GetTopicParts, call: TakenCall): Promise<v
   const slices = new SliceWriter(call.response, sendBudget, pool);
   try {
     await slices.write(flightDataHead(readerSchema(catalog, identity, topic, view), 0));
+    slices.endMessage();
     const schemaHeader = catalog.schemas.get(topic.uuid);
     if (schemaHeader !== undefined) {
       await using reader = new TopicReader(parts, topic, schemaHeader);
       for await (const message of reader.messages(ticket.window, call.signal)) {
         await slices.write(flightDataHead(message.header, message.bodyBytes));
         await slices.writeFrom(message.bodyBytes, (target) => message.readBody(target));
+        slices.endMessage();
       }
     }
     await slices.flush();
+  } catch (error) {
+    // What is whole before the damage is the client's.
+    if (error instanceof Fault && error.code === "corrupt") await slices.flushWhole();
+    throw error;
   } finally {
     slices.close();
   }

@@ -13,6 +13,8 @@ interface Slice {
   readonly held: Held | undefined;
   readonly bytes: Uint8Array;
   filled: number;
+  /** Up to the end of the last whole message. */
+  whole: number;
 }
 
 export class SliceWriter {
@@ -49,6 +51,17 @@ export class SliceWriter {
     }
   }
 
+  /** What was written so far ends with a whole message. */
+  endMessage(): void {
+    if (this.#slice !== undefined) this.#slice.whole = this.#slice.filled;
+  }
+
+  /** Sends the whole messages alone, when there will be no more. */
+  async flushWhole(): Promise<void> {
+    if (this.#slice !== undefined) this.#slice.filled = this.#slice.whole;
+    await this.flush();
+  }
+
   /** Ends when the socket has taken everything. */
   async flush(): Promise<void> {
     await this.#send();
@@ -78,7 +91,7 @@ export class SliceWriter {
     const held = this.#budget.tryTake(readSliceBytes.most);
     const size = held === undefined ? readSliceBytes.least : readSliceBytes.most;
     const lease = this.#pool.lease(size);
-    return { lease, held, bytes: lease.bytes.subarray(0, size), filled: 0 };
+    return { lease, held, bytes: lease.bytes.subarray(0, size), filled: 0, whole: 0 };
   }
 
   async #send(): Promise<void> {
