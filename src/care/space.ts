@@ -104,7 +104,7 @@ export class Space {
     const coming = this.#pendingBytes + this.#waitingBytes;
     const { ofFloor, ofQuota, seconds, bytesMax } = evictionMargin;
     const soon = seconds * Math.max(this.#bytesPerTick, this.#comingBytes);
-    const floorMargin = Math.min(bytesMax, Math.max(soon, Math.floor(floorBytes * ofFloor)));
+    const floorMargin = Math.min(bytesMax, floorBytes / 2, Math.max(soon, Math.floor(floorBytes * ofFloor)));
     const wanted = floorBytes + overheadBytes + floorMargin + coming;
     const quotaMargin = Math.min(bytesMax, soon, Math.floor((quotaBytes ?? 0) * ofQuota));
     return {

@@ -373,8 +373,8 @@ export const overheadBytes = 16 * MiB;
 
 /**
  * Eviction begins so far before the point of refusal as what comes in takes while it goes on: two seconds of it, for it is looked at
- * once a second and a session of gigabytes takes half a second to go. Of the floor at least an eighth, which is in proportion to
- * what a disk has to spare, and of the quota at most a sixteenth, which may be used all the same as long as little comes in.
+ * once a second and a session of gigabytes takes half a second to go. Of the floor at least an eighth and at most half, which is in
+ * proportion to what a disk has to spare, and of the quota at most a sixteenth, which may be used all the same as long as little comes in.
  */
 export const evictionMargin = { ofFloor: 1 / 8, ofQuota: 1 / 16, seconds: 2, bytesMax: 512 * MiB } as const;
 

@@ -176,7 +176,7 @@ class Oracle:
         self.hits["dialect any"] += 1
         return {}, "glob", lambda _: True
 
-    def check(self, wire: Wire, number: int) -> None:
+    def check(self, wires: dict[str, Wire], number: int) -> None:
         rng = self.rng
         body, style, named = self.names()
         options: dict[str, Any] = {"explain": True}
@@ -207,7 +207,7 @@ class Oracle:
             self.partial += 1
         for use in (True, False):
             sent = {**body, "ontology": {**conditions, **options, "use_skip_index": use}}
-            answer = wire.action("query", sent)
+            answer = wires[style].action("query", sent)
             found = {topic["locator"]: told(topic) for item in answer["items"] for topic in item["topics"]}
             if found != expected:
                 raise AssertionError(difference(number, sent, expected, found))
@@ -296,12 +296,14 @@ def main() -> None:
     wire = Wire(options.host, options.port, deadline_seconds=3_600)
     sources = Maker(rng).sources()
     writers = upload(wire, sources)
+    # What a pattern means says the connection.
+    wires = {"glob": wire, "like": Wire(options.host, options.port, probe="A", deadline_seconds=3_600)}
     oracle = Oracle(read_back(wire, sources), rng)
     run = report.Report()
 
     def queries() -> dict[str, Any]:
         for number in range(options.queries):
-            oracle.check(wire, number)
+            oracle.check(wires, number)
         return {"queries": options.queries, "partial": oracle.partial, "skips": dict(sorted(oracle.skips.items()))}
 
     def coverage() -> dict[str, int]:
