@@ -6,13 +6,15 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Finding } from "../../src/care/finding.ts";
+import { tailFile } from "../../src/store/layout.ts";
+import { tailHeaderBytes } from "../../src/store/tail-frame.ts";
 import { FlightClient } from "../load/flight-client.ts";
 import { randomFrom } from "../load/random.ts";
 import { baseTopics } from "../load/robot.ts";
 import { createTopic } from "../round-trip.ts";
 import { seed } from "../seed.ts";
 import { runToEnd, startServer } from "../server.ts";
-import { catalogRows } from "./catalog-rows.ts";
+import { catalogRows, type Rows } from "./catalog-rows.ts";
 import { type Corpus, makeCorpus, readAll, serverArgs } from "./corpus.ts";
 import { type Damage, damageFile, damageKinds, fileKinds, targetsIn } from "./corruption.ts";
 
@@ -122,6 +124,27 @@ async function uploadUntil(port: number, signal: AbortSignal): Promise<number> {
   return topics;
 }
 
+/**
+ * Frames that rows name: on a busy machine a commit comes between the batches of a short upload, which lie in the log then though they
+ * have moved to a chunk, and mean nothing there.
+ */
+function onlyLive(targets: Targets, { tails = [] }: Rows): Targets {
+  const live = new Set(
+    tails.map(([, value]) => {
+      const { log, entry } = value as { log: number; entry: { offset: number } };
+      return `${tailFile(log)} ${entry.offset}`;
+    }),
+  );
+  const [headers, bodies] = [targets["tail frame header"], targets["tail frame body"]];
+  return {
+    ...targets,
+    "tail frame header": headers.filter(({ path: file, from }) => live.has(`${file} ${from + tailHeaderBytes}`)),
+    "tail frame body": bodies.filter(({ path: file, from }) => live.has(`${file} ${from}`)),
+  };
+}
+
+type Targets = ReturnType<typeof targetsIn>;
+
 interface Outcome {
   found: number;
   harmless: number;
@@ -130,7 +153,7 @@ interface Outcome {
 test(`every one of ${perCell * cells} corruptions is found, or means nothing`, { timeout: 60 * minutes }, async () => {
   const random = randomFrom(seed);
   const everything = await catalogRows(corpus.killed, "all");
-  const targets = targetsIn(corpus.killed);
+  const targets = onlyLive(targetsIn(corpus.killed), everything);
   const table = new Map<string, Outcome>();
   const missed: string[] = [];
   const work: { file: (typeof fileKinds)[number]; kind: (typeof damageKinds)[number] }[] = [];
