@@ -14,9 +14,9 @@ import { arrayOf, type NumberType } from "./number-type.ts";
 import type { Slots } from "./slots.ts";
 
 /** Makes so many values out of as many of each component. */
-export type Derive = (components: readonly Float64Array[], count: number, into: Float64Array) => void;
+type Derive = (components: readonly Float64Array[], count: number, into: Float64Array) => void;
 
-export const derivers = { norm: deriveNorm, east: deriveEast } satisfies Record<Derivation["kind"], Derive>;
+const derivers = { norm: deriveNorm, east: deriveEast } satisfies Record<Derivation["kind"], Derive>;
 
 /** A component: a leaf whose values are numbers. */
 export interface NumberColumn {

@@ -3,8 +3,9 @@
 import { queryPage } from "../model/limits.ts";
 import type { SequenceName, TopicLocator } from "../model/locator.ts";
 import type { Sequence, Session, Topic, Ulid, Uuid } from "../model/resource.ts";
-import type { Catalog, Key, TextTable } from "./catalog.ts";
+import type { Catalog, Key } from "./catalog.ts";
 import { removeChunks } from "./chunk-rows.ts";
+import { keyPages } from "./key-pages.ts";
 import { removeNotifications } from "./notifications.ts";
 import { decodeRow, encodeRow } from "./row.ts";
 import { keysOfSequence, keysOfTopic, replaceSearchKeys } from "./search-keys.ts";
@@ -128,16 +129,6 @@ export function* listTopics(catalog: Catalog, sequence: SequenceName): Generator
 export function topicLocatorPages(catalog: Catalog, sequence?: SequenceName): Generator<TopicLocator[]> {
   const below = sequence === undefined ? "" : `${sequence}/`;
   return keyPages(catalog.topics, below, `${below}${behindAscii}`) as Generator<TopicLocator[]>;
-}
-
-function* keyPages(table: TextTable, start: string, end: string): Generator<string[]> {
-  for (let from = start; ; ) {
-    const keys = table.keys(from, end, queryPage.rows) as string[];
-    const last = keys.at(-1);
-    if (last === undefined) return;
-    yield keys;
-    from = `${last}${leastSuffix}`;
-  }
 }
 
 /** The first rows, one at least. The range is closed with that: it holds on to the state of the catalog that it saw. */

@@ -11,11 +11,12 @@
 
 import { textHash } from "../host/checksum.ts";
 import { parseJson } from "../model/json.ts";
-import { queryPage, searchedMetadataMax } from "../model/limits.ts";
+import { searchedMetadataMax } from "../model/limits.ts";
 import { pathOfTopic } from "../model/locator.ts";
 import { type MetadataLeaf, metadataLeaves, numberIn, textIn } from "../model/metadata-value.ts";
 import type { JsonText, Sequence, Topic } from "../model/resource.ts";
 import type { Catalog, Key } from "./catalog.ts";
+import { keyPages } from "./key-pages.ts";
 
 export type SearchedKind = "sequence" | "topic";
 
@@ -30,7 +31,6 @@ export const wholeFact = "searchKeys";
 
 // Names are ASCII without control characters.
 const behindAscii = "\u007f";
-const leastSuffix = "\u0001";
 
 /** What the keys of one field are made of. */
 export interface SearchField {
@@ -84,23 +84,9 @@ function doubleOf(value: bigint | number): number {
   return Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, Number(value))) + 0;
 }
 
-/**
- * Names of what lies in a stretch, one per key, in the order of the keys and some at a time. Nothing of the catalog is held open in
- * between.
- */
+/** Names of what lies in a stretch, one per key, in the order of the keys and some at a time. */
 export function* namePages(catalog: Catalog, { start, end }: Stretch): Generator<string[]> {
-  let from = start;
-  for (;;) {
-    const keys = catalog.searchKeys.keys(from, end, queryPage.rows);
-    yield keys.map(nameOf);
-    const last = keys.at(-1);
-    if (last === undefined || keys.length < queryPage.rows) return;
-    from = [...last.slice(0, -1), `${nameOf(last)}${leastSuffix}`];
-  }
-}
-
-function nameOf(key: Key): string {
-  return String(key.at(-1));
+  for (const keys of keyPages(catalog.searchKeys, start, end)) yield keys.map((key) => String(key.at(-1)));
 }
 
 /** Of a key before its name, of its value, and of what LMDB keeps of a row: at most. */

@@ -17,7 +17,7 @@ export function readStoreFacts(catalog: Catalog): StoreFacts | undefined {
   return row === undefined ? undefined : decodeRow<StoreFacts>(row);
 }
 
-/** For a catalog in which nothing is yet. */
+/** For a catalog that has no sequences and topics yet, or search keys of all of them. */
 export async function writeStoreFacts(catalog: Catalog, facts: StoreFacts): Promise<void> {
   await catalog.transaction(() => {
     catalog.facts.put("store", encodeRow(facts));
