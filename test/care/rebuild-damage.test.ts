@@ -223,7 +223,7 @@ describe("a damaged session.json", () => {
     flip(file);
     const damaged = readFileSync(file);
     const { code, stdout } = await run("rebuild", dataDir);
-    expect(stdout).toContain("a catalog of 2 sequences, 3 sessions, 12 topics");
+    expect(stdout).toContain("a catalog of 2 sequences, 3 sessions, 13 topics");
     expect(stdout).toContain("has lost its document");
     expect(code).toBe(1);
     const { sessions = [] } = await catalogRows(dataDir, "data");

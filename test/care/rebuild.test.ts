@@ -27,7 +27,7 @@ describe("a rebuilt catalog", () => {
       );
       rmSync(path.join(dataDir, "catalog"), { recursive: true });
       const { code, stdout } = await rebuild(dataDir);
-      expect(stdout).toContain("a catalog of 2 sequences, 3 sessions, 12 topics; 0 problems");
+      expect(stdout).toContain("a catalog of 2 sequences, 3 sessions, 13 topics; 0 problems");
       expect(code).toBe(0);
       expect(await catalogRows(dataDir, "data")).toEqual(before);
       expect(await verify(dataDir)).toMatchObject({ code: 0, stdout: expect.stringContaining("sound") });
