@@ -7,10 +7,14 @@ import { setImmediate as turn } from "node:timers/promises";
 import { Fault } from "../model/fault.ts";
 import { querySteps } from "../model/limits.ts";
 
+/** A value costs some nanoseconds: as much as a step. */
+const stepsPerValue = 1;
+
 export class Effort {
   readonly #signal: AbortSignal;
   /** Since the last pause. */
   #steps = 0;
+  #scanned = 0;
   #total = 0;
 
   /** @param signal ends the query at its next pause */
@@ -24,11 +28,22 @@ export class Effort {
     if (this.#steps > querySteps.atOnceMax) throw tooCostly(querySteps.atOnceMax, "for one condition on one resource");
   }
 
-  /** Lets others go first when enough was spent. @throws Fault overloaded, the signal's reason when it has fired */
+  /** A pass over values in memory: what a message holds bounds it, so that it is never too much at once. */
+  scan(values: number): void {
+    this.#scanned += values * stepsPerValue;
+  }
+
+  /** Whether enough was spent for others to go first. */
+  get isDue(): boolean {
+    return this.#steps + this.#scanned >= querySteps.untilPause;
+  }
+
+  /** Lets others go first when it is time. @throws Fault overloaded, the signal's reason when it has fired */
   async pause(): Promise<void> {
-    if (this.#steps < querySteps.untilPause) return;
-    this.#total += this.#steps;
+    if (!this.isDue) return;
+    this.#total += this.#steps + this.#scanned;
     this.#steps = 0;
+    this.#scanned = 0;
     if (this.#total > querySteps.totalMax) throw tooCostly(querySteps.totalMax, "in all");
     await turn();
     this.#signal.throwIfAborted();

@@ -1,22 +1,28 @@
-/** Which rows of a batch satisfy a predicate: one byte each, 0 or 1. Only the columns asked for are read. */
+/**
+ * Which rows of a batch satisfy a predicate: one byte each, 0 or 1. Only the columns asked for are read. A condition is a pass over
+ * the rows, after which others may go first: a batch of a million rows may meet as many conditions as a request has room for.
+ */
 
 import { setBits } from "../arrow/bits.ts";
 import { deriveNorm } from "../arrow/norm.ts";
-import { isNull, type ListVector, readVector, type Vector, type VectorSource } from "../arrow/vector.ts";
+import { isNull, type ListVector, type Vector } from "../arrow/vector.ts";
 import type { ItemChoice } from "../model/predicate.ts";
 import { isWithin } from "./area.ts";
-import type { BoundColumn, BoundPredicate, ValueTest } from "./bind.ts";
+import type { BoundPredicate, ValueTest } from "./bind.ts";
+import type { Columns } from "./columns.ts";
 import type { Effort } from "./effort.ts";
 import { matchValues } from "./match-values.ts";
 
-/** @throws Fault corrupt, invalid, overloaded */
-export function matchRows(predicate: BoundPredicate, source: VectorSource, effort: Effort): Uint8Array {
-  const { rows } = source.batch;
+/** @throws Fault corrupt, invalid, overloaded, the signal's reason when it has fired */
+export async function matchRows(predicate: BoundPredicate, columns: Columns, effort: Effort): Promise<Uint8Array> {
+  const { rows } = columns;
   switch (predicate.kind) {
     case "all": {
       const found = new Uint8Array(rows).fill(1);
       for (const part of predicate.of) {
-        const mask = matchRows(part, source, effort);
+        // Nothing is left to be asked.
+        if (!found.includes(1)) break;
+        const mask = await matchRows(part, columns, effort);
         for (let row = 0; row < rows; row += 1) found[row] = (found[row] ?? 0) & (mask[row] ?? 0);
       }
       return found;
@@ -24,34 +30,46 @@ export function matchRows(predicate: BoundPredicate, source: VectorSource, effor
     case "any": {
       const found = new Uint8Array(rows);
       for (const part of predicate.of) {
-        const mask = matchRows(part, source, effort);
+        if (!found.includes(0)) break;
+        const mask = await matchRows(part, columns, effort);
         for (let row = 0; row < rows; row += 1) found[row] = (found[row] ?? 0) | (mask[row] ?? 0);
       }
       return found;
     }
     case "not":
-      return matchRows(predicate.of, source, effort).map((one) => 1 - one);
+      return (await matchRows(predicate.of, columns, effort)).map((one) => 1 - one);
     case "never":
       return new Uint8Array(rows);
-    case "value": {
-      const vector = readVector(source, predicate.column.chain);
-      return predicate.items === undefined
-        ? matchValues(vector, predicate.test, effort)
-        : matchItems(vector, predicate.items, predicate.test, effort);
-    }
-    case "list":
-      return matchLists(readVector(source, predicate.column.chain), predicate, effort);
-    case "within":
-      return matchArea(predicate, source, effort);
-    case "norm":
-      return matchNorm(predicate, source, effort);
+    default:
+      effort.scan(rows);
+      await effort.pause();
+      return await matchCondition(predicate, columns, effort);
   }
 }
 
-function matchItems(vector: Vector, choice: ItemChoice, test: ValueTest, effort: Effort): Uint8Array {
+type BoundCondition = Extract<BoundPredicate, { kind: "value" | "list" | "within" | "norm" }>;
+
+async function matchCondition(condition: BoundCondition, columns: Columns, effort: Effort): Promise<Uint8Array> {
+  switch (condition.kind) {
+    case "value": {
+      const vector = columns.read(condition.column);
+      return condition.items === undefined
+        ? await matchValues(vector, condition.test, effort)
+        : await matchItems(vector, condition.items, condition.test, effort);
+    }
+    case "list":
+      return await matchLists(columns.read(condition.column), condition, effort);
+    case "within":
+      return matchArea(condition, columns);
+    case "norm":
+      return await matchNorm(condition, columns, effort);
+  }
+}
+
+async function matchItems(vector: Vector, choice: ItemChoice, test: ValueTest, effort: Effort): Promise<Uint8Array> {
   const found = new Uint8Array(vector.length);
   if (vector.kind !== "list" || vector.items === undefined) return found;
-  const items = matchValues(vector.items, test, effort);
+  const items = await matchValues(vector.items, test, effort);
   const absent = test.kind === "missing" ? 1 : 0;
   for (let row = 0; row < found.length; row += 1) {
     const { start, end } = isNull(vector, row) ? { start: 0, end: 0 } : itemsAt(vector, row);
@@ -72,11 +90,11 @@ function itemsAt({ starts, ends }: ListVector, row: number): { start: number; en
 }
 
 /** Operand by operand, of the rows that have as many items: as long as one may still match. */
-function matchLists(
+async function matchLists(
   vector: Vector,
   { items: tests, equal }: Extract<BoundPredicate, { kind: "list" }>,
   effort: Effort,
-): Uint8Array {
+): Promise<Uint8Array> {
   const found = new Uint8Array(vector.length);
   if (vector.kind !== "list" || vector.items === undefined) return found;
   const { items } = vector;
@@ -92,9 +110,10 @@ function matchLists(
   for (const [index, test] of tests.entries()) {
     if (same.length === 0) break;
     // Lists of one value over and over are asked of each item once.
-    if (known?.test !== test) known = { test, mask: matchValues(items, test, effort) };
+    if (known?.test !== test) known = { test, mask: await matchValues(items, test, effort) };
     const { mask } = known;
-    effort.spend(same.length);
+    effort.scan(same.length);
+    if (effort.isDue) await effort.pause();
     same = same.filter((row) => mask[itemsAt(vector, row).start + index] === 1);
   }
   for (const row of equal ? same : all) found[row] = 1;
@@ -104,13 +123,11 @@ function matchLists(
 
 function matchArea(
   { latitude, longitude, area }: Extract<BoundPredicate, { kind: "within" }>,
-  source: VectorSource,
-  effort: Effort,
+  columns: Columns,
 ): Uint8Array {
-  const found = new Uint8Array(source.batch.rows);
-  const [north, east] = [latitude, longitude].map((column) => readFloats(source, column));
+  const found = new Uint8Array(columns.rows);
+  const [north, east] = [latitude, longitude].map((column) => columns.readFloats(column));
   if (north === undefined || east === undefined) return found;
-  effort.spend(found.length);
   for (let row = 0; row < found.length; row += 1) {
     if (north.isNull(row) || east.isNull(row)) continue;
     found[row] = isWithin(area, north.values[row] ?? Number.NaN, east.values[row] ?? Number.NaN) ? 1 : 0;
@@ -118,15 +135,14 @@ function matchArea(
   return found;
 }
 
-function matchNorm(
+async function matchNorm(
   { components, test }: Extract<BoundPredicate, { kind: "norm" }>,
-  source: VectorSource,
+  source: Columns,
   effort: Effort,
-): Uint8Array {
-  const length = source.batch.rows;
-  const columns = components.map((column) => readFloats(source, column)).filter((column) => column !== undefined);
+): Promise<Uint8Array> {
+  const length = source.rows;
+  const columns = components.map((column) => source.readFloats(column)).filter((column) => column !== undefined);
   if (columns.length < components.length) return new Uint8Array(length);
-  effort.spend(length * columns.length);
   const validity = new Uint8Array(Math.ceil(length / 8));
   for (let row = 0; row < length; row += 1)
     if (!columns.some((column) => column.isNull(row))) setBits(validity, row, 1);
@@ -136,29 +152,5 @@ function matchNorm(
     length,
     values,
   );
-  return matchValues({ kind: "number", length, validity, values }, test, effort);
-}
-
-interface Floats {
-  readonly values: Float64Array;
-  isNull(row: number): boolean;
-}
-
-/** A column as float64, however it is encoded; undefined when it has no numbers. */
-function readFloats(source: VectorSource, { chain }: BoundColumn): Floats | undefined {
-  const vector = readVector(source, chain);
-  const values = floatsOf(vector);
-  return values === undefined ? undefined : { values, isNull: (row) => isNull(vector, row) };
-}
-
-function floatsOf(vector: Vector): Float64Array | undefined {
-  if (vector.kind === "number") {
-    const { values } = vector;
-    return values instanceof Float64Array ? values : Float64Array.from(values as ArrayLike<bigint | number>, Number);
-  }
-  if (vector.kind !== "indexed") return undefined;
-  const values = floatsOf(vector.values);
-  return values === undefined
-    ? undefined
-    : Float64Array.from({ length: vector.length }, (_none, row) => values[vector.indices[row] ?? 0] ?? Number.NaN);
+  return await matchValues({ kind: "number", length, validity, values }, test, effort);
 }

@@ -1,4 +1,4 @@
-/** Which values of a vector satisfy a test: one byte each, 0 or 1. A null satisfies `missing` alone. */
+/** Which values of a vector satisfy a test: one byte each, 0 or 1. A null satisfies `missing` alone. Long texts let others go first. */
 
 import { getBit } from "../arrow/bits.ts";
 import { type TextVector, textAt } from "../arrow/text-vector.ts";
@@ -9,9 +9,13 @@ import type { Effort } from "./effort.ts";
 import { firstNotBelow, type Interval } from "./interval.ts";
 import { matchesScalar } from "./match.ts";
 
-export function matchValues(vector: Vector, test: ValueTest, effort: Effort): Uint8Array {
+/** Steps that a text costs beside its characters. */
+const stepsPerText = 16;
+
+/** @throws Fault overloaded, the signal's reason when it has fired */
+export async function matchValues(vector: Vector, test: ValueTest, effort: Effort): Promise<Uint8Array> {
   const found = new Uint8Array(vector.length);
-  effort.spend(vector.length / 8);
+  effort.scan(vector.length);
   if (test.kind === "exists" || test.kind === "missing") {
     const wanted = test.kind === "missing";
     for (let row = 0; row < found.length; row += 1) found[row] = isNull(vector, row) === wanted ? 1 : 0;
@@ -29,10 +33,10 @@ export function matchValues(vector: Vector, test: ValueTest, effort: Effort): Ui
       }
       break;
     case "text":
-      if (test.kind === "text") matchTexts(vector, test.condition, found, effort);
+      if (test.kind === "text") await matchTexts(vector, test.condition, found, effort);
       break;
     case "indexed": {
-      const values = matchValues(vector.values, test, effort);
+      const values = await matchValues(vector.values, test, effort);
       for (let row = 0; row < found.length; row += 1) found[row] = values[vector.indices[row] ?? 0] ?? 0;
       break;
     }
@@ -60,7 +64,7 @@ function matchIntervals(vector: NumberVector, intervals: readonly Interval[], fo
     matchNumbers(vector, only, found);
     return;
   }
-  effort.spend(vector.length * Math.ceil(Math.log2(intervals.length + 1)));
+  effort.scan(vector.length * Math.ceil(Math.log2(intervals.length + 1)));
   for (let row = 0; row < found.length; row += 1) {
     const value = vector.values[row] as bigint | number;
     const interval = intervals[firstNotBelow(intervals, value)];
@@ -94,10 +98,10 @@ function matchLongs(
   }
 }
 
-function matchTexts(vector: TextVector, condition: Condition, found: Uint8Array, effort: Effort): void {
+async function matchTexts(vector: TextVector, condition: Condition, found: Uint8Array, effort: Effort): Promise<void> {
   const exact =
     condition.kind === "eq" && typeof condition.operand === "string" ? Buffer.from(condition.operand) : undefined;
-  effort.spend(4 * found.length);
+  effort.scan(stepsPerText * found.length);
   for (let row = 0; row < found.length; row += 1) {
     if (vector.validity !== undefined && getBit(vector.validity, row) === 0) continue;
     const bytes = textAt(vector, row);
@@ -107,5 +111,6 @@ function matchTexts(vector: TextVector, condition: Condition, found: Uint8Array,
     }
     const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
     found[row] = matchesScalar(condition, text, effort) ? 1 : 0;
+    if (effort.isDue) await effort.pause();
   }
 }

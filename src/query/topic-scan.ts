@@ -12,6 +12,7 @@ import type { Chunk } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
 import { includesTime, type TimeRange, type TimeWindow, unionRange, windowCovers } from "../model/time.ts";
 import type { BoundPredicate } from "./bind.ts";
+import { Columns } from "./columns.ts";
 import { dictionariesOf } from "./dictionaries.ts";
 import type { Effort } from "./effort.ts";
 import { matchRows } from "./match-rows.ts";
@@ -149,20 +150,17 @@ export class TopicScan {
 
   /** Times of the rows that match, in the order of the batch. Lets others go first when the batch took long. */
   async #match(loaded: Loaded, window: TimeWindow): Promise<BigInt64Array> {
-    const times = this.#matchingTimes(loaded, window);
+    const times = await this.#matchingTimes(loaded, window);
     await this.#parts.effort.pause();
     return times;
   }
 
-  #matchingTimes({ batch, dictionaries, place }: Loaded, window: TimeWindow): BigInt64Array {
+  async #matchingTimes({ batch, dictionaries, place }: Loaded, window: TimeWindow): Promise<BigInt64Array> {
     const { reader, predicate, effort, memory, counts } = this.#parts;
     try {
       const { schema } = reader;
-      const found = matchRows(
-        predicate,
-        { schema, batch, dictionaries, bytesMax: memory.mergeBudget.limitBytes },
-        effort,
-      );
+      const source = { schema, batch, dictionaries, bytesMax: memory.mergeBudget.limitBytes };
+      const found = await matchRows(predicate, new Columns(source, effort), effort);
       const times = timeColumn(schema, batch);
       counts.rowsTested += batch.rows;
       const matching = times.filter((timeNs, row) => found[row] === 1 && includesTime(window, timeNs));

@@ -3,10 +3,12 @@
 import { expect, test } from "vitest";
 import { leavesOf } from "../../src/arrow/leaf.ts";
 import { batchStatistics } from "../../src/arrow/statistics.ts";
+import { Fault } from "../../src/model/fault.ts";
 import type { Condition, ItemChoice, RowPredicate, Scalar } from "../../src/model/predicate.ts";
 import { orderOf, scalarSet } from "../../src/model/predicate.ts";
 import { decodeLeaf, encodeStatistics } from "../../src/model/statistics-codec.ts";
 import { bindPredicate } from "../../src/query/bind.ts";
+import { Columns } from "../../src/query/columns.ts";
 import { Effort } from "../../src/query/effort.ts";
 import { matchRows } from "../../src/query/match-rows.ts";
 import { verdictOf } from "../../src/query/prune.ts";
@@ -131,7 +133,7 @@ function valuesOfLeaf({ values }: Column, path: string): readonly Plain[] {
   );
 }
 
-test("every operator on every kind of value and list, and never against what statistics say", () => {
+test("every operator on every kind of value and list, and never against what statistics say", async () => {
   const random = new Random("match rows");
   const cells = operators.flatMap((operator) => kinds.map((kind) => `${operator} ${kind}`));
   const coverage = new Coverage("conditions", [
@@ -168,7 +170,7 @@ test("every operator on every kind of value and list, and never against what sta
     const expected = values.map((value) => holdsFor(condition, items, value) !== negated);
     const title = `${name} ${nesting} ${JSON.stringify(asked, (_key, value) => (typeof value === "bigint" ? `${value}n` : value instanceof Set ? [...value] : value))}`;
     const source = { schema: column.schema, batch: column.batch, dictionaries: new Map(), bytesMax: 2 ** 24 };
-    const found = [...matchRows(bound, source, effort)].map((one) => one === 1);
+    const found = [...(await matchRows(bound, new Columns(source, effort), effort))].map((one) => one === 1);
     expect(found, title).toEqual(expected);
 
     const statistics = encodeStatistics(batchStatistics(leaves, column.batch));
@@ -184,7 +186,7 @@ test("every operator on every kind of value and list, and never against what sta
   coverage.check();
 });
 
-test("a whole list is equal or unequal to what its items can be compared with, and to nothing else", () => {
+test("a whole list is equal or unequal to what its items can be compared with, and to nothing else", async () => {
   const random = new Random("whole lists");
   const kindsOfCase = ["comparable", "incomparable"].flatMap((one) =>
     ["list eq", "list neq"].map((kind) => `${one} ${kind}`),
@@ -222,7 +224,7 @@ test("a whole list is equal or unequal to what its items can be compared with, a
       return same === (kind === "list eq");
     });
     const source = { schema: column.schema, batch: column.batch, dictionaries: new Map(), bytesMax: 2 ** 24 };
-    const found = [...matchRows(bound, source, effort)].map((one) => one === 1);
+    const found = [...(await matchRows(bound, new Columns(source, effort), effort))].map((one) => one === 1);
     expect(found, `${name} ${nesting} ${kind} ${items.join(", ")}`).toEqual(expected);
     const cell = `${isComparable ? "comparable" : "incomparable"} ${kind}`;
     coverage.hit(`${cell} ${expected.includes(true) ? "some" : "none"}`);
@@ -233,3 +235,39 @@ test("a whole list is equal or unequal to what its items can be compared with, a
 function isPossible(cell: string): boolean {
   return !(cell.startsWith("incomparable") && cell.endsWith("some"));
 }
+
+test("however many conditions a batch meets, others go first between them, and one who no longer waits ends it", async () => {
+  const random = new Random("match rows: many conditions");
+  const column = columnOf(random, randomColumn(random, "int32", "top", { nulls: true, rows: 2 ** 16 }));
+  const leaves = leavesOf(column.schema);
+  const field = leaves.list.at(-1)?.path ?? "";
+  // Of integers none is a half.
+  const of = Array.from(
+    { length: 200 },
+    (_none, index): RowPredicate => ({
+      kind: "field",
+      path: { field, items: undefined },
+      condition: { kind: "eq", operand: index + 0.5 },
+    }),
+  );
+  of.push({ kind: "field", path: { field, items: undefined }, condition: { kind: "missing" } });
+  const bound = bindPredicate({ kind: "any", of }, { schema: column.schema, leaves, roles });
+  const source = { schema: column.schema, batch: column.batch, dictionaries: new Map(), bytesMax: 2 ** 24 };
+  const aborted = new AbortController();
+  const effort = new Effort(aborted.signal);
+  let turns = 0;
+  let waiting = true;
+  const count = (): void => {
+    turns += 1;
+    if (waiting) setImmediate(count);
+  };
+  setImmediate(count);
+  const found = await matchRows(bound, new Columns(source, effort), effort);
+  waiting = false;
+  expect(found.includes(1)).toBe(true);
+  expect(turns).toBeGreaterThan(20);
+
+  const reason = new Fault("cancelled", "Nobody waits any more.");
+  aborted.abort(reason);
+  await expect(matchRows(bound, new Columns(source, effort), effort)).rejects.toBe(reason);
+});
