@@ -455,3 +455,6 @@ export const zoneBytes = 256 * KiB;
 
 /** Items of a streamed answer that are written at once, some 100 bytes each. */
 export const itemsAtOnce = 64;
+
+/** How often a transfer asks the remote the same in vain, and is begun anew, before somebody has to look at it. */
+export const transferLimits = { askedMax: 8, anewMax: 8 } as const;

@@ -1,0 +1,629 @@
+/**
+ * One session on its way to one remote: pure. A cursor says how far it has come and survives everything; whatever breaks off, be it
+ * the link, this process or the remote, the transfer begins again at its cursor. So the rule of the one who carries commands out is:
+ * first the cursor is on disk, then the command is sent. What a lost reply leaves open is asked, never guessed and never sent twice.
+ *
+ * An edge takes UUIDs of the client's choice: repeating a call answers the same, and uploads go on behind the durable rows. The
+ * central daemon chooses them itself and cannot continue an upload, so there a cursor says what may have been begun.
+ */
+
+import { assert } from "../model/assert.ts";
+import type { FaultCode } from "../model/fault.ts";
+import { transferLimits } from "../model/limits.ts";
+import type { Uuid } from "../model/resource.ts";
+import type { TimeRange } from "../model/time.ts";
+
+/** What the remote can do. */
+export interface RemoteTraits {
+  readonly kind: "edge" | "central";
+  /** Whether it tells the rows of a topic; one that does not tells the messages that it got. */
+  readonly countsRows: boolean;
+  /** What becomes of a sequence of this name that is not ours. */
+  readonly onConflict: "refuse" | "extend";
+}
+
+/** What is sent of a session: facts that do not change. */
+export interface TransferFacts {
+  /** What its UUID will be at a remote that lets us choose. */
+  readonly session: Uuid;
+  readonly topics: readonly TopicFacts[];
+}
+
+export interface TopicFacts {
+  readonly uuid: Uuid;
+  readonly rows: number;
+  readonly range: TimeRange | undefined;
+  /** Messages in which the rows are sent to a remote that counts these. */
+  readonly messages: number;
+}
+
+export type ParkCause =
+  /** The remote has a sequence or topic of this name that is not ours. */
+  | "conflict"
+  /** The remote refuses what we ask, and would again. */
+  | "refused"
+  /** What arrived is not what was sent, and may not be deleted there. */
+  | "different"
+  /** A reply got lost whose answer cannot be asked for, and what it left may not be deleted there. */
+  | "reply_lost"
+  /** It was begun anew too often. */
+  | "repeated";
+
+/** Where a transfer is. What stands here has perhaps been asked of the remote, and nothing behind it. */
+export type Place =
+  | { readonly kind: "sequence" }
+  | { readonly kind: "session" }
+  | { readonly kind: "topic"; readonly index: number; readonly state: TopicState }
+  | { readonly kind: "notes" }
+  | { readonly kind: "finalize" }
+  | { readonly kind: "check"; readonly index: number }
+  /** The session is being deleted there, to be begun anew. */
+  | { readonly kind: "remove"; readonly reason: string }
+  | { readonly kind: "synced" }
+  | { readonly kind: "parked"; readonly cause: ParkCause; readonly reason: string; readonly from: Place };
+
+/** Of an edge only `new`: it is asked. */
+export type TopicState =
+  | { readonly kind: "new" }
+  /** It may exist. */
+  | { readonly kind: "asked" }
+  /** Rows may have arrived. */
+  | { readonly kind: "sending"; readonly uuid: Uuid }
+  /** All was sent, and the end of the stream; it may be complete. */
+  | { readonly kind: "ended"; readonly uuid: Uuid };
+
+export interface Cursor {
+  readonly place: Place;
+  /** Whether the sequence is ours: asked means that we may have made it. */
+  readonly sequence: "unknown" | "asked" | "ours";
+  readonly session: RemoteSession | undefined;
+  /** How often all was begun anew. */
+  readonly anew: number;
+}
+
+export interface RemoteSession {
+  readonly uuid: Uuid;
+  /** Where the remote tells it: by which it may be deleted there. */
+  readonly locator: string | undefined;
+}
+
+export const firstCursor: Cursor = { place: { kind: "sequence" }, sequence: "unknown", session: undefined, anew: 0 };
+
+export type Command =
+  /** `wait` lets the remote come to an end with what it has. */
+  | { readonly kind: "create_sequence" | "show_sequence" | "add_notes" | "wait" | "end" }
+  | { readonly kind: "create_session"; readonly uuid: Uuid | undefined }
+  | { readonly kind: "delete_session"; readonly session: RemoteSession }
+  | { readonly kind: "finalize"; readonly session: Uuid }
+  | { readonly kind: "create_topic"; readonly index: number; readonly session: Uuid; readonly uuid: Uuid | undefined }
+  | { readonly kind: "topic_status"; readonly index: number; readonly uuid: Uuid }
+  | { readonly kind: "show_topic" | "delete_topic"; readonly index: number }
+  /** Sends the rows behind those that are there, up to the last one; `end_put` ends the stream. */
+  | { readonly kind: "put"; readonly index: number; readonly uuid: Uuid; readonly fromRow: number }
+  | { readonly kind: "end_put"; readonly index: number };
+
+/** What the remote answered. That it could not be reached is none: then the transfer begins again at its cursor. */
+export type Answer =
+  | { readonly kind: "done" }
+  | { readonly kind: "made"; readonly uuid: Uuid; readonly locator?: string | undefined }
+  | { readonly kind: "status"; readonly status: TopicStatus }
+  | { readonly kind: "sequence"; readonly found: ShownSequence | undefined }
+  | { readonly kind: "topic"; readonly found: ShownTopic | undefined }
+  | { readonly kind: "refused"; readonly code: FaultCode; readonly reason: string };
+
+export interface TopicStatus {
+  readonly rows: number;
+  readonly state: "open" | "completed" | "finalized";
+  /** Rows that were durable there once and are not any more. */
+  readonly lostRows: number;
+}
+
+export interface ShownSequence {
+  /** Whether its user metadata are those of ours. */
+  readonly isAlike: boolean;
+  /** Topics of all its sessions. */
+  readonly topics: number;
+}
+
+export interface ShownTopic {
+  readonly locked: boolean;
+  /** Undefined where the remote does not say. */
+  readonly rows: number | undefined;
+  readonly messages: number | undefined;
+  readonly range: TimeRange | undefined;
+}
+
+export interface Transfer {
+  readonly cursor: Cursor;
+  readonly command: Command;
+  /** Whether the topic that is looked at was never begun: then nothing of it can be there. */
+  readonly fresh: boolean;
+  /** False when deleting was refused. */
+  readonly mayDelete: boolean;
+  /** How often the same was asked without an answer that decides. */
+  readonly asked: number;
+}
+
+export interface TransferContext {
+  readonly facts: TransferFacts;
+  readonly traits: RemoteTraits;
+}
+
+/** A transfer at its cursor: for the first time, or after it broke off. */
+export function beginTransfer(cursor: Cursor, context: TransferContext): Transfer {
+  const transfer: Transfer = { cursor, command: { kind: "end" }, fresh: false, mayDelete: true, asked: 0 };
+  return arrive(transfer, cursor.place, context);
+}
+
+/** What is to be done at a place whose calls may have been made before. */
+function arrive(transfer: Transfer, place: Place, context: TransferContext): Transfer {
+  const { facts, traits } = context;
+  const isEdge = traits.kind === "edge";
+  const at = { ...transfer, cursor: { ...transfer.cursor, place } };
+  switch (place.kind) {
+    case "sequence":
+      return at.cursor.sequence === "asked" && !isEdge
+        ? { ...at, command: { kind: "show_sequence" } }
+        : createSequence(at);
+    case "session":
+      // The central daemon says the same of a sequence that is gone and of trouble with its database.
+      return isEdge || at.cursor.sequence !== "ours"
+        ? createSession(at, facts, traits)
+        : { ...at, command: { kind: "show_sequence" } };
+    case "topic":
+      return isEdge ? createTopic(at, place.index, context) : resumeTopic(at, place, context);
+    case "notes":
+      return { ...at, command: { kind: "add_notes" } };
+    case "finalize":
+      return { ...at, command: { kind: "finalize", session: sessionOf(at.cursor).uuid } };
+    case "check":
+      return { ...at, command: { kind: "show_topic", index: place.index } };
+    case "remove":
+      return { ...at, command: { kind: "delete_session", session: sessionOf(at.cursor) } };
+    case "synced":
+    case "parked":
+      return { ...at, command: { kind: "end" } };
+  }
+}
+
+function createSequence(transfer: Transfer): Transfer {
+  const { cursor } = transfer;
+  // What is ours once is ours; it is asked for again where it turned out to be gone.
+  const sequence = cursor.sequence === "unknown" ? "asked" : cursor.sequence;
+  return { ...transfer, cursor: { ...cursor, sequence }, command: { kind: "create_sequence" } };
+}
+
+function createSession(transfer: Transfer, facts: TransferFacts, { kind }: RemoteTraits): Transfer {
+  const cursor: Cursor = { ...transfer.cursor, place: { kind: "session" } };
+  return {
+    ...transfer,
+    cursor,
+    command: { kind: "create_session", uuid: kind === "edge" ? facts.session : undefined },
+  };
+}
+
+function createTopic(transfer: Transfer, index: number, { facts, traits }: TransferContext): Transfer {
+  const { cursor } = transfer;
+  const isEdge = traits.kind === "edge";
+  const state: TopicState = isEdge ? { kind: "new" } : { kind: "asked" };
+  return {
+    ...transfer,
+    cursor: { ...cursor, place: { kind: "topic", index, state } },
+    command: {
+      kind: "create_topic",
+      index,
+      session: sessionOf(cursor).uuid,
+      uuid: isEdge ? topicOf(facts, index).uuid : undefined,
+    },
+  };
+}
+
+/** At the central daemon. */
+function resumeTopic(
+  transfer: Transfer,
+  { index, state }: Extract<Place, { kind: "topic" }>,
+  context: TransferContext,
+): Transfer {
+  return state.kind === "new"
+    ? createTopic(transfer, index, context)
+    : { ...transfer, command: { kind: "show_topic", index } };
+}
+
+function putTopic(transfer: Transfer, index: number, uuid: Uuid, fromRow: number, context: TransferContext): Transfer {
+  const state: TopicState = context.traits.kind === "edge" ? { kind: "new" } : { kind: "sending", uuid };
+  return {
+    ...transfer,
+    asked: 0,
+    cursor: { ...transfer.cursor, place: { kind: "topic", index, state } },
+    command: { kind: "put", index, uuid, fromRow },
+  };
+}
+
+function nextTopic(transfer: Transfer, done: number, context: TransferContext): Transfer {
+  const index = done + 1;
+  const next: Place =
+    index < context.facts.topics.length ? { kind: "topic", index, state: { kind: "new" } } : { kind: "notes" };
+  return arrive({ ...transfer, fresh: true, asked: 0 }, next, context);
+}
+
+/** The next command, after the answer to the one before. */
+export function step(transfer: Transfer, answer: Answer, context: TransferContext): Transfer {
+  const { cursor, command } = transfer;
+  const { traits } = context;
+  switch (command.kind) {
+    case "create_sequence":
+      return afterCreateSequence(transfer, answer, context);
+    case "show_sequence":
+      return afterShowSequence(transfer, answer, context);
+    case "create_session":
+      if (answer.kind === "made")
+        return toTopics(
+          { ...transfer, cursor: { ...cursor, session: { uuid: answer.uuid, locator: answer.locator } } },
+          context,
+        );
+      if (answer.kind !== "refused") return unexpected(transfer, answer);
+      // The sequence went, with all that was in it.
+      if (answer.code === "absent") return anew(transfer, { kind: "sequence" }, answer.reason, context);
+      // An edge says so of a session of this UUID that is finalized: nobody else knows it.
+      if (answer.code === "wrong_state" && traits.kind === "edge")
+        return arrive(
+          { ...transfer, cursor: { ...cursor, session: { uuid: context.facts.session, locator: undefined } } },
+          { kind: "check", index: 0 },
+          context,
+        );
+      return park(transfer, "refused", answer.reason);
+    case "create_topic":
+      return afterCreateTopic(transfer, command.index, answer, context);
+    case "topic_status":
+      return afterStatus(transfer, command, answer, context);
+    case "show_topic":
+      if (cursor.place.kind === "check") return afterCheck(transfer, command.index, answer, context);
+      if (cursor.place.kind === "finalize") return afterLook(transfer, answer, context);
+      return afterShowTopic(transfer, command.index, answer, context);
+    case "delete_topic":
+      // Gone, or trouble: then creating meets it again.
+      if (isGone(answer) || (answer.kind === "refused" && answer.code === "internal"))
+        return createTopic(transfer, command.index, context);
+      if (isDenied(answer)) return withoutDelete({ ...transfer, mayDelete: false }, command.index, context);
+      return unexpected(transfer, answer);
+    case "put":
+      return afterPut(transfer, command, answer, context);
+    case "end_put":
+      if (answer.kind === "done") return nextTopic(transfer, command.index, context);
+      // What became of it is asked.
+      return askTopic(transfer, command.index, answer, context);
+    case "add_notes":
+      // They are told of the data, and no reason to keep these back.
+      return answer.kind === "done" || answer.kind === "refused"
+        ? arrive(transfer, { kind: "finalize" }, context)
+        : unexpected(transfer, answer);
+    case "finalize":
+      return afterFinalize(transfer, answer, context);
+    case "delete_session":
+      return afterDeleteSession(transfer, answer, context);
+    case "wait":
+      return arrive(transfer, cursor.place, context);
+    case "end":
+      return transfer;
+  }
+}
+
+function toTopics(transfer: Transfer, context: TransferContext): Transfer {
+  return arrive({ ...transfer, fresh: false, asked: 0 }, { kind: "topic", index: 0, state: { kind: "new" } }, context);
+}
+
+function afterCreateSequence(transfer: Transfer, answer: Answer, context: TransferContext): Transfer {
+  const { cursor } = transfer;
+  const { traits } = context;
+  if (answer.kind === "done") return sequenceIsOurs(transfer, context);
+  if (answer.kind !== "refused") return unexpected(transfer, answer);
+  // It is there, and it was ours before: our metadata may differ from those that an older version of us sent.
+  if (answer.code === "exists" && cursor.sequence === "ours") return sequenceIsOurs(transfer, context);
+  if (answer.code === "exists" && traits.kind === "edge") return conflict(transfer, answer.reason, context);
+  // The central daemon says the same of a name that is taken and of trouble with its database.
+  if (answer.code === "exists" || answer.code === "internal")
+    return { ...transfer, command: { kind: "show_sequence" } };
+  return park(transfer, "refused", answer.reason);
+}
+
+function afterShowSequence(transfer: Transfer, answer: Answer, context: TransferContext): Transfer {
+  if (answer.kind !== "sequence") return unexpected(transfer, answer);
+  const { found } = answer;
+  const asked = transfer.asked + 1;
+  if (found === undefined) {
+    if (asked > transferLimits.askedMax)
+      return park(transfer, "refused", "The remote neither has nor makes the sequence.");
+    return createSequence({ ...transfer, asked, cursor: { ...transfer.cursor, place: { kind: "sequence" } } });
+  }
+  // Made by us when the answer was lost, or by somebody who wanted just the same; nothing is in it.
+  if (transfer.cursor.sequence === "ours" || (found.isAlike && found.topics === 0))
+    return sequenceIsOurs(transfer, context);
+  return conflict(transfer, "The remote has a sequence of this name that was not made by this store.", context);
+}
+
+function sequenceIsOurs(transfer: Transfer, context: TransferContext): Transfer {
+  const cursor: Cursor = { ...transfer.cursor, sequence: "ours" };
+  return createSession({ ...transfer, cursor, asked: 0 }, context.facts, context.traits);
+}
+
+function conflict(transfer: Transfer, reason: string, context: TransferContext): Transfer {
+  return context.traits.onConflict === "extend"
+    ? sequenceIsOurs(transfer, context)
+    : park(transfer, "conflict", reason);
+}
+
+function afterCreateTopic(transfer: Transfer, index: number, answer: Answer, context: TransferContext): Transfer {
+  const { traits, facts } = context;
+  if (answer.kind === "made") {
+    const fromStart = traits.kind === "central" || transfer.fresh;
+    return fromStart
+      ? putTopic(transfer, index, answer.uuid, 0, context)
+      : { ...transfer, command: { kind: "topic_status", index, uuid: topicOf(facts, index).uuid } };
+  }
+  if (answer.kind !== "refused") return unexpected(transfer, answer);
+  switch (answer.code) {
+    case "absent":
+      return anew(transfer, { kind: "session" }, answer.reason, context);
+    case "wrong_state":
+      // Finalized: by us, in a call whose answer was lost.
+      return arrive(transfer, { kind: "check", index: 0 }, context);
+    case "exists":
+      return traits.kind === "edge"
+        ? park(transfer, "conflict", answer.reason)
+        : { ...transfer, command: { kind: "show_topic", index } };
+    case "internal":
+      return { ...transfer, command: { kind: "show_topic", index } };
+    default:
+      return park(transfer, "refused", answer.reason);
+  }
+}
+
+/** At an edge: what of the topic is durable. */
+function afterStatus(
+  transfer: Transfer,
+  { index, uuid }: { index: number; uuid: Uuid },
+  answer: Answer,
+  context: TransferContext,
+): Transfer {
+  if (answer.kind === "refused" && answer.code === "absent")
+    return anew(transfer, { kind: "session" }, answer.reason, context);
+  if (answer.kind !== "status") return unexpected(transfer, answer);
+  const { rows, state, lostRows } = answer.status;
+  const wanted = topicOf(context.facts, index).rows;
+  if (lostRows > 0) return remove(transfer, `topic ${index} has lost ${lostRows} durable rows there`, context);
+  if (state === "open" && rows <= wanted) return putTopic(transfer, index, uuid, rows, context);
+  if (rows === wanted) return nextTopic(transfer, index, context);
+  return remove(transfer, `topic ${index} has ${rows} rows there, sent were ${wanted}`, context);
+}
+
+function afterPut(
+  transfer: Transfer,
+  { index, uuid }: { index: number; uuid: Uuid },
+  answer: Answer,
+  context: TransferContext,
+): Transfer {
+  if (answer.kind === "done") {
+    const { cursor } = transfer;
+    const ended: Cursor =
+      context.traits.kind === "edge"
+        ? cursor
+        : { ...cursor, place: { kind: "topic", index, state: { kind: "ended", uuid } } };
+    return { ...transfer, cursor: ended, command: { kind: "end_put", index } };
+  }
+  return askTopic(transfer, index, answer, context);
+}
+
+/** After an upload that was refused. */
+function askTopic(transfer: Transfer, index: number, answer: Answer, context: TransferContext): Transfer {
+  if (answer.kind !== "refused") return unexpected(transfer, answer);
+  const { traits, facts } = context;
+  const asked = transfer.asked + 1;
+  if (answer.code === "invalid" || answer.code === "unsupported" || asked > transferLimits.askedMax)
+    return park(transfer, "refused", answer.reason);
+  const at: Transfer = { ...transfer, asked, fresh: false };
+  if (traits.kind === "central") return { ...at, command: { kind: "show_topic", index } };
+  // What it says may have changed since it was asked: another process, a repair, a deletion.
+  return { ...at, command: { kind: "topic_status", index, uuid: topicOf(facts, index).uuid } };
+}
+
+/** At the central daemon: a topic of which is not known what became of it. */
+function afterShowTopic(transfer: Transfer, index: number, answer: Answer, context: TransferContext): Transfer {
+  if (answer.kind !== "topic") return unexpected(transfer, answer);
+  const { place } = transfer.cursor;
+  assert(place.kind === "topic", "a topic is being sent");
+  const { state } = place;
+  const { found } = answer;
+  const asked = transfer.asked + 1;
+  if (found === undefined) {
+    // The session may have gone: the central daemon says of that only that it is in trouble.
+    if (asked > transferLimits.askedMax)
+      return anew(transfer, { kind: "session" }, "The remote neither has nor makes the topic.", context);
+    return createTopic({ ...transfer, asked }, index, context);
+  }
+  const wasSent = state.kind === "sending" || state.kind === "ended";
+  if (found.locked && wasSent)
+    return differenceOf(found, topicOf(context.facts, index)) === undefined
+      ? nextTopic(transfer, index, context)
+      : remove(transfer, `topic ${index} is complete there with other contents`, context);
+  if (found.locked) return park(transfer, "conflict", "The remote has a topic of this name that was not sent by us.");
+  if (!transfer.mayDelete) return withoutDelete(transfer, index, context);
+  if (asked > transferLimits.askedMax)
+    return park(transfer, "refused", "The remote does not delete an incomplete topic.");
+  return { ...transfer, asked, command: { kind: "delete_topic", index } };
+}
+
+/** An incomplete topic at the central daemon that may not be deleted. */
+function withoutDelete(transfer: Transfer, index: number, context: TransferContext): Transfer {
+  const { place } = transfer.cursor;
+  assert(place.kind === "topic", "a topic is being sent");
+  const { state } = place;
+  const asked = transfer.asked + 1;
+  switch (state.kind) {
+    case "new":
+    case "asked":
+      return park(transfer, "reply_lost", "The topic exists there, and the UUID that allows to upload it got lost.");
+    case "sending":
+      // Its end was never sent, so it cannot become complete by itself: it is overwritten from its first row on.
+      return putTopic(transfer, index, state.uuid, 0, context);
+    case "ended":
+      // Perhaps it is still being completed. To send it again meanwhile would mix the two.
+      return asked <= transferLimits.askedMax
+        ? { ...transfer, asked, command: { kind: "wait" } }
+        : park(transfer, "reply_lost", "All rows were sent, and the remote does not say that the topic is complete.");
+  }
+}
+
+function afterFinalize(transfer: Transfer, answer: Answer, context: TransferContext): Transfer {
+  if (answer.kind === "done") return arrive(transfer, { kind: "check", index: 0 }, context);
+  if (answer.kind !== "refused") return unexpected(transfer, answer);
+  if (answer.code === "absent") return anew(transfer, { kind: "session" }, answer.reason, context);
+  if (answer.code === "internal") return { ...transfer, command: { kind: "show_topic", index: 0 } };
+  // An edge names topics that are not complete: deleted or repaired since, or in its eyes not fit to be finalized.
+  const { cursor } = transfer;
+  if (answer.code === "wrong_state" && context.traits.kind === "edge" && cursor.anew < transferLimits.anewMax)
+    return toTopics({ ...transfer, cursor: { ...cursor, anew: cursor.anew + 1 } }, context);
+  return park(transfer, "refused", answer.reason);
+}
+
+/** Whether a session is gone that the central daemon does not finalize. */
+function afterLook(transfer: Transfer, answer: Answer, context: TransferContext): Transfer {
+  if (answer.kind !== "topic") return unexpected(transfer, answer);
+  if (answer.found === undefined) return anew(transfer, { kind: "session" }, "The session is gone there.", context);
+  const asked = transfer.asked + 1;
+  if (asked > transferLimits.askedMax) return park(transfer, "refused", "The remote does not finalize the session.");
+  return { ...transfer, asked, command: { kind: "wait" } };
+}
+
+function afterCheck(transfer: Transfer, index: number, answer: Answer, context: TransferContext): Transfer {
+  if (answer.kind !== "topic") return unexpected(transfer, answer);
+  const { found } = answer;
+  const { topics } = context.facts;
+  if (found === undefined) return remove(transfer, `topic ${index} is not there`, context);
+  const difference = differenceOf(found, topicOf(context.facts, index));
+  if (difference !== undefined) return remove(transfer, `topic ${index} ${difference}`, context);
+  const next: Place = index + 1 < topics.length ? { kind: "check", index: index + 1 } : { kind: "synced" };
+  return arrive(transfer, next, context);
+}
+
+/** In what a complete topic there is another than the one here; undefined when it is the same as far as can be told. */
+function differenceOf(found: ShownTopic, { rows, range, messages }: TopicFacts): string | undefined {
+  if (!found.locked) return "is not complete there";
+  if (found.rows !== undefined && found.rows !== rows) return `has ${found.rows} rows there, here ${rows}`;
+  if (found.rows === undefined && found.messages !== undefined && found.messages !== messages)
+    return `has ${found.messages} messages there, sent were ${messages}`;
+  const { startNs, endNs } = found.range ?? {};
+  if (startNs !== range?.startNs || endNs !== range?.endNs)
+    return `goes from ${startNs} to ${endNs} there, here from ${range?.startNs} to ${range?.endNs}`;
+  return undefined;
+}
+
+/** What is there is not what was sent: it goes, and is sent anew. */
+function remove(transfer: Transfer, reason: string, context: TransferContext): Transfer {
+  if (!transfer.mayDelete) return park(transfer, "different", reason);
+  return arrive(transfer, { kind: "remove", reason }, context);
+}
+
+function afterDeleteSession(transfer: Transfer, answer: Answer, context: TransferContext): Transfer {
+  const { place } = transfer.cursor;
+  assert(place.kind === "remove", "a session is being removed");
+  if (isGone(answer)) return anew(transfer, { kind: "session" }, place.reason, context);
+  // Gone, or trouble: the central daemon says the same of both.
+  if (answer.kind === "refused" && answer.code === "internal")
+    return transfer.asked < transferLimits.askedMax
+      ? { ...transfer, asked: transfer.asked + 1, command: { kind: "wait" } }
+      : anew(transfer, { kind: "session" }, place.reason, context);
+  if (isDenied(answer))
+    return park({ ...transfer, mayDelete: false }, "different", `${place.reason}, and it may not be deleted there`);
+  return unexpected(transfer, answer);
+}
+
+function anew(transfer: Transfer, place: Place, reason: string, context: TransferContext): Transfer {
+  const count = transfer.cursor.anew + 1;
+  const cursor: Cursor = {
+    place,
+    sequence: place.kind === "sequence" ? "unknown" : transfer.cursor.sequence,
+    session: undefined,
+    anew: count,
+  };
+  if (count > transferLimits.anewMax)
+    return park(
+      { ...transfer, cursor },
+      "repeated",
+      `It was begun anew ${transferLimits.anewMax} times, at last because of: ${reason}`,
+    );
+  return arrive({ ...transfer, cursor, fresh: false, asked: 0 }, place, context);
+}
+
+function park(transfer: Transfer, cause: ParkCause, reason: string): Transfer {
+  const from = transfer.cursor.place;
+  return {
+    ...transfer,
+    cursor: { ...transfer.cursor, place: { kind: "parked", cause, reason, from } },
+    command: { kind: "end" },
+  };
+}
+
+/** A parked transfer where it is to be tried again, on somebody's word. */
+export function retriedCursor(cursor: Cursor): Cursor {
+  const { place } = cursor;
+  if (place.kind !== "parked") return cursor;
+  // Whoever mended a conflict may have removed what was in the way.
+  const sequence = place.cause === "conflict" && cursor.sequence !== "ours" ? "unknown" : cursor.sequence;
+  return { ...cursor, place: place.from, sequence, anew: 0 };
+}
+
+/** Calls after whose INTERNAL the central daemon is asked what there is. */
+const internalMayBeAnAnswer: ReadonlySet<Command["kind"]> = new Set([
+  "create_sequence",
+  "create_topic",
+  "delete_topic",
+  "delete_session",
+  "finalize",
+]);
+
+/**
+ * Whether a refusal says nothing of what was asked for, so that the transfer breaks off and begins again at its cursor later: the
+ * remote has no time or no room, is in trouble, or does not let us in.
+ */
+export function breaksOff(command: Command, code: FaultCode, { kind }: RemoteTraits): boolean {
+  switch (code) {
+    case "unavailable":
+    case "expired":
+    case "cancelled":
+    case "overloaded":
+    case "unauthenticated":
+      return true;
+    case "denied":
+      return command.kind !== "delete_session" && command.kind !== "delete_topic";
+    case "internal":
+      // The central daemon says so of names that are taken, and of what is gone.
+      return kind === "edge" || !internalMayBeAnAnswer.has(command.kind);
+    default:
+      return false;
+  }
+}
+
+/** A refusal for which there is no other way. An answer of another kind is a bug of whoever carries commands out. */
+function unexpected(transfer: Transfer, answer: Answer): Transfer {
+  assert(answer.kind === "refused", `an answer to ${transfer.command.kind} is none of kind ${answer.kind}`);
+  return park(transfer, "refused", answer.reason);
+}
+
+function isGone(answer: Answer): boolean {
+  return answer.kind === "done" || (answer.kind === "refused" && answer.code === "absent");
+}
+
+function isDenied(answer: Answer): boolean {
+  return answer.kind === "refused" && answer.code === "denied";
+}
+
+function sessionOf({ session }: Cursor): RemoteSession {
+  assert(session !== undefined, "a session was created before what belongs to it");
+  return session;
+}
+
+function topicOf({ topics }: TransferFacts, index: number): TopicFacts {
+  const topic = topics[index];
+  assert(topic !== undefined, "a session has the topic");
+  return topic;
+}

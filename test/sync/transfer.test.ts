@@ -1,0 +1,299 @@
+// Transfers against models of both kinds of remotes, while calls and answers get lost, both ends are killed and others interfere:
+// whatever happens, each session is there exactly once with all its rows in order, or parked with the reason why it is not.
+
+import { expect, test } from "vitest";
+import type { FaultCode } from "../../src/model/fault.ts";
+import type { Uuid } from "../../src/model/resource.ts";
+import {
+  type Answer,
+  beginTransfer,
+  breaksOff,
+  type Command,
+  type Cursor,
+  firstCursor,
+  type ParkCause,
+  retriedCursor,
+  step,
+  type TransferContext,
+  type TransferFacts,
+} from "../../src/sync/transfer.ts";
+import { Coverage } from "../model/coverage.ts";
+import { Random } from "../model/random.ts";
+import { RemoteModel } from "./remote-model.ts";
+
+const seeds = Number(process.env["MOSAICO_TRANSFER_SEEDS"] ?? 10_000);
+
+const faults = ["request lost", "reply lost", "killed before", "remote restarts"] as const;
+type FaultKind = (typeof faults)[number];
+
+const edgeCommands = [
+  "create_sequence",
+  "create_session",
+  "create_topic",
+  "topic_status",
+  "put",
+  "end_put",
+  "add_notes",
+  "finalize",
+  "show_topic",
+  "delete_session",
+] as const;
+const centralCommands = [
+  "create_sequence",
+  "show_sequence",
+  "create_session",
+  "create_topic",
+  "show_topic",
+  "delete_topic",
+  "put",
+  "end_put",
+  "add_notes",
+  "finalize",
+  "wait",
+  "delete_session",
+] as const;
+
+interface Run {
+  readonly random: Random;
+  readonly remote: RemoteModel;
+  readonly context: TransferContext;
+  readonly hit: (cell: string) => void;
+  /** How often something may go wrong before the world is kind. */
+  faultsLeft: number;
+}
+
+/** Runs a transfer to its end; every break begins it again at the cursor that is stored. */
+function transferTo(run: Run, from: Cursor): Cursor {
+  const { context } = run;
+  let stored = from;
+  let transfer = beginTransfer(stored, context);
+  for (let steps = 0; steps < 2_000; steps += 1) {
+    stored = transfer.cursor;
+    if (transfer.command.kind === "end") return stored;
+    const answer = carryOut(run, transfer.command);
+    transfer = answer === undefined ? beginTransfer(stored, context) : step(transfer, answer, context);
+  }
+  throw new RangeError(
+    `stuck at ${JSON.stringify(stored, (_key, value) => (typeof value === "bigint" ? String(value) : value))}`,
+  );
+}
+
+/** Undefined when the transfer breaks off. */
+function carryOut(run: Run, command: Command): Answer | undefined {
+  const { random, remote, context } = run;
+  const { kind } = context.traits;
+  if (run.faultsLeft > 0 && random.chance(command.kind === "delete_session" ? 0.6 : 0.25)) {
+    run.faultsLeft -= 1;
+    const fault = random.pick(faults);
+    run.hit(`${kind} ${command.kind} ${fault}`);
+    spoil(run, command, fault);
+    return undefined;
+  }
+  const answer = remote.run(command);
+  if (answer.kind === "refused" && breaksOff(command, answer.code, context.traits)) {
+    remote.breakOff();
+    return undefined;
+  }
+  return answer;
+}
+
+function spoil({ random, remote, context }: Run, command: Command, fault: FaultKind): void {
+  if (fault === "killed before" || fault === "request lost") {
+    remote.breakOff();
+    return;
+  }
+  if (fault === "reply lost" && command.kind === "end_put") {
+    remote.endLate(1 + random.below(4));
+    return;
+  }
+  if (command.kind === "put") remote.run(command, random.below((context.facts.topics[command.index]?.rows ?? 0) + 1));
+  else remote.run(command);
+  if (fault === "remote restarts") remote.restart();
+  else remote.breakOff();
+}
+
+function randomFacts(random: Random): TransferFacts {
+  const topics = Array.from({ length: 1 + random.below(3) }, (_none, index) => {
+    const rows = random.pick([0, 1, 2, 5]);
+    const range = rows === 0 ? undefined : { startNs: 0n, endNs: BigInt(rows - 1) };
+    return { uuid: `topic-${index}` as Uuid, rows, range, messages: rows };
+  });
+  return { session: "session" as Uuid, topics };
+}
+
+/** What is there of the session: finalized, whole, once. */
+function expectOnce(remote: RemoteModel, { topics }: TransferFacts, title: string): void {
+  const withTopics = (remote.sequence?.sessions ?? []).filter((session) => session.topics.size > 0);
+  expect(withTopics.length, title).toBe(1);
+  const [session] = withTopics;
+  expect(session?.finalized, title).toBe(true);
+  for (const [index, { rows }] of topics.entries())
+    expect(session?.topics.get(index)?.rows, `${title}, topic ${index}`).toEqual(
+      Array.from({ length: rows }, (_none, row) => row),
+    );
+  expect(session?.topics.size, title).toBe(topics.length);
+}
+
+const remotes = [
+  { kind: "edge", countsRows: true, mayDelete: true },
+  { kind: "edge", countsRows: true, mayDelete: false },
+  { kind: "central", countsRows: true, mayDelete: true },
+  { kind: "central", countsRows: true, mayDelete: false },
+  { kind: "central", countsRows: false, mayDelete: true },
+  { kind: "central", countsRows: false, mayDelete: false },
+] as const;
+
+test(`${seeds} transfers over bad links to all kinds of remotes: exactly once, or parked for the lack of a permission`, () => {
+  const random = new Random("transfers");
+  // A wait is no call, and what is not there is not sent to be deleted.
+  const cells = [
+    ...edgeCommands.filter((command) => command !== "delete_session").map((command) => `edge ${command}`),
+    ...centralCommands.filter((command) => command !== "delete_session").map((command) => `central ${command}`),
+  ].flatMap((command) => faults.map((fault) => `${command} ${fault}`));
+  const ends = [
+    "edge synced",
+    "central synced",
+    "central without delete synced",
+    "central without delete parked reply_lost",
+  ];
+  const coverage = new Coverage("transfers", [...cells, ...ends]);
+  for (let round = 0; round < seeds; round += 1) {
+    const options = random.pick(remotes);
+    const facts = randomFacts(random);
+    const remote = new RemoteModel(random, facts, options);
+    const context: TransferContext = { facts, traits: { ...options, onConflict: "refuse" } };
+    const hit = (cell: string): void => coverage.hit(cell);
+    const { place } = transferTo({ random, remote, context, hit, faultsLeft: random.below(12) }, firstCursor);
+    const title = `round ${round} of ${JSON.stringify(options)}`;
+    const who = options.kind === "central" && !options.mayDelete ? "central without delete" : options.kind;
+    if (place.kind === "parked") {
+      expect(who, `${title}: ${place.reason}`).toBe("central without delete");
+      expect(place.cause, `${title}: ${place.reason}`).toBe("reply_lost");
+      coverage.hit(`${who} parked reply_lost`);
+      continue;
+    }
+    expectOnce(remote, facts, title);
+    coverage.hit(`${who} synced`);
+  }
+  coverage.check();
+});
+
+const interferences = [
+  "session deleted there",
+  "rows lost there",
+  "foreign sequence",
+  "foreign sequence, extended",
+  "upload refused",
+  "finalize refused",
+] as const;
+const causes: readonly ParkCause[] = ["conflict", "refused", "different"];
+
+test("others interfere: what is theirs is left alone, what of ours they broke is sent again, and what is refused is parked until it is tried again", () => {
+  const random = new Random("transfers: interferences");
+  const coverage = new Coverage("interferences", [
+    ...interferences.flatMap((one) => ["edge", "central"].map((kind) => `${kind} ${one}`)),
+    ...causes.map((cause) => `parked ${cause}`),
+    "edge delete_session request lost",
+    "edge delete_session reply lost",
+    "synced",
+    "retried",
+  ]);
+  for (let round = 0; round < seeds / 2; round += 1) {
+    const options = random.pick(remotes);
+    const interference = random.pick(interferences);
+    const facts = randomFacts(random);
+    const remote = new RemoteModel(random, facts, options);
+    const onConflict = interference === "foreign sequence, extended" ? "extend" : "refuse";
+    const context: TransferContext = { facts, traits: { ...options, onConflict } };
+    const seen = new Set<string>();
+    const run: Run = {
+      random,
+      remote,
+      context,
+      hit: (cell) => seen.add(cell),
+      faultsLeft: random.below(interference === "rows lost there" ? 24 : 6),
+    };
+    const title = `round ${round} of ${JSON.stringify({ ...options, interference })}`;
+    const cell = `${options.kind} ${interference}`;
+    let cursor = firstCursor;
+    const refuse = (command: Command["kind"], code: FaultCode): void => {
+      remote.refuses = { command, code };
+    };
+    switch (interference) {
+      case "foreign sequence":
+      case "foreign sequence, extended": {
+        const topics = new Map([[99, { uuid: "foreign" as Uuid, rows: [7], locked: true, lostRows: 0 }]]);
+        remote.sequence = {
+          isOurs: false,
+          isAlike: random.chance(0.5),
+          sessions: [{ uuid: "foreign" as Uuid, finalized: true, topics }],
+        };
+        break;
+      }
+      case "upload refused":
+        refuse("put", "invalid");
+        break;
+      case "finalize refused":
+        refuse("finalize", "wrong_state");
+        break;
+      default: {
+        // In the middle of it.
+        const before = 1 + random.below(12);
+        let steps = 0;
+        let happened = false;
+        const interfere = remote.run.bind(remote);
+        remote.run = (command, rowsMax) => {
+          steps += 1;
+          if (steps >= before && !happened) {
+            const open = remote.sequence?.sessions.find(({ finalized }) => !finalized);
+            happened =
+              interference === "rows lost there"
+                ? remote.loseRows()
+                : open !== undefined && remote.removeSession(open.uuid);
+            if (happened) coverage.hit(cell);
+          }
+          return interfere(command, rowsMax);
+        };
+      }
+    }
+    cursor = transferTo(run, cursor);
+    for (const one of seen) if (one.startsWith("edge delete_session") && /lost$/.test(one)) coverage.hit(one);
+    if (interference.startsWith("foreign") || interference.endsWith("refused")) coverage.hit(cell);
+    if (cursor.place.kind === "parked") {
+      const { cause } = cursor.place;
+      if (cause === "reply_lost") continue;
+      coverage.hit(`parked ${cause}`);
+      const expected: readonly string[] =
+        interference === "foreign sequence"
+          ? ["conflict"]
+          : interference.endsWith("refused")
+            ? ["refused"]
+            : ["different"];
+      expect(expected, `${title}: ${cursor.place.reason}`).toContain(cause);
+      if (cause === "different") {
+        expect(options.mayDelete, `${title}: ${cursor.place.reason}`).toBe(false);
+        continue;
+      }
+      // Somebody mends it.
+      remote.refuses = undefined;
+      if (cause === "conflict") {
+        expect(
+          remote.sequence?.sessions.map(({ uuid }) => uuid),
+          title,
+        ).toEqual(["foreign"]);
+        remote.sequence = undefined;
+      }
+      cursor = transferTo({ ...run, faultsLeft: 0 }, retriedCursor(cursor));
+      if (cursor.place.kind === "parked" && cursor.place.cause === "reply_lost") continue;
+      coverage.hit("retried");
+    }
+    expect(cursor.place.kind, title).toBe("synced");
+    coverage.hit("synced");
+    if (interference === "foreign sequence, extended") {
+      const { sessions } = remote.sequence ?? { sessions: [] };
+      expect(sessions[0]?.topics.get(99)?.rows, title).toEqual([7]);
+      expect(sessions.filter(({ topics }) => topics.size > 0).length, title).toBe(2);
+    } else expectOnce(remote, facts, title);
+  }
+  coverage.check();
+});
