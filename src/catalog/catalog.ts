@@ -77,6 +77,10 @@ export interface Catalog extends AsyncDisposable {
   readonly keys: TextTable;
   /** [kind, name] -> dialect memory. */
   readonly dialects: TextTable;
+  /** Name -> Target: other Mosaicos that finalized sessions go to. */
+  readonly targets: TextTable;
+  /** [session ULID, target ULID] -> TransferRow. */
+  readonly transfers: TextTable;
   /** ULID -> directory that has to go. */
   readonly trash: TextTable;
   /**
@@ -111,6 +115,8 @@ export const textTableNames = [
   "notifications",
   "keys",
   "dialects",
+  "targets",
+  "transfers",
   "trash",
 ] as const;
 export const bytesTableNames = ["schemas", "chunks", "statistics", "zones", "batches", "tails"] as const;
@@ -256,7 +262,7 @@ async function reasonOf(error: unknown): Promise<unknown> {
 }
 
 /** Tables that came later: a catalog that nobody has written to since has none of them. */
-const laterTables: ReadonlySet<string> = new Set(["statistics", "zones", "searchKeys"]);
+const laterTables: ReadonlySet<string> = new Set(["statistics", "zones", "searchKeys", "targets", "transfers"]);
 
 function table<Value>(name: string, database: Database<Value, string> | undefined, seal: RowSeal<Value>): Table<Value> {
   // Only what is opened for reading may lack one.

@@ -11,6 +11,7 @@ import { decodeRow, encodeRow } from "./row.ts";
 import { keysOfSequence, keysOfTopic, replaceSearchKeys } from "./search-keys.ts";
 import { addStoredBytes } from "./store-facts.ts";
 import { removeTailRuns } from "./tail-rows.ts";
+import { removeTransfers } from "./transfer-rows.ts";
 
 // Locators are ASCII, so this is behind every key that starts with a given text.
 const behindAscii = "\u007f";
@@ -102,6 +103,7 @@ export function putSession(catalog: Catalog, session: Session): void {
 
 export function removeSession(catalog: Catalog, session: Session): void {
   catalog.sessions.remove([session.sequenceUlid, session.ulid]);
+  removeTransfers(catalog, session.ulid);
   for (const id of idsOf(session)) catalog.sessionKeys.remove(id);
 }
 

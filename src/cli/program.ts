@@ -1,10 +1,12 @@
 /** The command line: words and flags into calls. What a command throws is for main.ts to say. */
 
+import path from "node:path";
 import { Command, CommanderError, Option } from "commander";
 import type { KeyRequest } from "../care/keys.ts";
 import { Fault } from "../model/fault.ts";
 import { parsePermissions } from "../model/permission.ts";
 import { hideTokens } from "../model/secret.ts";
+import { type ConflictPolicy, conflictPolicies } from "../model/target.ts";
 import { readConfig, readDataDirectory, readNamedPath } from "./config.ts";
 import { createKey, listKeys, revokeKey } from "./keys.ts";
 import {
@@ -19,8 +21,9 @@ import { queryStore } from "./query.ts";
 import { rebuildStore } from "./rebuild.ts";
 import { repairStore } from "./repair.ts";
 import { run } from "./run.ts";
-import { flagOf, noFlagOf, type Setting, type SettingName, settingNames, settings } from "./settings.ts";
+import { flagOf, noFlagOf, readBytes, type Setting, type SettingName, settingNames, settings } from "./settings.ts";
 import { showStatus } from "./status.ts";
+import { addTarget, forgetTarget, hurryTarget, pauseTarget, retryTarget, showSync } from "./sync.ts";
 import { verifyStore } from "./verify.ts";
 import { edgeVersion } from "./version.ts";
 
@@ -34,6 +37,7 @@ export async function runProgram(argv: readonly string[], signal: AbortSignal): 
   program.addCommand(ontologyCommand());
   program.addCommand(queryCommand(signal));
   program.addCommand(statusCommand());
+  program.addCommand(syncCommand());
   let exitCode = 0;
   const endWith = (code: number): void => {
     exitCode = code;
@@ -194,6 +198,68 @@ function keyCommand(): Command {
     .description("Revoke a key; the next call with it is refused")
     .action(async (fingerprint: string, options: PlaceOptions) => revokeKey(placeOf(options), fingerprint));
   return command;
+}
+
+interface SyncAddOptions extends PlaceOptions {
+  readonly ca?: string;
+  readonly apiKeyFile?: string;
+  readonly onConflict: ConflictPolicy;
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+  readonly rate?: string;
+}
+
+function syncCommand(): Command {
+  const command = newCommand("sync").description("Where finalized sessions go: other edges and central Mosaicos");
+  const more = (value: string, before: readonly string[]): readonly string[] => [...before, value];
+  withPlace(command.command("add <name> <url>"))
+    .description("Add a target, like grpc+tls://central.example:6726; a server that runs begins within a second")
+    .option("--ca <FILE>", "certificates to trust (PEM) in place of the system's")
+    .option("--api-key-file <FILE>", "file with the API key for it, read at each connection")
+    .addOption(
+      new Option("--on-conflict <POLICY>", "when it has a sequence of that name from somebody else")
+        .choices(conflictPolicies)
+        .default("refuse"),
+    )
+    .option("--include <PATTERN>", "only sequences with such names, like 'drive-*'", more, [])
+    .option("--exclude <PATTERN>", "no sequences with such names", more, [])
+    .option("--rate <BYTES>", "bytes per second at most, as a number or like 2MiB")
+    .action(async (name: string, url: string, options: SyncAddOptions) =>
+      addTarget(placeOf(options), {
+        name,
+        url,
+        caFile: absolutePath(options.ca),
+        keyFile: absolutePath(options.apiKeyFile),
+        onConflict: options.onConflict,
+        include: options.include,
+        exclude: options.exclude,
+        rateMax: options.rate === undefined ? undefined : readBytes("--rate", options.rate),
+      }),
+    );
+  withPlace(command.command("remove <name>"))
+    .description("Forget a target and how far sessions have come on their way to it")
+    .action(async (name: string, options: PlaceOptions) => forgetTarget(placeOf(options), name));
+  withPlace(command.command("pause <name>"))
+    .description("Send nothing there until it is resumed")
+    .action(async (name: string, options: PlaceOptions) => pauseTarget(placeOf(options), name, true));
+  withPlace(command.command("resume <name>"))
+    .description("Go on after a pause")
+    .action(async (name: string, options: PlaceOptions) => pauseTarget(placeOf(options), name, false));
+  withPlace(command.command("retry <name>"))
+    .description("Try parked sessions again; prints how many")
+    .action(async (name: string, options: PlaceOptions) => retryTarget(placeOf(options), name));
+  withPlace(command.command("now <name>"))
+    .description("Do not wait for the next try")
+    .action(async (name: string, options: PlaceOptions) => hurryTarget(placeOf(options), name));
+  withPlace(command.command("status"))
+    .description("Targets, and where sessions stand with them")
+    .addOption(asJson)
+    .action(async (options: OntologyOptions) => showSync(placeOf(options), formatOf(options)));
+  return command;
+}
+
+function absolutePath(file: string | undefined): string | undefined {
+  return file === undefined ? undefined : path.resolve(file);
 }
 
 interface OntologyOptions extends PlaceOptions {

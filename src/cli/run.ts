@@ -23,6 +23,7 @@ import { startServer } from "../serve/server.ts";
 import { catalogDirectory } from "../store/layout.ts";
 import { Poison } from "../store/poison.ts";
 import { TailLog } from "../store/tail-log.ts";
+import { Sync } from "../sync/sync.ts";
 import { startCare } from "./care.ts";
 import { readOntologyDirectory } from "./ontology-directory.ts";
 import { searchPartsOf } from "./search-parts.ts";
@@ -113,6 +114,7 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
   const authorizer = { catalog, clock, latestTime, keysRequired: config.api_key };
   const messageBytesMax = config.max_message_bytes;
   const finalizing: FinalizeParts["finalizing"] = new Map();
+  const finalized: FinalizeParts["finalized"] = () => sync.wake();
   const isUploading: FinalizeParts["isUploading"] = (topic) => uploads.isUploading(topic);
   // What changes the store, be it for a client or by itself.
   const storeParts = {
@@ -125,10 +127,21 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
     tail,
     emptying,
     finalizing,
+    finalized,
     isUploading,
     ontology,
     space,
   };
+  const sync = stack.use(
+    new Sync({
+      disk,
+      catalog,
+      clock,
+      log,
+      budget: mergeBudget,
+      captureWaits: () => waitsForMemory([uploadBudget, smallUploadBudget]),
+    }),
+  );
   const server = await startServer({
     disk,
     catalog,
@@ -171,6 +184,7 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
       commit,
       tail,
       uploads,
+      sync,
       budgets: { upload: uploadBudget, smallUpload: smallUploadBudget, merge: mergeBudget, send: sendBudget },
     });
   const ready = {
@@ -194,6 +208,10 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
     else signal.addEventListener("abort", () => resolve(), { once: true });
   });
   log.info("stopping", {});
+}
+
+function waitsForMemory(budgets: readonly Budget[]): boolean {
+  return budgets.some((budget) => budget.use().waiting > 0);
 }
 
 function certificateOf({ tls_cert: chain, tls_key: key }: Config): Certificate | undefined {

@@ -45,12 +45,26 @@ function setting<Value>(
 /** Bytes: a number, or a text with a unit such as `64MiB`. */
 function size(least: number, most: number) {
   return setting(`bytes from ${least} to ${most}, as a number or like 64MiB`, (given) => {
-    if (typeof given !== "number" && typeof given !== "string") return undefined;
-    const match = /^([0-9]+)\s*([A-Za-z]*)$/.exec(String(given));
-    const unit = sizeUnits[match?.[2] ?? ""];
-    const bytes = match === null || unit === undefined ? Number.NaN : Number(match[1]) * unit;
-    return Number.isSafeInteger(bytes) && bytes >= least && bytes <= most ? bytes : undefined;
+    const bytes = typeof given === "number" || typeof given === "string" ? bytesIn(String(given)) : undefined;
+    return bytes !== undefined && bytes >= least && bytes <= most ? bytes : undefined;
   });
+}
+
+function bytesIn(text: string): number | undefined {
+  const match = /^([0-9]+)\s*([A-Za-z]*)$/.exec(text);
+  const unit = sizeUnits[match?.[2] ?? ""];
+  const bytes = match === null || unit === undefined ? Number.NaN : Number(match[1]) * unit;
+  return Number.isSafeInteger(bytes) ? bytes : undefined;
+}
+
+/** Bytes of a command's flag. @throws Fault invalid */
+export function readBytes(flag: string, text: string): number {
+  const bytes = bytesIn(text);
+  if (bytes !== undefined && bytes > 0) return bytes;
+  throw new Fault(
+    "invalid",
+    `${flag}: expected bytes as a number or like 2MiB, found ${JSON.stringify(text.slice(0, 40))}`,
+  );
 }
 
 const durationUnitsMs: Readonly<Record<string, number>> = { s: 1e3, m: 6e4, h: 3.6e6, d: 8.64e7 };

@@ -13,6 +13,9 @@ import { Fault } from "../model/fault.ts";
 import { statusWaitMs, streamsShownMax } from "../model/limits.ts";
 import type { Poison } from "../store/poison.ts";
 import type { TailLog } from "../store/tail-log.ts";
+import type { Sync } from "../sync/sync.ts";
+import type { AgentUse } from "../sync/target-agent.ts";
+import { censusView } from "./sync.ts";
 import { withCatalogToRead } from "./with-catalog.ts";
 
 export interface StatusParts {
@@ -27,6 +30,7 @@ export interface StatusParts {
   readonly commit: GroupCommit;
   readonly tail: TailLog;
   readonly uploads: Uploads;
+  readonly sync: Sync;
   readonly budgets: Readonly<Record<"upload" | "smallUpload" | "merge" | "send", Budget>>;
 }
 
@@ -47,7 +51,12 @@ export async function statusText(parts: StatusParts): Promise<string> {
     retention: { ...retained, last: last.map((one) => ({ ...one, atNs: String(one.atNs) })) },
     abandoned: parts.abandoned.use(),
     uploads: await parts.uploads.use(streamsShownMax),
+    sync: Object.fromEntries([...parts.sync.use()].map(([name, use]) => [name, agentView(use)])),
   });
+}
+
+function agentView({ census, sending, ...use }: AgentUse): object {
+  return { ...use, ...(census === undefined ? {} : censusView(census)), sending: sending ?? null };
 }
 
 function rounded<Counters extends object>(counters: Counters): object {

@@ -17,6 +17,12 @@ export function newUuid(): Uuid {
   return v4() as Uuid;
 }
 
+/** A UUID that follows from another one, which nobody can tell from it who does not know it: as random as that one. */
+export function derivedUuid(from: Uuid, purpose: string): Uuid {
+  const random = createHash("sha256").update(`mosaico-edge ${purpose} of ${from}`).digest().subarray(0, 16);
+  return v4({ random }) as Uuid;
+}
+
 const alphabet = "0123456789abcdefghijklmnopqrstuvwxyz";
 
 /** Random text of `[0-9a-z]`, every character equally likely. */
@@ -29,6 +35,11 @@ export function newAlphanumeric(characters: number): string {
     }
   }
   return text;
+}
+
+/** Uniform in [0, 1): for waits that are not to end all at once. */
+export function newJitter(): number {
+  return randomBytes(4).readUInt32LE() / 2 ** 32;
 }
 
 /** Bytes that nothing shortens. */

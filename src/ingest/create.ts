@@ -41,19 +41,23 @@ export interface CreateParts {
   readonly space: Pick<SpaceGate, "admitRow">;
 }
 
-/** @throws Fault exists, unavailable */
+/**
+ * @param request with a UUID that the client chose, repeating it answers the same
+ * @throws Fault exists, unavailable
+ */
 export async function createSequence(
   { catalog, clock, poison, space }: CreateParts,
-  request: { name: SequenceName; userMetadata: JsonText },
+  request: { name: SequenceName; userMetadata: JsonText; uuid?: Uuid | undefined },
 ): Promise<Sequence> {
   poison.check();
   const createdAtNs = clock.wallNs();
-  const sequence: Sequence = { ...request, ulid: ulidAt(createdAtNs), uuid: newUuid(), createdAtNs };
+  const uuid = request.uuid ?? newUuid();
+  const sequence: Sequence = { ...request, ulid: ulidAt(createdAtNs), uuid, createdAtNs };
   using _row = space.admitRow(rowBytes(sequence) + searchKeyBytesMax(request.name));
   return await catalog.transaction(() => {
-    if (findSequence(catalog, request.name) !== undefined) {
-      throw new Fault("exists", `Already exists: sequence \`${request.name}\`.`);
-    }
+    const known = findSequence(catalog, request.name);
+    if (known !== undefined && known.uuid === request.uuid) return repeatedSequence(known, request);
+    if (known !== undefined) throw new Fault("exists", `Already exists: sequence \`${request.name}\`.`);
     putSequence(catalog, sequence);
     failPoint("create: row");
     return sequence;
@@ -100,16 +104,24 @@ function repeatedSession(known: Session, request: { sequence: SequenceName; uuid
   return known;
 }
 
+function repeatedSequence(known: Sequence, request: { userMetadata: JsonText }): Sequence {
+  if (isAlike(known.userMetadata, request.userMetadata)) return known;
+  throw new Fault("exists", `Already exists: sequence \`${known.name}\`, with another user_metadata.`);
+}
+
 /** Repeating a request answers the same; another one under the same UUID would be dropped in silence. */
 function repeatedTopic(known: Topic, request: TopicRequest): Topic {
-  const parsed = (text: JsonText) => parseJson(text, "user metadata");
   const others = [
     known.ontologyTag === request.ontologyTag ? "" : "ontology_tag",
     known.serializationFormat === request.serializationFormat ? "" : "serialization_format",
-    isDeepStrictEqual(parsed(known.userMetadata), parsed(request.userMetadata)) ? "" : "user_metadata",
+    isAlike(known.userMetadata, request.userMetadata) ? "" : "user_metadata",
   ].filter((name) => name !== "");
   if (others.length === 0) return known;
   throw new Fault("exists", `Already exists: topic \`${known.locator}\`, with another ${others.join(" and ")}.`);
+}
+
+function isAlike(a: JsonText, b: JsonText): boolean {
+  return isDeepStrictEqual(parseJson(a, "user metadata"), parseJson(b, "user metadata"));
 }
 
 /** Does not say what has it: a UUID is a token of authority. */

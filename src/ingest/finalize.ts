@@ -25,6 +25,8 @@ export interface FinalizeParts {
   isUploading(topic: Topic): boolean;
   /** Sessions that are being finalized: two at once would write their manifests over one another. */
   readonly finalizing: Map<Uuid, Promise<Session>>;
+  /** Told of each session that is finalized now. */
+  finalized(session: Session): void;
 }
 
 /**
@@ -68,6 +70,7 @@ async function finalizeAlone(parts: FinalizeParts, uuid: Uuid): Promise<Session>
       return flipped;
     });
     gate.tell(log, finalized);
+    parts.finalized(finalized);
     return finalized;
   } catch (error) {
     await reopenDocument(parts, session);

@@ -104,10 +104,13 @@ export async function runAction(
       return infoAnswer(limits, parts.edgeVersion);
     }
     case "sequence_create": {
-      await giveBackAbandoned(parts, identity, request.name);
-      const sequence = await createSequence(parts, { name: request.name, userMetadata: request.userMetadata });
+      const { name, userMetadata, uuid } = request;
+      // Who was not sure of the answer asks again.
+      const isRepeated = uuid !== undefined && findSequence(catalog, name)?.uuid === uuid;
+      if (!isRepeated) await giveBackAbandoned(parts, identity, name);
+      const sequence = await createSequence(parts, { name, userMetadata, uuid });
       parts.dialects.created(identity.connection, sequence.ulid);
-      log.info("sequence_created", { sequence: request.name, ...who });
+      if (!isRepeated) log.info("sequence_created", { sequence: name, ...who });
       return null;
     }
     case "sequence_delete":

@@ -9,8 +9,6 @@ import { Fault } from "../model/fault.ts";
 import { allows, allPermissions, type Permission, type PermissionBits, permissionWords } from "../model/permission.ts";
 import { parseApiToken } from "../wire/token.ts";
 
-export const tokenHeader = "mosaico-api-key-token";
-
 /** Who makes a call. With keys switched off everybody may everything and nobody has a name. */
 export interface Caller {
   readonly permissions: PermissionBits;

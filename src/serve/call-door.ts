@@ -8,10 +8,10 @@ import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import type { BufferPool } from "../flow/buffer-pool.ts";
 import type { YoungGarbage } from "../host/young-garbage.ts";
 import { Fault } from "../model/fault.ts";
+import { okStatus, type Status, toStatus } from "../wire/grpc-status.ts";
 import { FrameReader, type MessageEncoding, messageEncodings, type RequestLimits } from "./frame-reader.ts";
 import { parseTimeoutMs, timerMsMax } from "./grpc-timeout.ts";
 import { ResponseStream } from "./response-stream.ts";
-import { okStatus, type Status, toStatus } from "./status.ts";
 
 /** Where a call comes from: what is known before anything of it is read. */
 export interface CallHead {

@@ -7,7 +7,7 @@ import { isDiskFull } from "../host/errno.ts";
 import type { Log, LogFields } from "../host/log.ts";
 import { Fault } from "../model/fault.ts";
 import { refusalIntervalMs, refusalKindsMax } from "../model/limits.ts";
-import { type Status, toStatus } from "./status.ts";
+import { type Status, toStatus } from "../wire/grpc-status.ts";
 
 export interface FailedCall {
   readonly call: string;

@@ -12,10 +12,10 @@ import type {
 import { Fault } from "../model/fault.ts";
 import { listActions } from "../wire/action.ts";
 import { ActionTypeSchema } from "../wire/flight_pb.js";
-import { tokenHeader } from "./authorize.ts";
+import { statusDetailsMax } from "../wire/grpc-status.ts";
+import { tokenHeader } from "../wire/token.ts";
 import type { FailureLog } from "./failure-log.ts";
 import { type CallOrigin, type IdentifyParts, identify, plainSign } from "./identify.ts";
-import { statusDetailsMax } from "./status.ts";
 
 export interface FlightParts extends IdentifyParts {
   readonly failures: FailureLog;

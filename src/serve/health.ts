@@ -10,12 +10,12 @@ import type {
 } from "@grpc/grpc-js";
 import { Fault } from "../model/fault.ts";
 import { readMessage } from "../wire/flight-data.ts";
+import { toStatus } from "../wire/grpc-status.ts";
 import {
   HealthCheckRequestSchema,
   HealthCheckResponseSchema,
   HealthCheckResponse_ServingStatus as Serving,
 } from "../wire/health_pb.js";
-import { toStatus } from "./status.ts";
 
 const raw = (bytes: Buffer): Buffer => bytes;
 const codec = { requestSerialize: raw, requestDeserialize: raw, responseSerialize: raw, responseDeserialize: raw };

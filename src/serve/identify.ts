@@ -2,7 +2,8 @@
 
 import type { DialectProof } from "../wire/action.ts";
 import { provenGeneration } from "../wire/dialect.ts";
-import { type Authorizer, authenticate, type Caller, tokenHeader } from "./authorize.ts";
+import { tokenHeader } from "../wire/token.ts";
+import { type Authorizer, authenticate, type Caller } from "./authorize.ts";
 import type { CallHead } from "./call-door.ts";
 import type { Connection, Dialects } from "./dialects.ts";
 

@@ -8,11 +8,11 @@ import { Fault } from "../model/fault.ts";
 import { parsePutCommand } from "../wire/action.ts";
 import { FlightDescriptor_DescriptorType } from "../wire/flight_pb.js";
 import { type FlightData, readFlightData } from "../wire/flight-data.ts";
+import { toStatus } from "../wire/grpc-status.ts";
 import { AckSender } from "./ack-sender.ts";
 import { demand } from "./authorize.ts";
 import type { TakenCall } from "./call-door.ts";
 import { type IdentifyParts, identifyTaken } from "./identify.ts";
-import { toStatus } from "./status.ts";
 
 export interface PutTopicParts extends IdentifyParts {
   readonly uploads: Uploads;

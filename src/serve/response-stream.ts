@@ -1,8 +1,8 @@
 /** The answering side of a call that was taken over: headers, message bytes as the client takes them, trailers. */
 
 import { constants, type ServerHttp2Stream } from "node:http2";
+import { encodeStatusMessage, overloadedStatus, type Status, statusDetailsMax } from "../wire/grpc-status.ts";
 import { messageEncodings } from "./frame-reader.ts";
-import { encodeStatusMessage, overloadedStatus, type Status, statusDetailsMax } from "./status.ts";
 
 const responseHeaders = {
   ":status": 200,

@@ -18,6 +18,7 @@ import {
   windowBytesMost,
   youngGarbageBytes,
 } from "../model/limits.ts";
+import { toStatus } from "../wire/grpc-status.ts";
 import { openDoor, peerOf, type TakenCall } from "./call-door.ts";
 import { Connections } from "./connections.ts";
 import { type DoActionParts, doAction } from "./do-action.ts";
@@ -32,7 +33,6 @@ import { openSeam, raiseWindow, type Take } from "./http2-seam.ts";
 import { type PutTopicParts, putTopic } from "./put-topic.ts";
 import { ResponseStream } from "./response-stream.ts";
 import { getFlightInfo, getSchema, listFlights, type ShowFlightParts } from "./show-flight.ts";
-import { toStatus } from "./status.ts";
 import { actionLimits, type LimitsByCaller, smallLimits } from "./unary-request.ts";
 
 export interface ServerParts

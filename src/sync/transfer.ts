@@ -8,130 +8,10 @@
  */
 
 import { assert } from "../model/assert.ts";
-import type { FaultCode } from "../model/fault.ts";
 import { transferLimits } from "../model/limits.ts";
 import type { Uuid } from "../model/resource.ts";
-import type { TimeRange } from "../model/time.ts";
-
-/** What the remote can do. */
-export interface RemoteTraits {
-  readonly kind: "edge" | "central";
-  /** Whether it tells the rows of a topic; one that does not tells the messages that it got. */
-  readonly countsRows: boolean;
-  /** What becomes of a sequence of this name that is not ours. */
-  readonly onConflict: "refuse" | "extend";
-}
-
-/** What is sent of a session: facts that do not change. */
-export interface TransferFacts {
-  /** What its UUID will be at a remote that lets us choose. */
-  readonly session: Uuid;
-  readonly topics: readonly TopicFacts[];
-}
-
-export interface TopicFacts {
-  readonly uuid: Uuid;
-  readonly rows: number;
-  readonly range: TimeRange | undefined;
-  /** Messages in which the rows are sent to a remote that counts these. */
-  readonly messages: number;
-}
-
-export type ParkCause =
-  /** The remote has a sequence or topic of this name that is not ours. */
-  | "conflict"
-  /** The remote refuses what we ask, and would again. */
-  | "refused"
-  /** What arrived is not what was sent, and may not be deleted there. */
-  | "different"
-  /** A reply got lost whose answer cannot be asked for, and what it left may not be deleted there. */
-  | "reply_lost"
-  /** It was begun anew too often. */
-  | "repeated";
-
-/** Where a transfer is. What stands here has perhaps been asked of the remote, and nothing behind it. */
-export type Place =
-  | { readonly kind: "sequence" }
-  | { readonly kind: "session" }
-  | { readonly kind: "topic"; readonly index: number; readonly state: TopicState }
-  | { readonly kind: "notes" }
-  | { readonly kind: "finalize" }
-  | { readonly kind: "check"; readonly index: number }
-  /** The session is being deleted there, to be begun anew. */
-  | { readonly kind: "remove"; readonly reason: string }
-  | { readonly kind: "synced" }
-  | { readonly kind: "parked"; readonly cause: ParkCause; readonly reason: string; readonly from: Place };
-
-/** Of an edge only `new`: it is asked. */
-export type TopicState =
-  | { readonly kind: "new" }
-  /** It may exist. */
-  | { readonly kind: "asked" }
-  /** Rows may have arrived. */
-  | { readonly kind: "sending"; readonly uuid: Uuid }
-  /** All was sent, and the end of the stream; it may be complete. */
-  | { readonly kind: "ended"; readonly uuid: Uuid };
-
-export interface Cursor {
-  readonly place: Place;
-  /** Whether the sequence is ours: asked means that we may have made it. */
-  readonly sequence: "unknown" | "asked" | "ours";
-  readonly session: RemoteSession | undefined;
-  /** How often all was begun anew. */
-  readonly anew: number;
-}
-
-export interface RemoteSession {
-  readonly uuid: Uuid;
-  /** Where the remote tells it: by which it may be deleted there. */
-  readonly locator: string | undefined;
-}
-
-export const firstCursor: Cursor = { place: { kind: "sequence" }, sequence: "unknown", session: undefined, anew: 0 };
-
-export type Command =
-  /** `wait` lets the remote come to an end with what it has. */
-  | { readonly kind: "create_sequence" | "show_sequence" | "add_notes" | "wait" | "end" }
-  | { readonly kind: "create_session"; readonly uuid: Uuid | undefined }
-  | { readonly kind: "delete_session"; readonly session: RemoteSession }
-  | { readonly kind: "finalize"; readonly session: Uuid }
-  | { readonly kind: "create_topic"; readonly index: number; readonly session: Uuid; readonly uuid: Uuid | undefined }
-  | { readonly kind: "topic_status"; readonly index: number; readonly uuid: Uuid }
-  | { readonly kind: "show_topic" | "delete_topic"; readonly index: number }
-  /** Sends the rows behind those that are there, up to the last one; `end_put` ends the stream. */
-  | { readonly kind: "put"; readonly index: number; readonly uuid: Uuid; readonly fromRow: number }
-  | { readonly kind: "end_put"; readonly index: number };
-
-/** What the remote answered. That it could not be reached is none: then the transfer begins again at its cursor. */
-export type Answer =
-  | { readonly kind: "done" }
-  | { readonly kind: "made"; readonly uuid: Uuid; readonly locator?: string | undefined }
-  | { readonly kind: "status"; readonly status: TopicStatus }
-  | { readonly kind: "sequence"; readonly found: ShownSequence | undefined }
-  | { readonly kind: "topic"; readonly found: ShownTopic | undefined }
-  | { readonly kind: "refused"; readonly code: FaultCode; readonly reason: string };
-
-export interface TopicStatus {
-  readonly rows: number;
-  readonly state: "open" | "completed" | "finalized";
-  /** Rows that were durable there once and are not any more. */
-  readonly lostRows: number;
-}
-
-export interface ShownSequence {
-  /** Whether its user metadata are those of ours. */
-  readonly isAlike: boolean;
-  /** Topics of all its sessions. */
-  readonly topics: number;
-}
-
-export interface ShownTopic {
-  readonly locked: boolean;
-  /** Undefined where the remote does not say. */
-  readonly rows: number | undefined;
-  readonly messages: number | undefined;
-  readonly range: TimeRange | undefined;
-}
+import type { Cursor, ParkCause, Place, RemoteSession, TopicState } from "../model/transfer.ts";
+import type { Answer, Command, RemoteTraits, ShownTopic, TopicFacts, TransferFacts } from "./command.ts";
 
 export interface Transfer {
   readonly cursor: Cursor;
@@ -555,12 +435,11 @@ function anew(transfer: Transfer, place: Place, reason: string, context: Transfe
 }
 
 function park(transfer: Transfer, cause: ParkCause, reason: string): Transfer {
-  const from = transfer.cursor.place;
-  return {
-    ...transfer,
-    cursor: { ...transfer.cursor, place: { kind: "parked", cause, reason, from } },
-    command: { kind: "end" },
-  };
+  return { ...transfer, cursor: parkedCursor(transfer.cursor, cause, reason), command: { kind: "end" } };
+}
+
+export function parkedCursor(cursor: Cursor, cause: ParkCause, reason: string): Cursor {
+  return { ...cursor, place: { kind: "parked", cause, reason, from: cursor.place } };
 }
 
 /** A parked transfer where it is to be tried again, on somebody's word. */
@@ -570,37 +449,6 @@ export function retriedCursor(cursor: Cursor): Cursor {
   // Whoever mended a conflict may have removed what was in the way.
   const sequence = place.cause === "conflict" && cursor.sequence !== "ours" ? "unknown" : cursor.sequence;
   return { ...cursor, place: place.from, sequence, anew: 0 };
-}
-
-/** Calls after whose INTERNAL the central daemon is asked what there is. */
-const internalMayBeAnAnswer: ReadonlySet<Command["kind"]> = new Set([
-  "create_sequence",
-  "create_topic",
-  "delete_topic",
-  "delete_session",
-  "finalize",
-]);
-
-/**
- * Whether a refusal says nothing of what was asked for, so that the transfer breaks off and begins again at its cursor later: the
- * remote has no time or no room, is in trouble, or does not let us in.
- */
-export function breaksOff(command: Command, code: FaultCode, { kind }: RemoteTraits): boolean {
-  switch (code) {
-    case "unavailable":
-    case "expired":
-    case "cancelled":
-    case "overloaded":
-    case "unauthenticated":
-      return true;
-    case "denied":
-      return command.kind !== "delete_session" && command.kind !== "delete_topic";
-    case "internal":
-      // The central daemon says so of names that are taken, and of what is gone.
-      return kind === "edge" || !internalMayBeAnAnswer.has(command.kind);
-    default:
-      return false;
-  }
 }
 
 /** A refusal for which there is no other way. An answer of another kind is a bug of whoever carries commands out. */

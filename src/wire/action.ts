@@ -27,7 +27,12 @@ import { anyJson, int64, parseUuid, parseWith, serializationFormat } from "./sha
 export type ActionRequest =
   | { readonly kind: "version" }
   | { readonly kind: "info" }
-  | { readonly kind: "sequence_create"; readonly name: SequenceName; readonly userMetadata: JsonText }
+  | {
+      readonly kind: "sequence_create";
+      readonly name: SequenceName;
+      readonly userMetadata: JsonText;
+      readonly uuid: Uuid | undefined;
+    }
   | { readonly kind: "sequence_delete"; readonly name: SequenceName }
   | { readonly kind: "session_create"; readonly sequence: SequenceName; readonly uuid: Uuid | undefined }
   | { readonly kind: "session_finalize"; readonly session: Uuid }
@@ -187,11 +192,12 @@ const actionKinds: Readonly<Record<string, ActionKind>> = {
     permission: "write",
     description: "Create a sequence: {locator, user_metadata}",
     read(body, { name, text }) {
-      const fields = parseWith(locator.extend(userMetadata), body, `the body of ${name}`);
+      const fields = parseWith(locator.extend({ ...userMetadata, ...chosenUuid }), body, `the body of ${name}`);
       return {
         kind: "sequence_create",
         name: parseSequenceName(fields.locator),
         userMetadata: metadataText(text),
+        uuid: parseChosen(fields.uuid),
       };
     },
   },

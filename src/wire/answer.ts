@@ -41,7 +41,7 @@ export function versionAnswer(): object {
 }
 
 /** What a client may rely on beyond the protocol of the central daemon. */
-const edgeCapabilities = ["acks", "resume", "topic_status", "client_uuid"];
+const edgeCapabilities = ["acks", "resume", "topic_status", "client_uuid", "sequence_uuid"];
 
 export function infoAnswer(
   limits: { decodeBytes: number; encodeBytes: number; targetBytes: number },

@@ -134,6 +134,16 @@ export function flightDataHead(header: Uint8Array, bodyBytes: number): Uint8Arra
   return head;
 }
 
+/** A FlightData in one buffer, for whoever sends it by a library. @param descriptor of the first message of an upload */
+export function writeFlightData(header: Uint8Array, body: Uint8Array, descriptor: Uint8Array | undefined): Buffer {
+  const head = flightDataHead(header, body.byteLength).subarray(grpcPrefixBytes);
+  if (descriptor === undefined) return Buffer.concat([head, body]);
+  const before = new Uint8Array(1 + varintBytes(descriptor.byteLength));
+  before[0] = 0x0a;
+  writeVarint(before, 1, descriptor.byteLength);
+  return Buffer.concat([before, descriptor, head, body]);
+}
+
 function varintBytes(value: number): number {
   let bytes = 1;
   for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) bytes += 1;

@@ -4,6 +4,9 @@ import { crc32 } from "../host/checksum.ts";
 import { newAlphanumeric } from "../host/entropy.ts";
 import { Fault } from "../model/fault.ts";
 
+/** The header of each call that has it. */
+export const tokenHeader = "mosaico-api-key-token";
+
 export interface ApiToken {
   /** The whole token, a secret. */
   readonly text: string;

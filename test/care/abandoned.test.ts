@@ -188,6 +188,7 @@ describe("a client that comes back while its session is being deleted", () => {
       uploads,
       emptying: new Set<Promise<void>>(),
       finalizing: new Map(),
+      finalized: () => undefined,
       isUploading: () => false,
       ontology: { policy: "off", given: new Map() } as const,
     };

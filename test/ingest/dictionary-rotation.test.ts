@@ -86,6 +86,7 @@ describe.each(refusals)("when the next chunk cannot begin because %s", (_why, re
       {
         ...ingest,
         finalizing: new Map(),
+        finalized: () => undefined,
         isUploading: () => false,
         ontology: { policy: "off", given: new Map() } as const,
       },

@@ -54,7 +54,17 @@ async function openSession(scratch: Scratch) {
     const ontology = { policy: "warn", given: new Map() } as const;
     const isUploading = (): boolean => false;
     return finalizeSession(
-      { disk: watched, catalog, clock, poison, log: openLog("error"), ontology, finalizing, isUploading },
+      {
+        disk: watched,
+        catalog,
+        clock,
+        poison,
+        log: openLog("error"),
+        ontology,
+        finalizing,
+        finalized: () => undefined,
+        isUploading,
+      },
       session.uuid,
     );
   };

@@ -86,7 +86,7 @@ async function refusal(act: Promise<unknown>): Promise<CallError> {
 test("info tells what may be relied on", async () => {
   using client = new FlightClient(server.port);
   const { edge } = (await client.action("info", {})) as { edge: { capabilities: string[] } };
-  expect(edge.capabilities).toEqual(["acks", "resume", "topic_status", "client_uuid"]);
+  expect(edge.capabilities).toEqual(["acks", "resume", "topic_status", "client_uuid", "sequence_uuid"]);
 });
 
 describe("PutResults", () => {

@@ -5,7 +5,7 @@
 
 import type { FaultCode } from "../../src/model/fault.ts";
 import type { Uuid } from "../../src/model/resource.ts";
-import type { Answer, Command, RemoteTraits, TransferFacts } from "../../src/sync/transfer.ts";
+import type { Answer, Command, RemoteTraits, TransferFacts } from "../../src/sync/command.ts";
 import type { Random } from "../model/random.ts";
 
 interface RemoteTopic {

@@ -4,19 +4,9 @@
 import { expect, test } from "vitest";
 import type { FaultCode } from "../../src/model/fault.ts";
 import type { Uuid } from "../../src/model/resource.ts";
-import {
-  type Answer,
-  beginTransfer,
-  breaksOff,
-  type Command,
-  type Cursor,
-  firstCursor,
-  type ParkCause,
-  retriedCursor,
-  step,
-  type TransferContext,
-  type TransferFacts,
-} from "../../src/sync/transfer.ts";
+import { type Cursor, firstCursor, type ParkCause } from "../../src/model/transfer.ts";
+import { type Answer, breaksOff, type Command, type TransferFacts } from "../../src/sync/command.ts";
+import { beginTransfer, retriedCursor, step, type TransferContext } from "../../src/sync/transfer.ts";
 import { Coverage } from "../model/coverage.ts";
 import { Random } from "../model/random.ts";
 import { RemoteModel } from "./remote-model.ts";
@@ -198,7 +188,7 @@ test("others interfere: what is theirs is left alone, what of ours they broke is
     "synced",
     "retried",
   ]);
-  for (let round = 0; round < seeds / 2; round += 1) {
+  for (let round = 0; round < seeds; round += 1) {
     const options = random.pick(remotes);
     const interference = random.pick(interferences);
     const facts = randomFacts(random);

@@ -90,7 +90,7 @@ describe("probes", () => {
         grpc_max_encode_message_size: 2,
         grpc_target_encode_message_size: 1,
       },
-      edge: { version: "1.2.3", capabilities: ["acks", "resume", "topic_status", "client_uuid"] },
+      edge: { version: "1.2.3", capabilities: ["acks", "resume", "topic_status", "client_uuid", "sequence_uuid"] },
     });
   });
 });

@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { Fault, type FaultCode, faultCodes } from "../../src/model/fault.ts";
-import { encodeStatusMessage, okStatus, toStatus } from "../../src/serve/status.ts";
+import { encodeStatusMessage, okStatus, toStatus } from "../../src/wire/grpc-status.ts";
 
 // https://grpc.github.io/grpc/core/md_doc_statuscodes.html
 const numbers: Readonly<Record<FaultCode, number>> = {

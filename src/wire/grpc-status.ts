@@ -27,6 +27,15 @@ export interface Status {
 
 export const okStatus: Status = { code: 0, details: "" };
 
+const codeOfStatus = new Map(Object.entries(grpcStatus).map(([code, status]) => [status as number, code as FaultCode]));
+// What mosaicod answers in streams, and what says that an argument is beyond a bound.
+const otherStatuses: Readonly<Record<number, FaultCode>> = { 10: "unavailable", 11: "invalid" };
+
+/** What a status of a server that we call means. */
+export function faultCodeOf(status: number): FaultCode {
+  return codeOfStatus.get(status) ?? otherStatuses[status] ?? "internal";
+}
+
 /** A fault leaves with its message; anything else is a bug of ours, and its cause belongs in the log only. */
 export function toStatus(error: unknown): Status {
   return error instanceof Fault

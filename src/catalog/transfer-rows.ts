@@ -1,0 +1,32 @@
+/**
+ * How far sessions have come on their way to targets. A session without a row has not been begun. Functions named put and remove
+ * are to be called inside a transaction.
+ */
+
+import type { Ulid } from "../model/resource.ts";
+import type { TransferRow } from "../model/transfer.ts";
+import type { Catalog } from "./catalog.ts";
+import { decodeRow, encodeRow } from "./row.ts";
+
+// ULIDs are ASCII without control characters.
+const behindAscii = "\u007f";
+
+export function findTransfer(catalog: Catalog, session: Ulid, target: Ulid): TransferRow | undefined {
+  const row = catalog.transfers.get([session, target]);
+  return row === undefined ? undefined : decodeRow<TransferRow>(row);
+}
+
+/** Of a session, by target. */
+export function transfersOf(catalog: Catalog, session: Ulid): Map<Ulid, TransferRow> {
+  const rows = catalog.transfers.range([session, ""], [session, behindAscii]);
+  return new Map([...rows].map(({ key, value }) => [String(key[1]) as Ulid, decodeRow<TransferRow>(value)]));
+}
+
+export function putTransfer(catalog: Catalog, session: Ulid, target: Ulid, row: TransferRow): void {
+  catalog.transfers.put([session, target], encodeRow(row));
+}
+
+/** All of a session. */
+export function removeTransfers(catalog: Catalog, session: Ulid): void {
+  for (const key of catalog.transfers.keys([session, ""], [session, behindAscii])) catalog.transfers.remove(key);
+}

@@ -1,0 +1,177 @@
+/** The command `sync`: targets, and where sessions stand with them; also while the server runs, which sees changes within a second. */
+
+import type { Catalog } from "../catalog/catalog.ts";
+import { keyPages } from "../catalog/key-pages.ts";
+import { decodeRow } from "../catalog/row.ts";
+import { readOwner } from "../catalog/store-facts.ts";
+import { findTarget, listTargets, putTarget, removeTarget } from "../catalog/target-rows.ts";
+import { putTransfer } from "../catalog/transfer-rows.ts";
+import { machineClock } from "../host/clock.ts";
+import { askControlSocket } from "../host/control-socket.ts";
+import { newUlid } from "../host/entropy.ts";
+import { printOut } from "../host/log.ts";
+import { Fault } from "../model/fault.ts";
+import { statusWaitMs } from "../model/limits.ts";
+import { parseRemoteUrl } from "../model/remote-url.ts";
+import type { Ulid } from "../model/resource.ts";
+import { type ConflictPolicy, type Target, targetNamePattern } from "../model/target.ts";
+import type { TransferRow } from "../model/transfer.ts";
+import { type Census, takeCensus } from "../sync/census.ts";
+import { retriedCursor } from "../sync/transfer.ts";
+import { printTable } from "./table.ts";
+import { withCatalog, withCatalogToRead } from "./with-catalog.ts";
+
+export interface TargetRequest {
+  readonly name: string;
+  readonly url: string;
+  readonly caFile: string | undefined;
+  readonly keyFile: string | undefined;
+  readonly onConflict: ConflictPolicy;
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+  readonly rateMax: number | undefined;
+}
+
+/** @throws Fault invalid, exists */
+export async function addTarget(dataDirectory: string, request: TargetRequest): Promise<void> {
+  if (!targetNamePattern.test(request.name)) {
+    throw new Fault(
+      "invalid",
+      `The name of a target is like ${targetNamePattern.source}, found ${JSON.stringify(request.name.slice(0, 100))}`,
+    );
+  }
+  const { text: url } = parseRemoteUrl(request.url);
+  const clock = machineClock();
+  await withCatalog(dataDirectory, async (catalog) => {
+    const addedAtNs = clock.wallNs();
+    const target: Target = { ...request, url, id: newUlid(Number(addedAtNs / 1_000_000n)), paused: false, addedAtNs };
+    await catalog.transaction(() => {
+      if (findTarget(catalog, target.name) !== undefined)
+        throw new Fault("exists", `There is a target ${target.name} already`);
+      putTarget(catalog, target);
+    });
+  });
+}
+
+/** Forgets a target and all that is known of sessions on their way to it. What is there stays there. @throws Fault absent */
+export async function forgetTarget(dataDirectory: string, name: string): Promise<void> {
+  await withCatalog(dataDirectory, async (catalog) => {
+    const { id } = targetOf(catalog, name);
+    await catalog.transaction(() => removeTarget(catalog, name));
+    for (const keys of keyPages(catalog.transfers, ["", ""], ["\u007f", ""])) {
+      await catalog.transaction(() => {
+        for (const key of keys) if (key[1] === id) catalog.transfers.remove(key);
+      });
+    }
+  });
+}
+
+/** @throws Fault absent */
+export async function pauseTarget(dataDirectory: string, name: string, paused: boolean): Promise<void> {
+  await withCatalog(dataDirectory, async (catalog) => await changeTarget(catalog, name, { paused }));
+}
+
+/** Begins the agent of a target anew, without waiting for the end of its rest. @throws Fault absent */
+export async function hurryTarget(dataDirectory: string, name: string): Promise<void> {
+  await withCatalog(dataDirectory, async (catalog) => await changeTarget(catalog, name, {}));
+}
+
+/** Tries all parked sessions of a target again; how many. @throws Fault absent */
+export async function retryTarget(dataDirectory: string, name: string): Promise<void> {
+  await withCatalog(dataDirectory, async (catalog) => {
+    const { id } = targetOf(catalog, name);
+    let retried = 0;
+    for (const keys of keyPages(catalog.transfers, ["", ""], ["\u007f", ""])) {
+      await catalog.transaction(() => {
+        for (const key of keys) {
+          const value = key[1] === id ? catalog.transfers.get(key) : undefined;
+          const row = value === undefined ? undefined : decodeRow<TransferRow>(value);
+          if (row?.cursor.place.kind !== "parked") continue;
+          putTransfer(catalog, String(key[0]) as Ulid, id, { ...row, cursor: retriedCursor(row.cursor) });
+          retried += 1;
+        }
+      });
+    }
+    await changeTarget(catalog, name, {});
+    printOut(`${retried}\n`);
+  });
+}
+
+async function changeTarget(catalog: Catalog, name: string, change: Partial<Target>): Promise<void> {
+  const clock = machineClock();
+  await catalog.transaction(() =>
+    putTarget(catalog, { ...targetOf(catalog, name), ...change, changedAtNs: clock.wallNs() }),
+  );
+}
+
+function targetOf(catalog: Catalog, name: string): Target {
+  const target = findTarget(catalog, name);
+  if (target === undefined) throw new Fault("absent", `There is no target ${name}`);
+  return target;
+}
+
+/** What is told of a target: from the catalog, and from the server where one runs. */
+interface TargetView {
+  readonly target: string;
+  readonly url: string;
+  readonly state: string;
+  readonly [more: string]: unknown;
+}
+
+export async function showSync(dataDirectory: string, format: "json" | "table"): Promise<void> {
+  await withCatalogToRead(dataDirectory, async (catalog, disk) => {
+    const owner = readOwner(catalog);
+    const answer = owner === undefined ? undefined : await askControlSocket(disk.root, owner.socket, statusWaitMs);
+    const live =
+      answer === undefined || answer === ""
+        ? {}
+        : ((JSON.parse(answer) as { sync?: Record<string, object> }).sync ?? {});
+    const views: TargetView[] = [];
+    for (const target of listTargets(catalog)) {
+      const census = await takeCensus(catalog, target, new AbortController().signal);
+      const running = live[target.name] as Record<string, unknown> | undefined;
+      const state = target.paused
+        ? "paused"
+        : answer === undefined
+          ? "no server runs"
+          : String(running?.["state"] ?? "starting");
+      views.push({ target: target.name, url: target.url, ...running, state, ...censusView(census) });
+    }
+    if (format === "json") printOut(`${JSON.stringify(views)}\n`);
+    else printViews(views);
+  });
+}
+
+export function censusView({ pending, synced, parked, parkedSessions }: Census): object {
+  const { sessions, bytes, oldestNs } = pending;
+  return {
+    pendingSessions: sessions,
+    pendingBytes: bytes,
+    oldestPending: oldestNs === undefined ? null : new Date(Number(oldestNs / 1_000_000n)).toISOString(),
+    syncedSessions: synced,
+    parkedSessions: parked,
+    parked: parkedSessions,
+  };
+}
+
+function printViews(views: readonly TargetView[]): void {
+  if (views.length === 0) {
+    printOut("There is no target: mosaico-edge sync add NAME URL\n");
+    return;
+  }
+  const head = ["target", "state", "pending", "bytes", "oldest", "synced", "parked", "last error"];
+  const rows = views.map((view) => [
+    view.target,
+    view.state,
+    String(view["pendingSessions"]),
+    String(view["pendingBytes"]),
+    String(view["oldestPending"] ?? ""),
+    String(view["syncedSessions"]),
+    String(view["parkedSessions"]),
+    String(view["lastError"] ?? ""),
+  ]);
+  printTable([head, ...rows]);
+  for (const { target, parked } of views)
+    for (const { session, cause, reason } of parked as Census["parkedSessions"])
+      printOut(`${target}: ${session} is parked (${cause}): ${reason}\n`);
+}

@@ -1,0 +1,184 @@
+/** Another Mosaico, an edge or a central daemon, as calls with values: what it is is asked when the connection is new. */
+
+import { isDeepStrictEqual } from "node:util";
+import { Fault } from "../model/fault.ts";
+import { type JsonValue, parseJson } from "../model/json.ts";
+import { EmbeddedJson } from "../model/json-text.ts";
+import type { SequenceName, TopicLocator } from "../model/locator.ts";
+import type { JsonText, SerializationFormat, Uuid } from "../model/resource.ts";
+import {
+  type RemoteTopicView,
+  type RemoteVersion,
+  readCreated,
+  readNotifications,
+  readResponse,
+  readSequenceInfo,
+  readTopicInfo,
+  readTopicStatus,
+  readVersion,
+  writeAction,
+  writeDescriptor,
+  writePutCommand,
+} from "../wire/remote-answer.ts";
+import { type ConnectionOptions, FlightConnection, type PutStream } from "./flight-connection.ts";
+
+/** What an edge has to be able to do for uploads to go on where they broke off. */
+const edgeCapabilities = ["resume", "topic_status", "client_uuid", "sequence_uuid"];
+
+export interface TopicToCreate {
+  readonly locator: TopicLocator;
+  readonly session: Uuid;
+  readonly uuid: Uuid | undefined;
+  readonly ontologyTag: string;
+  readonly serializationFormat: SerializationFormat;
+  readonly userMetadata: JsonText;
+}
+
+export class Remote implements Disposable {
+  readonly version: RemoteVersion;
+  readonly #connection: FlightConnection;
+  readonly #signal: AbortSignal;
+
+  private constructor(connection: FlightConnection, version: RemoteVersion, signal: AbortSignal) {
+    this.#connection = connection;
+    this.version = version;
+    this.#signal = signal;
+  }
+
+  /**
+   * Connects and asks what the other one is.
+   * @param signal ends all calls that are made then and later
+   * @throws Fault unavailable, unauthenticated, denied, invalid when it is no Mosaico
+   */
+  static async connect(options: ConnectionOptions, signal: AbortSignal): Promise<Remote> {
+    const connection = new FlightConnection(options);
+    try {
+      return new Remote(connection, await askVersion(connection, signal), signal);
+    } catch (error) {
+      connection[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  [Symbol.dispose](): void {
+    this.#connection[Symbol.dispose]();
+  }
+
+  /** Whether it takes UUIDs of our choice and continues uploads. */
+  get isEdge(): boolean {
+    const capabilities = this.version.edge?.capabilities ?? [];
+    return edgeCapabilities.every((capability) => capabilities.includes(capability));
+  }
+
+  async createSequence(name: SequenceName, userMetadata: JsonText, uuid: Uuid | undefined): Promise<void> {
+    await this.#act("sequence_create", { locator: name, user_metadata: new EmbeddedJson(userMetadata), uuid });
+  }
+
+  /** Undefined when there is none. `isAlike`: whether its user metadata are these. */
+  async showSequence(
+    name: SequenceName,
+    userMetadata: JsonText,
+  ): Promise<{ isAlike: boolean; topics: number } | undefined> {
+    const answer = await this.#show(name);
+    if (answer === undefined) return undefined;
+    const { userMetadata: found, topics } = readSequenceInfo(answer);
+    return { isAlike: isDeepStrictEqual(found, parseJson(userMetadata, "user metadata")), topics };
+  }
+
+  async createSession(
+    sequence: SequenceName,
+    uuid: Uuid | undefined,
+  ): Promise<{ uuid: Uuid; locator: string | undefined }> {
+    return readCreated(await this.#act("session_create", { locator: sequence, uuid }));
+  }
+
+  async finalizeSession(session: Uuid): Promise<void> {
+    await this.#act("session_finalize", { session_uuid: session });
+  }
+
+  /** @param locator where it is known: since 0.5 a session is deleted by it */
+  async deleteSession({ uuid, locator }: { uuid: Uuid; locator: string | undefined }): Promise<void> {
+    await this.#act("session_delete", locator === undefined ? { session_uuid: uuid } : { locator });
+  }
+
+  async createTopic(topic: TopicToCreate): Promise<Uuid> {
+    const { locator, session, uuid, ontologyTag, serializationFormat, userMetadata } = topic;
+    const body = {
+      session_uuid: session,
+      locator,
+      serialization_format: serializationFormat,
+      ontology_tag: ontologyTag,
+      user_metadata: new EmbeddedJson(userMetadata),
+      uuid,
+    };
+    return readCreated(await this.#act("topic_create", body)).uuid;
+  }
+
+  async deleteTopic(locator: TopicLocator): Promise<void> {
+    await this.#act("topic_delete", { locator });
+  }
+
+  /** Of an edge; the upload that goes on is ended by that. */
+  async topicStatus(uuid: Uuid): Promise<ReturnType<typeof readTopicStatus>> {
+    return readTopicStatus(await this.#act("edge_topic_status", { topic_uuid: uuid }));
+  }
+
+  /** Undefined when there is none. */
+  async showTopic(locator: TopicLocator): Promise<RemoteTopicView | undefined> {
+    const answer = await this.#show(locator);
+    return answer === undefined ? undefined : readTopicInfo(answer);
+  }
+
+  async addNotification(
+    of: "sequence" | "topic",
+    locator: SequenceName | TopicLocator,
+    message: string,
+  ): Promise<void> {
+    await this.#act(`${of}_notification_create`, { locator, notification_type: "error", msg: message });
+  }
+
+  async listNotifications(of: "sequence" | "topic", locator: SequenceName | TopicLocator): Promise<string[]> {
+    return readNotifications(await this.#act(`${of}_notification_list`, { locator }));
+  }
+
+  /** @param fromRow at an edge: how many rows are durable there, or the upload is refused */
+  openPut(locator: TopicLocator, uuid: Uuid, fromRow: number): PutStream {
+    const headers: Record<string, string> = this.isEdge ? { "x-mosaico-edge-resume-rows": String(fromRow) } : {};
+    return this.#connection.openPut(writePutCommand(locator, uuid), headers, this.#signal);
+  }
+
+  async #act(action: string, body: object): Promise<JsonValue | undefined> {
+    return await act(this.#connection, { action, body }, this.#signal);
+  }
+
+  async #show(locator: string): Promise<Buffer | undefined> {
+    try {
+      const [answer] = await this.#connection.call("GetFlightInfo", writeDescriptor(locator), this.#signal);
+      return answer;
+    } catch (error) {
+      if (error instanceof Fault && error.code === "absent") return undefined;
+      throw error;
+    }
+  }
+}
+
+async function act(
+  connection: FlightConnection,
+  { action, body }: { action: string; body: object },
+  signal: AbortSignal,
+): Promise<JsonValue | undefined> {
+  return readResponse(action, await connection.call("DoAction", writeAction(action, body), signal));
+}
+
+async function askVersion(connection: FlightConnection, signal: AbortSignal): Promise<RemoteVersion> {
+  try {
+    return readVersion(await act(connection, { action: "info", body: {} }, signal));
+  } catch (error) {
+    // Before 0.7 there is no such action, and each version says that in another way.
+    const isAnswer =
+      error instanceof Fault &&
+      !["unavailable", "expired", "cancelled", "unauthenticated", "overloaded"].includes(error.code);
+    if (!isAnswer) throw error;
+    return readVersion(await act(connection, { action: "version", body: {} }, signal));
+  }
+}

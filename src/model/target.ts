@@ -1,0 +1,31 @@
+/** Another Mosaico that finalized sessions go to: an edge, or a central daemon. */
+
+import type { Ulid } from "./resource.ts";
+import type { TimeNs } from "./time.ts";
+
+export const conflictPolicies = ["refuse", "extend"] as const;
+/** What becomes of a session whose sequence has a name that the remote has already, from somebody else. */
+export type ConflictPolicy = (typeof conflictPolicies)[number];
+
+export interface Target {
+  readonly id: Ulid;
+  readonly name: string;
+  /** As `parseRemoteUrl` reads it. */
+  readonly url: string;
+  /** Files on this machine: certificates to trust in place of the system's, and the API key. They are read when a connection is made. */
+  readonly caFile?: string | undefined;
+  readonly keyFile?: string | undefined;
+  readonly onConflict: ConflictPolicy;
+  /** Globs for names of sequences: what goes there, all when there are none; and what of that does not. */
+  readonly include: readonly string[];
+  readonly exclude: readonly string[];
+  /** Bytes per second on the way there; undefined for as many as go. */
+  readonly rateMax?: number | undefined;
+  readonly paused: boolean;
+  readonly addedAtNs: TimeNs;
+  /** The last time that somebody changed it or wanted it to begin anew. */
+  readonly changedAtNs?: TimeNs | undefined;
+}
+
+/** Names people give: they stand in commands and logs. */
+export const targetNamePattern: RegExp = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;

@@ -1,0 +1,72 @@
+/**
+ * How far a session has come on its way to a remote: what is kept of it. A cursor is written before what it says is asked of the
+ * remote, so that whoever finds it knows what may have been done there, and that nothing behind it was.
+ */
+
+import type { Uuid } from "./resource.ts";
+import type { TimeNs } from "./time.ts";
+
+export type ParkCause =
+  /** The remote has a sequence or topic of this name that is not ours. */
+  | "conflict"
+  /** What is stored here cannot be read. */
+  | "damaged"
+  /** The remote refuses what we ask, and would again. */
+  | "refused"
+  /** What arrived is not what was sent, and may not be deleted there. */
+  | "different"
+  /** A reply got lost whose answer cannot be asked for, and what it left may not be deleted there. */
+  | "reply_lost"
+  /** It was begun anew too often. */
+  | "repeated";
+
+/** Where a transfer is. What stands here has perhaps been asked of the remote, and nothing behind it. */
+export type Place =
+  | { readonly kind: "sequence" }
+  | { readonly kind: "session" }
+  | { readonly kind: "topic"; readonly index: number; readonly state: TopicState }
+  | { readonly kind: "notes" }
+  | { readonly kind: "finalize" }
+  | { readonly kind: "check"; readonly index: number }
+  /** The session is being deleted there, to be begun anew. */
+  | { readonly kind: "remove"; readonly reason: string }
+  | { readonly kind: "synced" }
+  | { readonly kind: "parked"; readonly cause: ParkCause; readonly reason: string; readonly from: Place };
+
+/** Of an edge only `new`: it is asked. */
+export type TopicState =
+  | { readonly kind: "new" }
+  /** It may exist. */
+  | { readonly kind: "asked" }
+  /** Rows may have arrived. */
+  | { readonly kind: "sending"; readonly uuid: Uuid }
+  /** All was sent, and the end of the stream; it may be complete. */
+  | { readonly kind: "ended"; readonly uuid: Uuid };
+
+export interface Cursor {
+  readonly place: Place;
+  /** Whether the sequence is ours: asked means that we may have made it. */
+  readonly sequence: "unknown" | "asked" | "ours";
+  readonly session: RemoteSession | undefined;
+  /** How often all was begun anew. */
+  readonly anew: number;
+}
+
+export interface RemoteSession {
+  readonly uuid: Uuid;
+  /** Where the remote tells it: by which it may be deleted there. */
+  readonly locator: string | undefined;
+}
+
+export const firstCursor: Cursor = { place: { kind: "sequence" }, sequence: "unknown", session: undefined, anew: 0 };
+
+/** What the catalog has of a session and a target. */
+export interface TransferRow {
+  readonly cursor: Cursor;
+  /** When it was begun, was last changed, and ended. */
+  readonly changedAtNs: TimeNs;
+}
+
+export function isSynced({ place }: Cursor): boolean {
+  return place.kind === "synced";
+}

@@ -1,0 +1,84 @@
+/** Where all finalized sessions stand with one target: found by a walk over the catalog, which others are let in between. */
+
+import { matchesGlob } from "node:path";
+import { setImmediate as turn } from "node:timers/promises";
+import type { Catalog } from "../catalog/catalog.ts";
+import { listSessions, listTopicsOfSession, sequencePages } from "../catalog/resources.ts";
+import { findTransfer } from "../catalog/transfer-rows.ts";
+import { parkedShownMax, pendingHeldMax } from "../model/limits.ts";
+import type { SequenceName, SessionLocator } from "../model/locator.ts";
+import type { Session, Ulid } from "../model/resource.ts";
+import type { Target } from "../model/target.ts";
+import type { TimeNs } from "../model/time.ts";
+import type { ParkCause } from "../model/transfer.ts";
+
+export interface PendingSession {
+  readonly session: Ulid;
+  readonly completedAtNs: TimeNs;
+  readonly bytes: number;
+}
+
+export interface ParkedSession {
+  readonly session: SessionLocator;
+  readonly cause: ParkCause;
+  readonly reason: string;
+}
+
+export interface Census {
+  /** In the order in which they are to be sent, the first ones. */
+  readonly next: readonly PendingSession[];
+  readonly pending: { readonly sessions: number; readonly bytes: number; readonly oldestNs: TimeNs | undefined };
+  readonly synced: number;
+  readonly parked: number;
+  /** The first ones. */
+  readonly parkedSessions: readonly ParkedSession[];
+}
+
+/** Whether sessions of a sequence go to a target. */
+export function isIncluded({ include, exclude }: Target, sequence: SequenceName): boolean {
+  const fits = (patterns: readonly string[]): boolean => patterns.some((pattern) => matchesGlob(sequence, pattern));
+  return (include.length === 0 || fits(include)) && !fits(exclude);
+}
+
+export async function takeCensus(catalog: Catalog, target: Target, signal: AbortSignal): Promise<Census> {
+  const next: PendingSession[] = [];
+  const parkedSessions: ParkedSession[] = [];
+  let [sessions, bytes, synced, parked] = [0, 0, 0, 0];
+  let oldestNs: TimeNs | undefined;
+  for (const page of sequencePages(catalog)) {
+    for (const sequence of page) {
+      if (!isIncluded(target, sequence.name)) continue;
+      for (const session of listSessions(catalog, sequence.ulid)) {
+        if (session.completedAtNs === undefined) continue;
+        const place = findTransfer(catalog, session.ulid, target.id)?.cursor.place;
+        if (place?.kind === "synced") synced += 1;
+        else if (place?.kind === "parked") {
+          parked += 1;
+          const { cause, reason } = place;
+          if (parkedSessions.length < parkedShownMax) parkedSessions.push({ session: session.locator, cause, reason });
+        } else {
+          const own = { session: session.ulid, completedAtNs: session.completedAtNs, bytes: bytesOf(catalog, session) };
+          next.push(own);
+          sessions += 1;
+          bytes += own.bytes;
+          if (oldestNs === undefined || own.completedAtNs < oldestNs) oldestNs = own.completedAtNs;
+          // Held are twice as many at most, so that memory is flat whatever waits.
+          if (next.length > 2 * pendingHeldMax) keepFirst(next);
+        }
+      }
+    }
+    await turn();
+    signal.throwIfAborted();
+  }
+  keepFirst(next);
+  return { next, pending: { sessions, bytes, oldestNs }, synced, parked, parkedSessions };
+}
+
+function keepFirst(next: PendingSession[]): void {
+  next.sort((a, b) => (a.completedAtNs < b.completedAtNs ? -1 : a.completedAtNs > b.completedAtNs ? 1 : 0));
+  next.length = Math.min(next.length, pendingHeldMax);
+}
+
+function bytesOf(catalog: Catalog, session: Session): number {
+  return listTopicsOfSession(catalog, session).reduce((sum, { extent }) => sum + extent.bytes, 0);
+}

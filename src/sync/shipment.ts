@@ -1,0 +1,44 @@
+/** One session with all that is sent of it. What its UUIDs will be at an edge follows from its own: no second one is ever made. */
+
+import type { Catalog } from "../catalog/catalog.ts";
+import { findSequence, findSession, listTopicsOfSession } from "../catalog/resources.ts";
+import { derivedUuid } from "../host/entropy.ts";
+import type { Sequence, Session, Topic, Ulid, Uuid } from "../model/resource.ts";
+import { isFinalized } from "../model/resource.ts";
+import type { TransferFacts } from "./command.ts";
+
+export interface Shipment {
+  readonly sequence: Sequence;
+  readonly session: Session;
+  /** In the order of their numbers. */
+  readonly topics: readonly Topic[];
+  readonly facts: TransferFacts;
+  /** Of the sequence at an edge. */
+  readonly sequenceUuid: Uuid;
+  /** Bytes of its chunk files. */
+  readonly bytes: number;
+}
+
+/** Undefined when the session is gone, or not finalized. */
+export function findShipment(catalog: Catalog, ulid: Ulid): Shipment | undefined {
+  const session = findSession(catalog, ulid);
+  const sequence = session === undefined ? undefined : findSequence(catalog, session.sequence);
+  if (session === undefined || sequence === undefined || !isFinalized(session)) return undefined;
+  const topics = listTopicsOfSession(catalog, session).toSorted((a, b) => a.number - b.number);
+  return {
+    sequence,
+    session,
+    topics,
+    facts: {
+      session: derivedUuid(session.uuid, "session"),
+      topics: topics.map(({ uuid, extent: { rows, range } }) => ({
+        uuid: derivedUuid(uuid, "topic"),
+        rows,
+        range,
+        messages: 0,
+      })),
+    },
+    sequenceUuid: derivedUuid(sequence.uuid, "sequence"),
+    bytes: topics.reduce((sum, { extent }) => sum + extent.bytes, 0),
+  };
+}

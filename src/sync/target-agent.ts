@@ -1,0 +1,294 @@
+/**
+ * Brings finalized sessions to one target, one after the other, as long as there are any. What breaks off is tried again later, at the
+ * cursor that the catalog has; what the remote refuses for good is parked, with the reason, until somebody says `retry`.
+ */
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { findTransfer, putTransfer } from "../catalog/transfer-rows.ts";
+import { Remote } from "../client/remote.ts";
+import type { Clock } from "../host/clock.ts";
+import { readOutsideText } from "../host/disk.ts";
+import { newJitter } from "../host/entropy.ts";
+import type { Log } from "../host/log.ts";
+import { Fault, type FaultCode } from "../model/fault.ts";
+import { captureRestMs, syncRetry } from "../model/limits.ts";
+import type { SessionLocator } from "../model/locator.ts";
+import { parseRemoteUrl } from "../model/remote-url.ts";
+import type { Ulid } from "../model/resource.ts";
+import type { Target } from "../model/target.ts";
+import { type Cursor, firstCursor } from "../model/transfer.ts";
+import { type Census, takeCensus } from "./census.ts";
+import { breaksOff, type RemoteTraits } from "./command.ts";
+import { Hands } from "./hands.ts";
+import { Rate } from "./rate.ts";
+import { findShipment, type Shipment } from "./shipment.ts";
+import type { StreamParts } from "./topic-stream.ts";
+import { beginTransfer, parkedCursor, step, type Transfer } from "./transfer.ts";
+
+export interface AgentParts extends StreamParts {
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Whether an upload waits for memory: sync holds still then. */
+  captureWaits(): boolean;
+}
+
+export type AgentState = "idle" | "connecting" | "sending" | "waiting";
+
+export interface AgentUse {
+  readonly target: string;
+  readonly url: string;
+  readonly state: AgentState;
+  /** What the other one says that it is; undefined before it was reached. */
+  readonly remote: string | undefined;
+  readonly census: Census | undefined;
+  readonly sending: Sending | undefined;
+  readonly sentBytes: number;
+  readonly sentRows: number;
+  readonly brokenOff: number;
+  /** Why it waits, and for how many milliseconds more. */
+  readonly lastError: string | undefined;
+  readonly retryInMs: number | undefined;
+}
+
+export interface Sending {
+  readonly session: SessionLocator;
+  readonly bytes: number;
+  /** May be more, when something had to be sent again. */
+  sentBytes: number;
+  readonly sinceMs: number;
+}
+
+/** A transfer that broke off, with what the remote or the link said. */
+class BrokenOff extends Error {
+  readonly code: FaultCode;
+
+  constructor(code: FaultCode, reason: string) {
+    super(reason);
+    this.code = code;
+  }
+}
+
+export class TargetAgent {
+  readonly #parts: AgentParts;
+  readonly #target: Target;
+  readonly #rate: Rate | undefined;
+  #state: AgentState = "idle";
+  #remote: string | undefined;
+  #census: Census | undefined;
+  #sending: Sending | undefined;
+  #sentBytes = 0;
+  #sentRows = 0;
+  #brokenOff = 0;
+  #lastError: string | undefined;
+  #retryAtMs: number | undefined;
+  /** In a row, without anything having come further. */
+  #failures = 0;
+  /** The session at which the remote itself failed, and how often in a row. */
+  #trouble: { session: Ulid; times: number } | undefined;
+  #wake: (() => void) | undefined;
+  #isStale = true;
+
+  constructor(parts: AgentParts, target: Target) {
+    this.#parts = parts;
+    this.#target = target;
+    this.#rate = target.rateMax === undefined ? undefined : new Rate(parts.clock, target.rateMax);
+  }
+
+  /** A session was finalized, or somebody does not want to wait. */
+  wake(): void {
+    this.#isStale = true;
+    this.#wake?.();
+  }
+
+  use(): AgentUse {
+    const nowMs = this.#parts.clock.monotonicMs();
+    return {
+      target: this.#target.name,
+      url: this.#target.url,
+      state: this.#state,
+      remote: this.#remote,
+      census: this.#census,
+      sending: this.#sending,
+      sentBytes: this.#sentBytes,
+      sentRows: this.#sentRows,
+      brokenOff: this.#brokenOff,
+      lastError: this.#lastError,
+      retryInMs: this.#retryAtMs === undefined ? undefined : Math.max(0, Math.round(this.#retryAtMs - nowMs)),
+    };
+  }
+
+  /** Works until the signal fires. */
+  async run(signal: AbortSignal): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await this.#work(signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        await this.#rest(error, signal);
+      }
+    }
+  }
+
+  async #work(signal: AbortSignal): Promise<void> {
+    const { catalog } = this.#parts;
+    this.#isStale = false;
+    this.#census = await takeCensus(catalog, this.#target, signal);
+    if (this.#census.next.length === 0) {
+      this.#state = "idle";
+      if (!this.#isStale) await this.#idle(signal);
+      return;
+    }
+    this.#state = "connecting";
+    using remote = await this.#connect(signal);
+    this.#state = "sending";
+    for (const { session } of this.#census.next) {
+      await this.#ship(remote, session, signal);
+      this.#failures = 0;
+      this.#lastError = undefined;
+    }
+  }
+
+  async #idle(signal: AbortSignal): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#wake = resolve;
+      signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+    this.#wake = undefined;
+  }
+
+  async #connect(signal: AbortSignal): Promise<Remote> {
+    const { url, caFile, keyFile } = this.#target;
+    const ca = caFile === undefined ? undefined : Buffer.from(readOutsideText(caFile));
+    const token = keyFile === undefined ? undefined : readOutsideText(keyFile).trim();
+    const remote = await Remote.connect({ url: parseRemoteUrl(url), ca, token }, signal);
+    const { version } = remote;
+    const name = version.edge === undefined ? `mosaicod ${version.text}` : `mosaico-edge ${version.edge.version}`;
+    if (this.#remote !== name) this.#parts.log.info("sync_connected", { target: this.#target.name, remote: name });
+    this.#remote = name;
+    return remote;
+  }
+
+  /** Waits before the next try: longer each time, and not as long as others who lost the same link. */
+  async #rest(error: unknown, signal: AbortSignal): Promise<void> {
+    const { log, clock } = this.#parts;
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#brokenOff += 1;
+    this.#sending = undefined;
+    const code = error instanceof Fault || error instanceof BrokenOff ? error.code : "internal";
+    if (reason !== this.#lastError) log.warning("sync_broken_off", { target: this.#target.name, code, reason });
+    this.#lastError = reason;
+    const mostMs = code === "unauthenticated" || code === "denied" ? syncRetry.refusedMs : syncRetry.mostMs;
+    const fullMs = Math.min(mostMs, syncRetry.firstMs * 2 ** Math.min(this.#failures, 20));
+    const restMs = fullMs * (0.5 + newJitter() / 2);
+    this.#failures += 1;
+    this.#state = "waiting";
+    this.#retryAtMs = clock.monotonicMs() + restMs;
+    await sleep(restMs, undefined, { signal }).catch(() => undefined);
+    this.#retryAtMs = undefined;
+  }
+
+  /** Brings a session to its end there: synced, parked, or gone here. @throws BrokenOff */
+  async #ship(remote: Remote, ulid: Ulid, signal: AbortSignal): Promise<void> {
+    const { catalog, log, clock } = this.#parts;
+    const shipment = findShipment(catalog, ulid);
+    if (shipment === undefined) return;
+    const { session, facts } = shipment;
+    const traits: RemoteTraits = {
+      kind: remote.isEdge ? "edge" : "central",
+      countsRows: remote.version.major > 0 || remote.version.minor >= 7,
+      onConflict: this.#target.onConflict,
+    };
+    const context = { facts, traits };
+    let stored = findTransfer(catalog, ulid, this.#target.id)?.cursor;
+    let transfer = beginTransfer(stored ?? firstCursor, context);
+    const sending: Sending = {
+      session: session.locator,
+      bytes: shipment.bytes,
+      sentBytes: 0,
+      sinceMs: clock.monotonicMs(),
+    };
+    this.#sending = sending;
+    using hands = new Hands({
+      ...this.#parts,
+      remote,
+      shipment,
+      signal,
+      admit: (bytes) => this.#admit(bytes, signal),
+      sent: (bytes, rows) => {
+        sending.sentBytes += bytes;
+        this.#sentBytes += bytes;
+        this.#sentRows += rows;
+        this.#failures = 0;
+      },
+    });
+    while (transfer.command.kind !== "end") {
+      if (transfer.cursor !== stored && !(await this.#store(shipment, transfer.cursor))) return;
+      stored = transfer.cursor;
+      transfer = await this.#act(hands, transfer, context, { shipment, signal });
+    }
+    await this.#store(shipment, transfer.cursor);
+    this.#sending = undefined;
+    this.#trouble = undefined;
+    const { place } = transfer.cursor;
+    const fields = { target: this.#target.name, session: session.locator };
+    if (place.kind === "parked") log.warning("session_parked", { ...fields, cause: place.cause, reason: place.reason });
+    else
+      log.info("session_synced", {
+        ...fields,
+        bytes: sending.sentBytes,
+        ms: Math.round(clock.monotonicMs() - sending.sinceMs),
+      });
+  }
+
+  async #act(
+    hands: Hands,
+    transfer: Transfer,
+    context: Parameters<typeof step>[2],
+    { shipment, signal }: { shipment: Shipment; signal: AbortSignal },
+  ): Promise<Transfer> {
+    try {
+      const answer = await hands.carryOut(transfer.command);
+      signal.throwIfAborted();
+      if (answer.kind === "refused" && breaksOff(transfer.command, answer.code, context.traits)) {
+        if (answer.code !== "internal" || !this.#isTooMuch(shipment)) throw new BrokenOff(answer.code, answer.reason);
+        return {
+          ...transfer,
+          cursor: parkedCursor(transfer.cursor, "refused", answer.reason),
+          command: { kind: "end" },
+        };
+      }
+      return step(transfer, answer, context);
+    } catch (error) {
+      // Something on this side: what cannot be read here is not there either, and no time mends it.
+      if (signal.aborted || !(error instanceof Fault)) throw error;
+      if (error.code === "absent") return { ...transfer, command: { kind: "end" } };
+      if (error.code !== "corrupt" && error.code !== "unsupported") throw error;
+      const cause = error.code === "corrupt" ? "damaged" : "refused";
+      return { ...transfer, cursor: parkedCursor(transfer.cursor, cause, error.message), command: { kind: "end" } };
+    }
+  }
+
+  /** Whether the remote fails at this session again and again, while it answers all else. */
+  #isTooMuch({ session }: Shipment): boolean {
+    const times = this.#trouble?.session === session.ulid ? this.#trouble.times + 1 : 1;
+    this.#trouble = { session: session.ulid, times };
+    return times > syncRetry.troubleMax;
+  }
+
+  /** False when the session was deleted here. */
+  async #store({ session }: Shipment, cursor: Cursor): Promise<boolean> {
+    const { catalog, clock } = this.#parts;
+    return await catalog.transaction(() => {
+      if (!catalog.sessionKeys.has(session.ulid)) return false;
+      putTransfer(catalog, session.ulid, this.#target.id, { cursor, changedAtNs: clock.wallNs() });
+      return true;
+    });
+  }
+
+  /** Capture comes first, then the cap. */
+  async #admit(bytes: number, signal: AbortSignal): Promise<void> {
+    while (this.#parts.captureWaits()) await sleep(captureRestMs, undefined, { signal });
+    const waitMs = this.#rate?.admit(bytes) ?? 0;
+    if (waitMs > 0) await sleep(waitMs, undefined, { signal });
+  }
+}

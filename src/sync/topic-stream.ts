@@ -1,0 +1,243 @@
+/**
+ * A topic as an upload: its messages in the order in which they came in, from a row on. What the remote can take passes as the bytes
+ * that lie on disk; what is larger than it takes is cut, and small neighbours go together, for each message costs the remote.
+ */
+
+import type { Batch } from "../arrow/batch.ts";
+import { gather } from "../arrow/gather.ts";
+import type { RowRun } from "../arrow/gather-job.ts";
+import { readSchema, type Schema } from "../arrow/schema.ts";
+import type { Catalog } from "../catalog/catalog.ts";
+import { listChunks, readChunk } from "../catalog/chunk-rows.ts";
+import type { Budget } from "../flow/budget.ts";
+import type { Disk } from "../host/disk.ts";
+import { type BatchEntry, type Chunk, messageBytesOf } from "../model/chunk.ts";
+import { Fault } from "../model/fault.ts";
+import type { Topic } from "../model/resource.ts";
+import { SentDictionaries } from "../query/dictionaries.ts";
+import { readStoredBatch, unfoldStoredBatch } from "../query/stored-batch.ts";
+import { ChunkReader, type StoredMessage } from "../store/chunk-reader.ts";
+import { chunkFile } from "../store/layout.ts";
+
+export interface StreamParts {
+  readonly disk: Disk;
+  readonly catalog: Catalog;
+  /** Where the memory for messages comes from. */
+  readonly budget: Budget;
+}
+
+export interface StreamLimits {
+  /** Bytes of a message that the remote takes. */
+  readonly messageBytesMax: number;
+  /** Bytes that small batches are gathered to. */
+  readonly targetBytes: number;
+}
+
+/** A message of an upload. It may be used until the next one is asked for. */
+export interface StreamMessage {
+  readonly header: Uint8Array;
+  readonly body: Uint8Array;
+  /** None for a schema or a dictionary. */
+  readonly rows: number;
+}
+
+const noBody = new Uint8Array(0);
+/** What stands around a body in a message: its header, the descriptor of the first one. */
+const frameBytes = 64 * 1024;
+
+/**
+ * @param fromRow so many rows in the order of the topic's batches are left out
+ * @throws Fault corrupt when bytes on disk are not those that were written, absent when the topic is deleted meanwhile, unsupported
+ *   when one row is larger than the remote takes
+ */
+export async function* topicStream(
+  parts: StreamParts,
+  topic: Topic,
+  { fromRow, limits, signal }: { fromRow: number; limits: StreamLimits; signal: AbortSignal },
+): AsyncGenerator<StreamMessage> {
+  const { catalog } = parts;
+  const schemaHeader = catalog.schemas.get(topic.uuid);
+  // Nothing was ever uploaded to it, which the remote cannot be told by an upload.
+  if (schemaHeader === undefined) throw deleted(topic);
+  const schema = readSchema(schemaHeader);
+  yield { header: schemaHeader, body: noBody, rows: 0 };
+  const dictionaries = new SentDictionaries();
+  let skip = fromRow;
+  for (const summary of [...listChunks(catalog, topic.uuid)]) {
+    if (summary.rows <= skip) {
+      skip -= summary.rows;
+      continue;
+    }
+    const chunk = readChunk(catalog, topic.uuid, summary.number);
+    if (chunk === undefined) throw deleted(topic);
+    const stream = new ChunkStream(parts, { topic, schema, chunk, limits, signal });
+    yield* stream.messages(dictionaries, skip);
+    skip = 0;
+  }
+}
+
+interface ChunkPlace {
+  readonly topic: Topic;
+  readonly schema: Schema;
+  readonly chunk: Chunk;
+  readonly limits: StreamLimits;
+  readonly signal: AbortSignal;
+}
+
+/** Rows of a batch that lies on disk. */
+interface Piece {
+  readonly entry: BatchEntry;
+  readonly start: number;
+  readonly length: number;
+}
+
+class ChunkStream {
+  readonly #parts: StreamParts;
+  readonly #place: ChunkPlace;
+
+  constructor(parts: StreamParts, place: ChunkPlace) {
+    this.#parts = parts;
+    this.#place = place;
+  }
+
+  async *messages(dictionaries: SentDictionaries, fromRow: number): AsyncGenerator<StreamMessage> {
+    const { disk } = this.#parts;
+    const { topic, chunk, limits } = this.#place;
+    await using reader = await this.#open(disk, chunkFile(topic.session, topic.number, chunk.number));
+    for (const entry of dictionaries.switchTo(chunk)) {
+      using _held = await this.#hold(messageBytesOf(entry));
+      yield { ...(await reader.readMessage(entry)), rows: 0 };
+    }
+    for (const group of groupsOf(chunk.batches, fromRow, limits.targetBytes)) yield* this.#group(reader, group);
+  }
+
+  /** Neighbours that go together, or one batch alone. */
+  async *#group(reader: ChunkReader, pieces: readonly Piece[]): AsyncGenerator<StreamMessage> {
+    const { limits } = this.#place;
+    const bytes = pieces.reduce((sum, { entry }) => sum + messageBytesOf(entry), 0);
+    // As it was read, and as it is sent.
+    using _held = await this.#hold(2 * bytes);
+    const [first] = pieces;
+    const stored: StoredMessage[] = [];
+    for (const { entry } of pieces) stored.push(await reader.readMessage(entry));
+    const [message] = stored;
+    if (first === undefined || message === undefined) return;
+    const isWhole = pieces.length === 1 && first.length === first.entry.rows;
+    if (isWhole && bytes + frameBytes <= limits.messageBytesMax) {
+      yield { ...message, rows: first.entry.rows };
+      return;
+    }
+    const batches: Batch[] = [];
+    for (const [index, { entry }] of pieces.entries())
+      batches.push(await this.#plain(entry, stored[index] as StoredMessage));
+    yield* this.#cut(
+      batches,
+      pieces.map(({ start, length }, source) => ({ source, start, length })),
+    );
+  }
+
+  /** Rows as one message, or halved as often as it takes. */
+  *#cut(batches: readonly Batch[], runs: readonly RowRun[]): Generator<StreamMessage> {
+    const { schema, limits, topic } = this.#place;
+    const rows = runs.reduce((sum, { length }) => sum + length, 0);
+    // To gather what is clearly too large would be in vain.
+    if (rows === 1 || bytesOfRuns(batches, runs) <= 2 * limits.messageBytesMax) {
+      const { header, body } = gather(schema, batches, runs);
+      if (header.byteLength + body.byteLength + frameBytes <= limits.messageBytesMax) {
+        yield { header, body, rows };
+        return;
+      }
+    }
+    if (rows === 1) {
+      throw new Fault(
+        "unsupported",
+        `A row of \`${topic.locator}\` is larger than ${limits.messageBytesMax} bytes, which is all that the remote takes at once.`,
+      );
+    }
+    const [before, behind] = halved(runs, Math.ceil(rows / 2));
+    yield* this.#cut(batches, before);
+    yield* this.#cut(batches, behind);
+  }
+
+  async #plain(entry: BatchEntry, message: StoredMessage): Promise<Batch> {
+    const { schema, chunk, topic } = this.#place;
+    const place = `chunk ${chunk.number} of \`${topic.locator}\` at ${entry.offset}`;
+    const batch = readStoredBatch(place, schema, message);
+    return batch.compression === "none"
+      ? batch
+      : await unfoldStoredBatch(place, schema, batch, this.#parts.budget.limitBytes);
+  }
+
+  async #open(disk: Disk, path: string): Promise<ChunkReader> {
+    const { topic, chunk } = this.#place;
+    const { catalog } = this.#parts;
+    try {
+      return await ChunkReader.open(disk, path);
+    } catch (error) {
+      if (!(error instanceof Fault && error.code === "absent")) throw error;
+      catalog.refresh();
+      // Who deletes takes the rows first.
+      if (readChunk(catalog, topic.uuid, chunk.number) === undefined) throw deleted(topic);
+      throw new Fault(
+        "corrupt",
+        `Cannot read chunk ${chunk.number} of \`${topic.locator}\`: its file is missing`,
+        error,
+      );
+    }
+  }
+
+  async #hold(bytes: number): Promise<Disposable> {
+    const { budget } = this.#parts;
+    return await budget.take(Math.min(bytes, budget.limitBytes), this.#place.signal);
+  }
+}
+
+function deleted({ locator }: Topic): Fault {
+  return new Fault("absent", `Topic \`${locator}\` was deleted while it was sent.`);
+}
+
+/** Batches behind so many rows, small neighbours together. */
+function groupsOf(entries: readonly BatchEntry[], fromRow: number, targetBytes: number): Piece[][] {
+  const groups: Piece[][] = [];
+  let skip = fromRow;
+  let open: { pieces: Piece[]; bytes: number } | undefined;
+  for (const entry of entries) {
+    if (entry.kind === "dictionary" || entry.rows === 0) continue;
+    if (entry.rows <= skip) {
+      skip -= entry.rows;
+      continue;
+    }
+    const bytes = messageBytesOf(entry);
+    const piece: Piece = { entry, start: skip, length: entry.rows - skip };
+    skip = 0;
+    if (open !== undefined && open.bytes + bytes <= targetBytes) {
+      open.pieces.push(piece);
+      open.bytes += bytes;
+      continue;
+    }
+    open = { pieces: [piece], bytes };
+    groups.push(open.pieces);
+  }
+  return groups;
+}
+
+/** About: as if all rows of a batch were of one size. */
+function bytesOfRuns(batches: readonly Batch[], runs: readonly RowRun[]): number {
+  return runs.reduce((sum, { source, length }) => {
+    const batch = batches[source];
+    return sum + (batch === undefined ? 0 : (batch.body.byteLength * length) / batch.rows);
+  }, 0);
+}
+
+function halved(runs: readonly RowRun[], rows: number): [RowRun[], RowRun[]] {
+  const before: RowRun[] = [];
+  const behind: RowRun[] = [];
+  let left = rows;
+  for (const { source, start, length } of runs) {
+    const taken = Math.min(left, length);
+    left -= taken;
+    if (taken > 0) before.push({ source, start, length: taken });
+    if (taken < length) behind.push({ source, start: start + taken, length: length - taken });
+  }
+  return [before, behind];
+}

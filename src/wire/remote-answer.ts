@@ -1,0 +1,161 @@
+/** Requests to other Mosaicos and what they answer, in the dialects of mosaicod 0.4 to 0.7 and of other edges. */
+
+import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { z } from "zod";
+import { Fault } from "../model/fault.ts";
+import { type JsonValue, parseJson } from "../model/json.ts";
+import { composeJson } from "../model/json-text.ts";
+import { centralMessageBytes } from "../model/limits.ts";
+import type { Uuid } from "../model/resource.ts";
+import type { TimeRange } from "../model/time.ts";
+import {
+  ActionSchema,
+  FlightDescriptor_DescriptorType,
+  FlightDescriptorSchema,
+  FlightInfoSchema,
+  ResultSchema,
+} from "./flight_pb.js";
+import { int64, parseUuid, parseWith } from "./shape.ts";
+
+/** @param body may have embedded texts among its members */
+export function writeAction(type: string, body: object): Uint8Array {
+  return toBinary(ActionSchema, create(ActionSchema, { type, body: new TextEncoder().encode(composeJson(body)) }));
+}
+
+/** The command of an upload. */
+export function writePutCommand(locator: string, uuid: Uuid): string {
+  return composeJson({ resource_locator: locator, topic_uuid: uuid });
+}
+
+/** The descriptor of a resource. */
+export function writeDescriptor(locator: string): Uint8Array {
+  const cmd = new TextEncoder().encode(composeJson({ resource_locator: locator }));
+  return toBinary(
+    FlightDescriptorSchema,
+    create(FlightDescriptorSchema, { type: FlightDescriptor_DescriptorType.CMD, cmd }),
+  );
+}
+
+const envelope = z.object({ response: z.custom<JsonValue>().optional() });
+
+/** What an action responds; undefined when it has nothing to say. @throws Fault invalid */
+export function readResponse(action: string, results: readonly Uint8Array[]): JsonValue | undefined {
+  const [result] = results;
+  if (result === undefined) return undefined;
+  const text = Buffer.from(fromBinary(ResultSchema, result).body).toString("utf8");
+  return text === ""
+    ? undefined
+    : parseWith(envelope, parseJson(text, `the answer of ${action}`), `the answer of ${action}`).response;
+}
+
+export interface RemoteVersion {
+  readonly text: string;
+  readonly major: number;
+  readonly minor: number;
+  /** Undefined for a central daemon. */
+  readonly edge: { readonly version: string; readonly capabilities: readonly string[] } | undefined;
+  readonly messageBytesMax: number;
+}
+
+const count = int64.transform(Number);
+const versionShape = z.object({
+  version: z.string(),
+  semver: z.object({ major: count, minor: count }),
+  config: z.object({ grpc_max_decode_message_size: count }).optional(),
+  edge: z.object({ version: z.string(), capabilities: z.array(z.string()) }).optional(),
+});
+
+/** Of `info` or `version`. @throws Fault invalid */
+export function readVersion(response: JsonValue | undefined): RemoteVersion {
+  const { version, semver, config, edge } = parseWith(versionShape, response, "the remote's version");
+  const { major, minor } = semver;
+  const untold = major === 0 && minor < 5 ? centralMessageBytes.first : centralMessageBytes.later;
+  return { text: version, major, minor, edge, messageBytesMax: config?.grpc_max_decode_message_size ?? untold };
+}
+
+const createdShape = z.object({ uuid: z.string(), locator: z.string().optional() });
+
+/** Of `session_create` and `topic_create`. @throws Fault invalid */
+export function readCreated(response: JsonValue | undefined): { uuid: Uuid; locator: string | undefined } {
+  const { uuid, locator } = parseWith(createdShape, response, "the remote's answer");
+  return { uuid: parseUuid(uuid), locator };
+}
+
+const statusShape = z.object({
+  rows: count,
+  state: z.enum(["open", "completed", "finalized"]),
+  lost_rows: count.optional(),
+});
+
+/** Of `edge_topic_status`. @throws Fault invalid */
+export function readTopicStatus(response: JsonValue | undefined): {
+  rows: number;
+  state: "open" | "completed" | "finalized";
+  lostRows: number;
+} {
+  const { rows, state, lost_rows: lostRows } = parseWith(statusShape, response, "the remote's topic status");
+  return { rows, state, lostRows: lostRows ?? 0 };
+}
+
+const notificationsShape = z.object({ notifications: z.array(z.object({ msg: z.string() })) });
+
+/** Messages of a list of notifications. @throws Fault invalid */
+export function readNotifications(response: JsonValue | undefined): string[] {
+  const { notifications } = parseWith(notificationsShape, response, "the remote's notifications");
+  return notifications.map(({ msg }) => msg);
+}
+
+export interface RemoteSequenceView {
+  /** Undefined where it is not told. */
+  readonly userMetadata: JsonValue | undefined;
+  readonly topics: number;
+}
+
+const sequenceShape = z.object({
+  user_metadata: z.custom<JsonValue>().optional(),
+  sessions: z.array(z.object({ topics: z.array(z.string()) })),
+});
+
+/** Of a sequence's FlightInfo. @throws Fault invalid */
+export function readSequenceInfo(answer: Uint8Array): RemoteSequenceView {
+  const info = fromBinary(FlightInfoSchema, answer);
+  const found = parseWith(sequenceShape, readMetadata(info.appMetadata), "what the remote tells of a sequence");
+  return {
+    userMetadata: found.user_metadata,
+    topics: found.sessions.reduce((sum, { topics }) => sum + topics.length, 0),
+  };
+}
+
+const interval = z.object({ start_ns: int64, end_ns: int64 }).nullish();
+const topicShape = z.object({
+  locked: z.boolean(),
+  info: z.object({ chunks_number: count, timestamp: interval }).nullish(),
+  data_info: z.object({ interval, total_row_count: count }).nullish(),
+});
+
+export interface RemoteTopicView {
+  readonly locked: boolean;
+  /** Undefined where only messages are told. */
+  readonly rows: number | undefined;
+  readonly messages: number | undefined;
+  readonly range: TimeRange | undefined;
+}
+
+/** Of a topic's FlightInfo. @throws Fault invalid */
+export function readTopicInfo(answer: Uint8Array): RemoteTopicView {
+  const info = fromBinary(FlightInfoSchema, answer);
+  const bytes = info.endpoint[0]?.appMetadata ?? new Uint8Array(0);
+  const found = parseWith(topicShape, readMetadata(bytes), "what the remote tells of a topic");
+  const range = found.data_info?.interval ?? found.info?.timestamp;
+  return {
+    locked: found.locked,
+    rows: found.data_info?.total_row_count,
+    messages: found.info?.chunks_number,
+    range: range === undefined || range === null ? undefined : { startNs: range.start_ns, endNs: range.end_ns },
+  };
+}
+
+function readMetadata(bytes: Uint8Array): JsonValue {
+  if (bytes.byteLength === 0) throw new Fault("invalid", "The remote tells nothing of what was asked for.");
+  return parseJson(Buffer.from(bytes).toString("utf8"), "what the remote tells");
+}
