@@ -13,6 +13,8 @@ import { isSwapKey } from "../catalog/swap-rows.ts";
 import { Fault } from "../model/fault.ts";
 import { sequenceOfTopic } from "../model/locator.ts";
 import { isCompleted, isFinalized, type Sequence, type Session, type Topic, type Ulid } from "../model/resource.ts";
+import type { Target } from "../model/target.ts";
+import type { TransferRow } from "../model/transfer.ts";
 import { damage, type Finding, type FindingKind } from "./finding.ts";
 
 const factNames: readonly string[] = ["store", "owner", "latestTime", "bytes", wholeFact];
@@ -52,6 +54,7 @@ class CatalogCheck {
     this.#topicLocators();
     this.#searchKeys();
     this.#topicParts();
+    this.#transfers();
     this.#others();
   }
 
@@ -161,6 +164,19 @@ class CatalogCheck {
       }
     }
     for (const [id, key] of found) this.#reference("sessionKeys", id, "the id of a session", key);
+  }
+
+  #transfers(): void {
+    const targets = new Set<string>();
+    for (const { key, row } of this.#decoded<Target>("targets")) {
+      if (key !== row.name) this.#reference("targets", key, keyText(row.name), keyText(key));
+      targets.add(row.id);
+    }
+    for (const { key } of this.#decoded<TransferRow>("transfers")) {
+      const [session = "", target = ""] = typeof key === "string" ? [] : key.map(String);
+      if (!this.#sessions.has(session)) this.#reference("transfers", key, "a session", "none");
+      else if (!targets.has(target)) this.#reference("transfers", key, "a target", "none");
+    }
   }
 
   #topicLocators(): void {

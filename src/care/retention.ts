@@ -9,6 +9,7 @@ import type { Catalog } from "../catalog/catalog.ts";
 import { putNotification } from "../catalog/notifications.ts";
 import { findSequence, listSessions, listTopics, sequencePages } from "../catalog/resources.ts";
 import { readStoredBytes } from "../catalog/store-facts.ts";
+import { listTargets } from "../catalog/target-rows.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Log } from "../host/log.ts";
 import { agesRestMs, evictionsShownMax, planRest } from "../model/limits.ts";
@@ -21,9 +22,11 @@ import {
   planEviction,
   type RetentionClass,
 } from "../model/retention.ts";
+import type { Target } from "../model/target.ts";
 import type { TimeNs } from "../model/time.ts";
 import { type ClassRule, classOf } from "./retention-class.ts";
 import type { Space } from "./space.ts";
+import { isSyncedEverywhere } from "./synced.ts";
 
 export interface RetentionPolicy {
   /** Bytes of all sessions together; undefined for no limit. */
@@ -77,16 +80,12 @@ export class Retention {
   #running: Promise<boolean> | undefined;
   /** Whether that run has not begun. */
   #isResting = false;
-  /** Whether the policy lets anything go at all. */
-  readonly #mayEvict: boolean;
+  readonly #classes: readonly RetentionClass[];
 
   constructor(parts: RetentionParts) {
     this.#parts = parts;
     const { rules, rest } = parts.policy;
-    // Nothing is synced before there is an agent that does it.
-    this.#mayEvict = [...rules.map((rule) => rule.class), rest].some(
-      ({ keep, requireSynced }) => !keep && !requireSynced,
-    );
+    this.#classes = [...rules.map((rule) => rule.class), rest];
     parts.space.onLacking(() => this.makeRoom());
   }
 
@@ -115,8 +114,14 @@ export class Retention {
   async makeRoom(): Promise<boolean> {
     if (this.#running !== undefined && (await this.#running)) return true;
     const restMs = this.#restUntilMs - this.#parts.clock.monotonicMs();
-    if (restMs > 0 && !this.#mayEvict) return false;
+    if (restMs > 0 && !this.#mayEvict()) return false;
     return await (this.#running ?? this.#start(restMs));
+  }
+
+  /** Whether the policy lets anything go at all. What only goes when it is synced never does without a target. */
+  #mayEvict(): boolean {
+    const isAnywhere = listTargets(this.#parts.catalog).length > 0;
+    return this.#classes.some(({ keep, requireSynced }) => !keep && (isAnywhere || !requireSynced));
   }
 
   #start(restMs: number): Promise<boolean> {
@@ -180,13 +185,15 @@ export class Retention {
   async #candidates(): Promise<NamedCandidate[]> {
     const { catalog, policy } = this.#parts;
     const { rules, rest } = policy;
+    const targets = listTargets(catalog);
     const candidates: NamedCandidate[] = [];
     for (const page of sequencePages(catalog)) {
       for (const sequence of page) {
         const topics = Map.groupBy(listTopics(catalog, sequence.name), (topic) => topic.session);
         for (const session of listSessions(catalog, sequence.ulid)) {
           const own = topics.get(session.ulid) ?? [];
-          const candidate = this.#candidate(session, own, classOf({ sequence, topics: own }, rules, rest));
+          const about = { topics: own, class: classOf({ sequence, topics: own }, rules, rest), targets };
+          const candidate = this.#candidate(session, about);
           if (candidate !== undefined) candidates.push(candidate);
         }
       }
@@ -195,17 +202,19 @@ export class Retention {
     return candidates;
   }
 
-  #candidate(session: Session, topics: readonly Topic[], retentionClass: RetentionClass): NamedCandidate | undefined {
+  #candidate(
+    session: Session,
+    about: { topics: readonly Topic[]; class: RetentionClass; targets: readonly Target[] },
+  ): NamedCandidate | undefined {
     if (session.completedAtNs === undefined) return undefined;
     return {
       session: session.ulid,
       locator: session.locator,
       sequence: session.sequence,
       completedAtNs: session.completedAtNs,
-      bytes: topics.reduce((sum, { extent }) => sum + extent.bytes, 0),
-      // Nothing is synced before there is an agent that does it.
-      synced: false,
-      class: retentionClass,
+      bytes: about.topics.reduce((sum, { extent }) => sum + extent.bytes, 0),
+      synced: isSyncedEverywhere(this.#parts.catalog, session, about.targets),
+      class: about.class,
     };
   }
 }

@@ -9,9 +9,16 @@ export function findTarget(catalog: Catalog, name: string): Target | undefined {
   return row === undefined ? undefined : decodeRow<Target>(row);
 }
 
-/** In the order of their names. */
+/** In the order of their names, without those that are being forgotten. */
 export function listTargets(catalog: Catalog): Target[] {
-  return [...catalog.targets.range("\u0001", "\u007f")].map(({ value }) => decodeRow<Target>(value));
+  const targets = [...catalog.targets.range("\u0001", "\u007f")].map(({ value }) => decodeRow<Target>(value));
+  return targets.filter(({ leaving }) => leaving !== true);
+}
+
+/** Whether it is there as it was: not forgotten, and not another one of its name. */
+export function hasTarget(catalog: Catalog, { name, id }: Target): boolean {
+  const target = findTarget(catalog, name);
+  return target?.id === id && target.leaving !== true;
 }
 
 export function putTarget(catalog: Catalog, target: Target): void {

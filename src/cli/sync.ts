@@ -56,13 +56,16 @@ export async function addTarget(dataDirectory: string, request: TargetRequest): 
 /** Forgets a target and all that is known of sessions on their way to it. What is there stays there. @throws Fault absent */
 export async function forgetTarget(dataDirectory: string, name: string): Promise<void> {
   await withCatalog(dataDirectory, async (catalog) => {
-    const { id } = targetOf(catalog, name);
-    await catalog.transaction(() => removeTarget(catalog, name));
+    const target = targetOf(catalog, name);
+    const { id } = target;
+    // First nobody adds any more. Broken off, it is simply done again.
+    await catalog.transaction(() => putTarget(catalog, { ...target, leaving: true }));
     for (const keys of keyPages(catalog.transfers, ["", ""], ["\u007f", ""])) {
       await catalog.transaction(() => {
         for (const key of keys) if (key[1] === id) catalog.transfers.remove(key);
       });
     }
+    await catalog.transaction(() => removeTarget(catalog, name));
   });
 }
 

@@ -487,7 +487,7 @@ export const targetsLookMs = 1_000;
  * Time until a transfer that broke off is tried again: doubled each time, up to a minute, for a link may come back any time; one whose
  * key is refused waits for people. And how often a remote may fail at one session before that is parked.
  */
-export const syncRetry = { firstMs: 1_000, mostMs: 60_000, refusedMs: 300_000, troubleMax: 10 } as const;
+export const syncRetry = { firstMs: 200, mostMs: 60_000, refusedMs: 300_000, troubleMax: 10 } as const;
 
 /** Time until sync looks again whether an upload still waits for memory. */
 export const captureRestMs = 20;

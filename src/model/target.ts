@@ -22,6 +22,8 @@ export interface Target {
   /** Bytes per second on the way there; undefined for as many as go. */
   readonly rateMax?: number | undefined;
   readonly paused: boolean;
+  /** What is known of it is being forgotten; nothing is added to that any more. */
+  readonly leaving?: boolean | undefined;
   readonly addedAtNs: TimeNs;
   /** The last time that somebody changed it or wanted it to begin anew. */
   readonly changedAtNs?: TimeNs | undefined;

@@ -1,12 +1,12 @@
 /** Where all finalized sessions stand with one target: found by a walk over the catalog, which others are let in between. */
 
-import { matchesGlob } from "node:path";
 import { setImmediate as turn } from "node:timers/promises";
+import { isIncluded } from "../care/synced.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import { listSessions, listTopicsOfSession, sequencePages } from "../catalog/resources.ts";
 import { findTransfer } from "../catalog/transfer-rows.ts";
 import { parkedShownMax, pendingHeldMax } from "../model/limits.ts";
-import type { SequenceName, SessionLocator } from "../model/locator.ts";
+import type { SessionLocator } from "../model/locator.ts";
 import type { Session, Ulid } from "../model/resource.ts";
 import type { Target } from "../model/target.ts";
 import type { TimeNs } from "../model/time.ts";
@@ -32,12 +32,6 @@ export interface Census {
   readonly parked: number;
   /** The first ones. */
   readonly parkedSessions: readonly ParkedSession[];
-}
-
-/** Whether sessions of a sequence go to a target. */
-export function isIncluded({ include, exclude }: Target, sequence: SequenceName): boolean {
-  const fits = (patterns: readonly string[]): boolean => patterns.some((pattern) => matchesGlob(sequence, pattern));
-  return (include.length === 0 || fits(include)) && !fits(exclude);
 }
 
 export async function takeCensus(catalog: Catalog, target: Target, signal: AbortSignal): Promise<Census> {

@@ -4,6 +4,7 @@
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
+import { hasTarget } from "../catalog/target-rows.ts";
 import { findTransfer, putTransfer } from "../catalog/transfer-rows.ts";
 import { Remote } from "../client/remote.ts";
 import type { Clock } from "../host/clock.ts";
@@ -18,7 +19,7 @@ import type { Ulid } from "../model/resource.ts";
 import type { Target } from "../model/target.ts";
 import { type Cursor, firstCursor } from "../model/transfer.ts";
 import { type Census, takeCensus } from "./census.ts";
-import { breaksOff, type RemoteTraits } from "./command.ts";
+import { breaksOff, type Command, type RemoteTraits } from "./command.ts";
 import { Hands } from "./hands.ts";
 import { Rate } from "./rate.ts";
 import { findShipment, type Shipment } from "./shipment.ts";
@@ -58,12 +59,14 @@ export interface Sending {
   readonly sinceMs: number;
 }
 
-/** A transfer that broke off, with what the remote or the link said. */
+/** A transfer that broke off: at which command, with what the remote or the link said. */
 class BrokenOff extends Error {
   readonly code: FaultCode;
+  readonly command: Command["kind"];
 
-  constructor(code: FaultCode, reason: string) {
+  constructor(command: Command["kind"], code: FaultCode, reason: string) {
     super(reason);
+    this.command = command;
     this.code = code;
   }
 }
@@ -80,6 +83,7 @@ export class TargetAgent {
   #sentRows = 0;
   #brokenOff = 0;
   #lastError: string | undefined;
+  #told: string | undefined;
   #retryAtMs: number | undefined;
   /** In a row, without anything having come further. */
   #failures = 0;
@@ -145,6 +149,7 @@ export class TargetAgent {
       await this.#ship(remote, session, signal);
       this.#failures = 0;
       this.#lastError = undefined;
+      this.#told = undefined;
     }
   }
 
@@ -175,7 +180,11 @@ export class TargetAgent {
     this.#brokenOff += 1;
     this.#sending = undefined;
     const code = error instanceof Fault || error instanceof BrokenOff ? error.code : "internal";
-    if (reason !== this.#lastError) log.warning("sync_broken_off", { target: this.#target.name, code, reason });
+    const during = error instanceof BrokenOff ? error.command : "connect";
+    // The same time after time is one line.
+    const told = `${during}: ${reason}`;
+    if (told !== this.#told) log.warning("sync_broken_off", { target: this.#target.name, during, code, reason });
+    this.#told = told;
     this.#lastError = reason;
     const mostMs = code === "unauthenticated" || code === "denied" ? syncRetry.refusedMs : syncRetry.mostMs;
     const fullMs = Math.min(mostMs, syncRetry.firstMs * 2 ** Math.min(this.#failures, 20));
@@ -250,7 +259,8 @@ export class TargetAgent {
       const answer = await hands.carryOut(transfer.command);
       signal.throwIfAborted();
       if (answer.kind === "refused" && breaksOff(transfer.command, answer.code, context.traits)) {
-        if (answer.code !== "internal" || !this.#isTooMuch(shipment)) throw new BrokenOff(answer.code, answer.reason);
+        if (answer.code !== "internal" || !this.#isTooMuch(shipment))
+          throw new BrokenOff(transfer.command.kind, answer.code, answer.reason);
         return {
           ...transfer,
           cursor: parkedCursor(transfer.cursor, "refused", answer.reason),
@@ -275,11 +285,11 @@ export class TargetAgent {
     return times > syncRetry.troubleMax;
   }
 
-  /** False when the session was deleted here. */
+  /** False when the session was deleted here, or the target forgotten. */
   async #store({ session }: Shipment, cursor: Cursor): Promise<boolean> {
     const { catalog, clock } = this.#parts;
     return await catalog.transaction(() => {
-      if (!catalog.sessionKeys.has(session.ulid)) return false;
+      if (!catalog.sessionKeys.has(session.ulid) || !hasTarget(catalog, this.#target)) return false;
       putTransfer(catalog, session.ulid, this.#target.id, { cursor, changedAtNs: clock.wallNs() });
       return true;
     });

@@ -1,0 +1,26 @@
+/** Whether others have a session: what retention may delete first, or at all. */
+
+import { matchesGlob } from "node:path";
+import type { Catalog } from "../catalog/catalog.ts";
+import { transfersOf } from "../catalog/transfer-rows.ts";
+import type { SequenceName } from "../model/locator.ts";
+import type { Session } from "../model/resource.ts";
+import type { Target } from "../model/target.ts";
+import { isSynced } from "../model/transfer.ts";
+
+/** Whether sessions of a sequence go to a target. */
+export function isIncluded({ include, exclude }: Target, sequence: SequenceName): boolean {
+  const fits = (patterns: readonly string[]): boolean => patterns.some((pattern) => matchesGlob(sequence, pattern));
+  return (include.length === 0 || fits(include)) && !fits(exclude);
+}
+
+/** Whether each target that the session goes to has it, and that was checked; one that goes nowhere is nowhere else. */
+export function isSyncedEverywhere(catalog: Catalog, session: Session, targets: readonly Target[]): boolean {
+  const wanted = targets.filter((target) => isIncluded(target, session.sequence));
+  if (wanted.length === 0) return false;
+  const transfers = transfersOf(catalog, session.ulid);
+  return wanted.every(({ id }) => {
+    const row = transfers.get(id);
+    return row !== undefined && isSynced(row.cursor);
+  });
+}
