@@ -9,7 +9,7 @@ import type { Target } from "../model/target.ts";
 import { isSynced } from "../model/transfer.ts";
 
 /** Whether sessions of a sequence go to a target. */
-export function isIncluded({ include, exclude }: Target, sequence: SequenceName): boolean {
+export function isIncluded({ include, exclude }: Pick<Target, "include" | "exclude">, sequence: SequenceName): boolean {
   const fits = (patterns: readonly string[]): boolean => patterns.some((pattern) => matchesGlob(sequence, pattern));
   return (include.length === 0 || fits(include)) && !fits(exclude);
 }

@@ -15,10 +15,10 @@ export function listTargets(catalog: Catalog): Target[] {
   return targets.filter(({ leaving }) => leaving !== true);
 }
 
-/** Whether it is there as it was: not forgotten, and not another one of its name. */
-export function hasTarget(catalog: Catalog, { name, id }: Target): boolean {
+/** Whether anything is to go there now: it is not forgotten, not another one of its name, and not paused. */
+export function isActive(catalog: Catalog, { name, id }: Target): boolean {
   const target = findTarget(catalog, name);
-  return target?.id === id && target.leaving !== true;
+  return target?.id === id && target.leaving !== true && !target.paused;
 }
 
 export function putTarget(catalog: Catalog, target: Target): void {

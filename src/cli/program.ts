@@ -23,7 +23,7 @@ import { repairStore } from "./repair.ts";
 import { run } from "./run.ts";
 import { flagOf, noFlagOf, readBytes, type Setting, type SettingName, settingNames, settings } from "./settings.ts";
 import { showStatus } from "./status.ts";
-import { addTarget, forgetTarget, hurryTarget, pauseTarget, retryTarget, showSync } from "./sync.ts";
+import { addTarget, checkRemote, forgetTarget, hurryTarget, pauseTarget, retryTarget, showSync } from "./sync.ts";
 import { verifyStore } from "./verify.ts";
 import { edgeVersion } from "./version.ts";
 
@@ -37,7 +37,7 @@ export async function runProgram(argv: readonly string[], signal: AbortSignal): 
   program.addCommand(ontologyCommand());
   program.addCommand(queryCommand(signal));
   program.addCommand(statusCommand());
-  program.addCommand(syncCommand());
+  program.addCommand(syncCommand(signal));
   let exitCode = 0;
   const endWith = (code: number): void => {
     exitCode = code;
@@ -200,16 +200,20 @@ function keyCommand(): Command {
   return command;
 }
 
-interface SyncAddOptions extends PlaceOptions {
+interface SyncCheckOptions extends PlaceOptions {
   readonly ca?: string;
   readonly apiKeyFile?: string;
-  readonly onConflict: ConflictPolicy;
   readonly include: readonly string[];
   readonly exclude: readonly string[];
+  readonly json?: boolean;
+}
+
+interface SyncAddOptions extends Omit<SyncCheckOptions, "json"> {
+  readonly onConflict: ConflictPolicy;
   readonly rate?: string;
 }
 
-function syncCommand(): Command {
+function syncCommand(signal: AbortSignal): Command {
   const command = newCommand("sync").description("Where finalized sessions go: other edges and central Mosaicos");
   const more = (value: string, before: readonly string[]): readonly string[] => [...before, value];
   withPlace(command.command("add <name> <url>"))
@@ -235,6 +239,26 @@ function syncCommand(): Command {
         exclude: options.exclude,
         rateMax: options.rate === undefined ? undefined : readBytes("--rate", options.rate),
       }),
+    );
+  withPlace(command.command("check <url>"))
+    .description("Connect and say what is there, what is allowed and what would be sent; changes nothing")
+    .option("--ca <FILE>", "certificates to trust (PEM) in place of the system's")
+    .option("--api-key-file <FILE>", "file with the API key for it")
+    .option("--include <PATTERN>", "only sequences with such names", more, [])
+    .option("--exclude <PATTERN>", "no sequences with such names", more, [])
+    .addOption(asJson)
+    .action(async (url: string, options: SyncCheckOptions) =>
+      checkRemote(
+        placeOf(options),
+        {
+          url,
+          caFile: absolutePath(options.ca),
+          keyFile: absolutePath(options.apiKeyFile),
+          include: options.include,
+          exclude: options.exclude,
+        },
+        { format: formatOf(options), signal },
+      ),
     );
   withPlace(command.command("remove <name>"))
     .description("Forget a target and how far sessions have come on their way to it")

@@ -17,6 +17,7 @@ import type { Ulid } from "../model/resource.ts";
 import { type ConflictPolicy, type Target, targetNamePattern } from "../model/target.ts";
 import type { TransferRow } from "../model/transfer.ts";
 import { type Census, takeCensus } from "../sync/census.ts";
+import { connectTo } from "../sync/connect.ts";
 import { retriedCursor } from "../sync/transfer.ts";
 import { printTable } from "./table.ts";
 import { withCatalog, withCatalogToRead } from "./with-catalog.ts";
@@ -111,6 +112,38 @@ function targetOf(catalog: Catalog, name: string): Target {
   const target = findTarget(catalog, name);
   if (target === undefined) throw new Fault("absent", `There is no target ${name}`);
   return target;
+}
+
+export interface CheckRequest extends Pick<TargetRequest, "url" | "caFile" | "keyFile" | "include" | "exclude"> {}
+
+/** Connects as an agent would, changes nothing, and says what it found and what would be sent. @throws Fault as the remote says */
+export async function checkRemote(
+  dataDirectory: string,
+  request: CheckRequest,
+  { format, signal }: { format: "json" | "table"; signal: AbortSignal },
+): Promise<void> {
+  using remote = await connectTo(request, signal);
+  const { text, edge, messageBytesMax } = remote.version;
+  const permissions = await remote.permissions();
+  const view = await withCatalogToRead(dataDirectory, async (catalog) => {
+    const { include, exclude } = request;
+    // Nothing is known of one that is no target yet.
+    const { pending } = await takeCensus(catalog, { include, exclude, id: newUlid(Date.now()) }, signal);
+    return {
+      url: parseRemoteUrl(request.url).text,
+      kind: remote.isEdge ? "mosaico-edge" : "mosaicod",
+      version: edge?.version ?? text,
+      protocol: text,
+      messageBytesMax,
+      permissions: Object.entries(permissions).flatMap(([name, allowed]) => (allowed ? [name] : [])),
+      wouldSendSessions: pending.sessions,
+      wouldSendBytes: pending.bytes,
+    };
+  });
+  if (format === "json") printOut(`${JSON.stringify(view)}\n`);
+  else
+    for (const [name, value] of Object.entries(view))
+      printOut(`${name}: ${Array.isArray(value) ? value.join(", ") : value}\n`);
 }
 
 /** What is told of a target: from the catalog, and from the server where one runs. */

@@ -1,7 +1,8 @@
 /** Another Mosaico, an edge or a central daemon, as calls with values: what it is is asked when the connection is new. */
 
 import { isDeepStrictEqual } from "node:util";
-import { Fault } from "../model/fault.ts";
+import { newUuid } from "../host/entropy.ts";
+import { Fault, type FaultCode } from "../model/fault.ts";
 import { type JsonValue, parseJson } from "../model/json.ts";
 import { EmbeddedJson } from "../model/json-text.ts";
 import type { SequenceName, TopicLocator } from "../model/locator.ts";
@@ -68,6 +69,19 @@ export class Remote implements Disposable {
   get isEdge(): boolean {
     const capabilities = this.version.edge?.capabilities ?? [];
     return edgeCapabilities.every((capability) => capabilities.includes(capability));
+  }
+
+  /**
+   * Which of these may be called: each is asked of something that there is not, so that nothing changes. The central daemon says
+   * INTERNAL of that to whoever may.
+   */
+  async permissions(): Promise<Readonly<Record<"read" | "write" | "delete", boolean>>> {
+    const nothing = `mosaico-edge-check-${newUuid()}` as SequenceName;
+    return {
+      read: await isAllowed(this.#show(nothing)),
+      write: await isAllowed(this.createSession(nothing, undefined)),
+      delete: await isAllowed(this.#act("sequence_delete", { locator: nothing })),
+    };
   }
 
   async createSequence(name: SequenceName, userMetadata: JsonText, uuid: Uuid | undefined): Promise<void> {
@@ -162,6 +176,22 @@ export class Remote implements Disposable {
   }
 }
 
+/** @throws Fault what says nothing of permissions: unavailable and the like */
+async function isAllowed(call: Promise<unknown>): Promise<boolean> {
+  try {
+    await call;
+    return true;
+  } catch (error) {
+    if (!(error instanceof Fault) || isNoAnswer(error.code)) throw error;
+    return error.code !== "denied" && error.code !== "unauthenticated";
+  }
+}
+
+/** Whether a refusal says nothing of what was asked. */
+function isNoAnswer(code: FaultCode): boolean {
+  return code === "unavailable" || code === "expired" || code === "cancelled" || code === "overloaded";
+}
+
 async function act(
   connection: FlightConnection,
   { action, body }: { action: string; body: object },
@@ -175,9 +205,7 @@ async function askVersion(connection: FlightConnection, signal: AbortSignal): Pr
     return readVersion(await act(connection, { action: "info", body: {} }, signal));
   } catch (error) {
     // Before 0.7 there is no such action, and each version says that in another way.
-    const isAnswer =
-      error instanceof Fault &&
-      !["unavailable", "expired", "cancelled", "unauthenticated", "overloaded"].includes(error.code);
+    const isAnswer = error instanceof Fault && error.code !== "unauthenticated" && !isNoAnswer(error.code);
     if (!isAnswer) throw error;
     return readVersion(await act(connection, { action: "version", body: {} }, signal));
   }

@@ -24,6 +24,8 @@ export interface ParkedSession {
   readonly reason: string;
 }
 
+export type CensusTarget = Pick<Target, "id" | "include" | "exclude">;
+
 export interface Census {
   /** In the order in which they are to be sent, the first ones. */
   readonly next: readonly PendingSession[];
@@ -34,7 +36,7 @@ export interface Census {
   readonly parkedSessions: readonly ParkedSession[];
 }
 
-export async function takeCensus(catalog: Catalog, target: Target, signal: AbortSignal): Promise<Census> {
+export async function takeCensus(catalog: Catalog, target: CensusTarget, signal: AbortSignal): Promise<Census> {
   const next: PendingSession[] = [];
   const parkedSessions: ParkedSession[] = [];
   let [sessions, bytes, synced, parked] = [0, 0, 0, 0];

@@ -4,22 +4,21 @@
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
-import { hasTarget } from "../catalog/target-rows.ts";
+import { isActive } from "../catalog/target-rows.ts";
 import { findTransfer, putTransfer } from "../catalog/transfer-rows.ts";
-import { Remote } from "../client/remote.ts";
+import type { Remote } from "../client/remote.ts";
 import type { Clock } from "../host/clock.ts";
-import { readOutsideText } from "../host/disk.ts";
 import { newJitter } from "../host/entropy.ts";
 import type { Log } from "../host/log.ts";
 import { Fault, type FaultCode } from "../model/fault.ts";
 import { captureRestMs, syncRetry } from "../model/limits.ts";
 import type { SessionLocator } from "../model/locator.ts";
-import { parseRemoteUrl } from "../model/remote-url.ts";
 import type { Ulid } from "../model/resource.ts";
 import type { Target } from "../model/target.ts";
 import { type Cursor, firstCursor } from "../model/transfer.ts";
 import { type Census, takeCensus } from "./census.ts";
 import { breaksOff, type Command, type RemoteTraits } from "./command.ts";
+import { connectTo } from "./connect.ts";
 import { Hands } from "./hands.ts";
 import { Rate } from "./rate.ts";
 import { findShipment, type Shipment } from "./shipment.ts";
@@ -162,10 +161,7 @@ export class TargetAgent {
   }
 
   async #connect(signal: AbortSignal): Promise<Remote> {
-    const { url, caFile, keyFile } = this.#target;
-    const ca = caFile === undefined ? undefined : Buffer.from(readOutsideText(caFile));
-    const token = keyFile === undefined ? undefined : readOutsideText(keyFile).trim();
-    const remote = await Remote.connect({ url: parseRemoteUrl(url), ca, token }, signal);
+    const remote = await connectTo(this.#target, signal);
     const { version } = remote;
     const name = version.edge === undefined ? `mosaicod ${version.text}` : `mosaico-edge ${version.edge.version}`;
     if (this.#remote !== name) this.#parts.log.info("sync_connected", { target: this.#target.name, remote: name });
@@ -200,7 +196,7 @@ export class TargetAgent {
   async #ship(remote: Remote, ulid: Ulid, signal: AbortSignal): Promise<void> {
     const { catalog, log, clock } = this.#parts;
     const shipment = findShipment(catalog, ulid);
-    if (shipment === undefined) return;
+    if (shipment === undefined || !isActive(catalog, this.#target)) return;
     const { session, facts } = shipment;
     const traits: RemoteTraits = {
       kind: remote.isEdge ? "edge" : "central",
@@ -285,11 +281,11 @@ export class TargetAgent {
     return times > syncRetry.troubleMax;
   }
 
-  /** False when the session was deleted here, or the target forgotten. */
+  /** False when the session was deleted here, or the target is paused or forgotten. */
   async #store({ session }: Shipment, cursor: Cursor): Promise<boolean> {
     const { catalog, clock } = this.#parts;
     return await catalog.transaction(() => {
-      if (!catalog.sessionKeys.has(session.ulid) || !hasTarget(catalog, this.#target)) return false;
+      if (!catalog.sessionKeys.has(session.ulid) || !isActive(catalog, this.#target)) return false;
       putTransfer(catalog, session.ulid, this.#target.id, { cursor, changedAtNs: clock.wallNs() });
       return true;
     });

@@ -47,7 +47,7 @@ export async function openBadLink({ target, random, faults, probability, bytesMa
     }
     const fault = !mended && random.chance(probability) ? random.pick(faults) : undefined;
     // Mostly small amounts: what a few calls without rows have.
-    const after = Math.floor(500 * (bytesMax / 500) ** random.next() ** 2);
+    const after = Math.floor(500 * (bytesMax / 500) ** (random.next() ** 2));
     forward(near, far, fault === "reply lost" ? undefined : fault, after);
     forward(far, near, fault === "trickle" ? undefined : fault, Math.floor(after / 8));
 

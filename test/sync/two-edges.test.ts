@@ -1,11 +1,12 @@
 // Sync of one server with another, both as they run on machines, over real sockets: what was recorded on one is read on the other.
 
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { FlightClient } from "../load/flight-client.ts";
 import { baseTopics, labelTopics } from "../load/robot.ts";
-import { type RunningServer, startServer } from "../server.ts";
+import { createKey, type RunningServer, runToEnd, startServer } from "../server.ts";
 import { command, contents, metadataOf, record, until } from "./edges.ts";
 
 const drive = { startNs: 1_700_000_000_000_000_000n, seconds: 20, seed: 7 } as const;
@@ -50,5 +51,110 @@ describe("two edges", () => {
       expect(there.data_info.total_row_count, locator).toBe(here.data_info.total_row_count);
       expect(there.data_info.interval, locator).toEqual(here.data_info.interval);
     }
+  });
+
+  test("over TLS, with a key: one that is revoked stops it, another one in its file lets it go on", {
+    timeout: 60_000,
+  }, async () => {
+    const own = directory();
+    const tls = (name: string): string => path.resolve(import.meta.dirname, "../serve/tls", name);
+    const farDir = directory();
+    await using locked = await startServer({
+      dataDir: farDir,
+      args: ["--api-key", "--tls-cert", tls("certificate.pem"), "--tls-key", tls("key.pem")],
+    });
+    await using recorder = await startServer({ dataDir: own });
+    const keyFile = path.join(directory(), "key");
+    writeFileSync(keyFile, `${await createKey(farDir, "write")}\n`);
+    const url = `grpc+tls://localhost:${locked.port}`;
+    const words = ["--ca", tls("certificate.pem"), "--api-key-file", keyFile];
+    const check = JSON.parse(await command(own, "check", url, ...words, "--json")) as Record<string, unknown>;
+    expect(check).toMatchObject({ kind: "mosaico-edge", permissions: ["read", "write"], wouldSendSessions: 0 });
+
+    await command(own, "add", "locked", url, ...words);
+    await record(recorder.port, "first", labelTopics(drive));
+    await until(own, "it is there", ({ syncedSessions }) => syncedSessions === 1);
+    const fingerprint = readFileSync(keyFile, "utf8").trim().slice(-8);
+    expect((await runToEnd(["key", "revoke", "--data-dir", farDir, fingerprint])).code).toBe(0);
+    await record(recorder.port, "second", labelTopics(drive));
+    const refused = await until(own, "the key is refused", ({ state }) => state === "waiting");
+    expect(refused).toMatchObject({ syncedSessions: 1, pendingSessions: 1, parkedSessions: 0 });
+    expect(refused.lastError).toMatch(/DoAction: .*key/i);
+    writeFileSync(keyFile, await createKey(farDir, "write"));
+    await command(own, "now", "locked");
+    await until(own, "the second one is there", ({ syncedSessions }) => syncedSessions === 2);
+    expect(recorder.stderr(), "no key in the log").not.toMatch(/msco_[0-9a-z]{32}/);
+  });
+
+  test("a sequence of somebody else is a conflict: nothing of theirs is touched, and once it is gone a retry goes through", {
+    timeout: 60_000,
+  }, async () => {
+    const own = directory();
+    await using recorder = await startServer({ dataDir: own });
+    await record(far.port, "shared", labelTopics(drive));
+    await record(recorder.port, "shared", baseTopics(drive).slice(1, 2));
+    await command(own, "add", "centre", `grpc://127.0.0.1:${far.port}`);
+    const view = await until(own, "it is parked", ({ parkedSessions }) => parkedSessions === 1);
+    expect(view.parked).toMatchObject([{ cause: "conflict", reason: expect.stringContaining("shared") as string }]);
+    await metadataOf(far.port, "shared/labels/scene");
+    using client = new FlightClient(far.port);
+    await expect(client.info({ resource_locator: "shared/sensors/imu" })).rejects.toThrow(/Not found|does not exist/);
+    await client.action("sequence_delete", { locator: "shared" });
+    expect(await command(own, "retry", "centre")).toBe("1\n");
+    await until(own, "it is there", ({ syncedSessions }) => syncedSessions === 1);
+    expect(await contents(far.port, "shared/sensors/imu")).toEqual(await contents(recorder.port, "shared/sensors/imu"));
+  });
+
+  test("what goes where is chosen by names; a pause stops it, a forgotten target is not known any more", {
+    timeout: 60_000,
+  }, async () => {
+    const own = directory();
+    await using recorder = await startServer({ dataDir: own });
+    await record(recorder.port, "keep-1", labelTopics(drive));
+    await record(recorder.port, "keep-2", labelTopics(drive));
+    await record(recorder.port, "drop-1", labelTopics(drive));
+    await command(own, "add", "some", `grpc://127.0.0.1:${far.port}`, "--include", "keep-*", "--exclude", "*-2");
+    await until(own, "one is there", ({ syncedSessions }) => syncedSessions === 1);
+    await command(own, "pause", "some");
+    await record(recorder.port, "keep-3", labelTopics(drive));
+    const paused = await until(own, "it is paused", ({ state }) => state === "paused");
+    expect(paused).toMatchObject({ pendingSessions: 1, syncedSessions: 1 });
+    await command(own, "resume", "some");
+    await until(own, "the third is there", ({ syncedSessions }) => syncedSessions === 2);
+    using client = new FlightClient(far.port);
+    for (const name of ["keep-2", "drop-1"])
+      await expect(client.info({ resource_locator: name })).rejects.toThrow(/Not found/);
+    await command(own, "remove", "some");
+    expect(JSON.parse(await command(own, "status", "--json"))).toEqual([]);
+    expect((await runToEnd(["verify", "--data-dir", own])).code).toBe(0);
+  });
+
+  test("what a command cannot do it says in one sentence", async () => {
+    const said = async (...words: string[]): Promise<[unknown, string]> => {
+      const { code, stderr } = await runToEnd(["sync", ...words, "--data-dir", near.dataDir]);
+      return [code, stderr];
+    };
+    expect(await said("add", "x", "http://127.0.0.1")).toEqual([64, expect.stringMatching(/grpc\+tls:.*found "http:/)]);
+    expect(await said("add", "../x", "grpc://127.0.0.1")).toEqual([
+      64,
+      expect.stringMatching(/name of a target .*found/),
+    ]);
+    expect(await said("add", "y", "grpc://127.0.0.1", "--rate", "fast")).toEqual([
+      64,
+      expect.stringMatching(/--rate: expected .* found "fast"/),
+    ]);
+    expect(await said("add", "centre", "grpc://127.0.0.1")).toEqual([
+      expect.any(Number),
+      expect.stringMatching(/centre already/),
+    ]);
+    expect(await said("pause", "nobody")).toEqual([66, expect.stringMatching(/no target nobody/)]);
+    expect(await said("check", "grpc://127.0.0.1:1")).toEqual([
+      69,
+      expect.stringMatching(/grpc:\/\/127.0.0.1:1: .*ECONNREFUSED/),
+    ]);
+    expect(await said("check", `grpc://127.0.0.1:${far.port}`, "--api-key-file", "/nowhere")).toEqual([
+      69,
+      expect.stringMatching(/API key in \/nowhere/),
+    ]);
   });
 });

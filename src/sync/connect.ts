@@ -1,0 +1,26 @@
+/** Connects to a target. Its files are read anew each time: keys and certificates are exchanged while servers run. */
+
+import { Remote } from "../client/remote.ts";
+import { readOutsideText } from "../host/disk.ts";
+import { Fault } from "../model/fault.ts";
+import { parseRemoteUrl } from "../model/remote-url.ts";
+import type { Target } from "../model/target.ts";
+
+/** @throws Fault unavailable naming the file that cannot be read; as `Remote.connect` */
+export async function connectTo(
+  { url, caFile, keyFile }: Pick<Target, "url" | "caFile" | "keyFile">,
+  signal: AbortSignal,
+): Promise<Remote> {
+  const ca = caFile === undefined ? undefined : Buffer.from(readFile("certificates to trust", caFile));
+  const token = keyFile === undefined ? undefined : readFile("API key", keyFile).trim();
+  return await Remote.connect({ url: parseRemoteUrl(url), ca, token }, signal);
+}
+
+function readFile(what: string, file: string): string {
+  try {
+    return readOutsideText(file);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new Fault("unavailable", `Cannot read the ${what} in ${file}: ${reason}`, error);
+  }
+}
