@@ -2,6 +2,7 @@
 
 import { rm, stat } from "node:fs/promises";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { readBatch } from "../src/arrow/batch.ts";
 import { readMessage } from "../src/arrow/message.ts";
 import { readSchema } from "../src/arrow/schema.ts";
@@ -9,9 +10,10 @@ import { timesOf } from "../src/arrow/timestamps.ts";
 import type { TimeRange } from "../src/model/time.ts";
 import { FlightClient } from "../test/load/flight-client.ts";
 import { baseTopics, type Drive, emergencyStop, labelTopics, type TopicLoad, windowOf } from "../test/load/robot.ts";
-import { type RunningServer, startServer } from "../test/server.ts";
+import { type RunningServer, runToEnd, startServer } from "../test/server.ts";
 
 const dataDir = path.resolve(import.meta.dirname, "../data/demo");
+const centreDir = path.resolve(import.meta.dirname, "../data/demo-centre");
 const sequence = "drive-milan";
 const drive: Drive = { startNs: 1_764_000_000_000_000_000n, seconds: 120, seed: 7 };
 const startedMs = performance.now();
@@ -27,6 +29,7 @@ interface TopicAnswer {
 }
 
 await rm(dataDir, { recursive: true, force: true });
+await rm(centreDir, { recursive: true, force: true });
 let server = await start("the appliance starts on an empty directory");
 try {
   await record();
@@ -34,6 +37,7 @@ try {
   server = await start("restarted; everything that was acknowledged is there");
   await label();
   await look();
+  await sync();
   await server.stop();
 } catch (error) {
   await server.kill();
@@ -132,6 +136,44 @@ async function look(): Promise<void> {
   if (!files.isDirectory()) throw new Error(`${dataDir} has no sessions`);
 }
 
+/** Where a target stands, as `sync status --json` tells. */
+interface TargetStatus {
+  readonly syncedSessions: number;
+  readonly pendingSessions: number;
+  readonly parkedSessions: number;
+}
+
+/** Brings both sessions to a second appliance, and looks for the event there. */
+async function sync(): Promise<void> {
+  await using centre = await startServer({ dataDir: centreDir });
+  const begunMs = performance.now();
+  await command("add", "centre", `grpc://127.0.0.1:${centre.port}`);
+  for (;;) {
+    const [target] = JSON.parse(await command("status", "--json")) as TargetStatus[];
+    if (target?.syncedSessions === 2) break;
+    if (target === undefined || target.parkedSessions > 0 || performance.now() - begunMs > 60_000)
+      throw new Error(`Sync has come to ${JSON.stringify(target)}`);
+    await sleep(50);
+  }
+  say(
+    `synced both sessions to a second appliance, checked there, ${Math.round(performance.now() - begunMs)} ms after it was added`,
+  );
+  using reader = new FlightClient(centre.port);
+  await reader.action("info", {});
+  const event = await findEvent(reader);
+  const images = await readWindow(reader, `${sequence}/sensors/camera/front`, {
+    startNs: event.startNs,
+    endNs: event.endNs,
+  });
+  say(`the same event is found there, with ${images} images of its window`);
+}
+
+async function command(...words: string[]): Promise<string> {
+  const { code, stdout, stderr } = await runToEnd(["sync", ...words, "--data-dir", dataDir]);
+  if (code !== 0) throw new Error(`sync ${words.join(" ")} ended with ${code}: ${stderr}`);
+  return stdout;
+}
+
 /** When the robot braked hard, by what its imu measured. */
 async function findEvent(client: FlightClient): Promise<TimeRange> {
   const ontology = {
@@ -150,7 +192,7 @@ async function findEvent(client: FlightClient): Promise<TimeRange> {
   const secondOf = (timeNs: bigint) => (Number(timeNs - drive.startNs) / 1e9).toFixed(3);
   say(
     `query for acceleration.x < -5: the robot braked from second ${secondOf(range.startNs)} to ${secondOf(range.endNs)}, ${ms.toFixed(1)} ms; ` +
-      `read ${explain["batches_read"]} batches of ${drive.seconds}, ${explain["bytes_read"]} of ${explain["bytes_stored"]} bytes`,
+      `read ${explain["batches_read"]} batches, ${explain["bytes_read"]} of ${explain["bytes_stored"]} bytes`,
   );
   return range;
 }

@@ -468,8 +468,12 @@ export const remoteAnswerBytesMax = 64 * MiB;
 /** Bytes of a message that a central daemon takes which does not tell: those of 0.4, and of 0.5 and 0.6. */
 export const centralMessageBytes = { first: 25_000_000, later: 50_000_000 } as const;
 
-/** Bytes that small batches are gathered to on their way to a remote: each message costs it some ms. */
-export const syncMessageBytes = 4 * MiB;
+/**
+ * Bytes that small batches are gathered to on their way to a remote. Each message costs it something: the central daemon some ms, an
+ * edge a quarter of one; but what is together in one is read together, so that an edge, which notes what is where, gets no more than
+ * such a note is for.
+ */
+export const syncMessageBytes = { edge: zoneBytes, central: 4 * MiB } as const;
 
 /** Time that a remote gets to come to an end with what it has, before it is asked again. */
 export const remoteSettleMs = 5_000;

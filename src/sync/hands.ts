@@ -97,7 +97,10 @@ export class Hands implements Disposable {
     this[Symbol.dispose]();
     const put = remote.openPut(topic.locator, uuid, fromRow);
     this.#put = put;
-    const limits = { messageBytesMax: remote.version.messageBytesMax, targetBytes: syncMessageBytes };
+    const limits = {
+      messageBytesMax: remote.version.messageBytesMax,
+      targetBytes: syncMessageBytes[remote.isEdge ? "edge" : "central"],
+    };
     for await (const { header, body, rows } of topicStream(this.#parts, topic, { fromRow, limits, signal })) {
       const bytes = header.byteLength + body.byteLength;
       await admit(bytes);
