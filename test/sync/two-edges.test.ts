@@ -157,4 +157,30 @@ describe("two edges", () => {
       expect.stringMatching(/API key in \/nowhere/),
     ]);
   });
+
+  test("under a quota what is synced goes, and nothing else: recording goes on as long as there is a link", {
+    timeout: 60_000,
+  }, async () => {
+    const own = directory();
+    // Twenty seconds have 6 MB.
+    await using recorder = await startServer({ dataDir: own, args: ["--max-bytes", "10MB"] });
+    await record(recorder.port, "quota-1", baseTopics(drive));
+    await expect(record(recorder.port, "quota-2", baseTopics(drive))).rejects.toThrow(/quota|max_bytes/);
+    using client = new FlightClient(recorder.port);
+    await client.action("sequence_delete", { locator: "quota-2" });
+    await command(own, "add", "centre", `grpc://127.0.0.1:${far.port}`);
+    await until(own, "the first one is there", ({ syncedSessions }) => syncedSessions === 1);
+    await record(recorder.port, "quota-2", baseTopics(drive));
+    await expect(client.info({ resource_locator: "quota-1" })).rejects.toThrow(/Not found/);
+    await until(
+      own,
+      "the second one too",
+      ({ syncedSessions, pendingSessions }) => syncedSessions === 1 && pendingSessions === 0,
+    );
+    for (const name of ["quota-1", "quota-2"])
+      expect((await metadataOf(far.port, `${name}/sensors/imu`)).data_info.total_row_count, name).toBe(
+        200 * drive.seconds,
+      );
+    expect((await runToEnd(["verify", "--data-dir", own])).code).toBe(0);
+  });
 });
