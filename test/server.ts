@@ -153,6 +153,8 @@ export interface ServerStatus {
   readonly retention: { readonly evictedSessions: number };
   readonly abandoned: { readonly settled: number; readonly failures: number; readonly failing: number };
   readonly space: { readonly freeBytes: number; readonly catalogRoomBytes: number; readonly refusing: boolean };
+  /** By target. */
+  readonly sync: Readonly<Record<string, Readonly<Record<string, unknown>>>>;
   readonly uploads: {
     readonly open: number;
     readonly streams: readonly {

@@ -29,6 +29,7 @@ import { cpuSeconds, withPeak } from "./process-use.ts";
 import { createTopics, type Pacing, putAll, putInTime } from "./put-load.ts";
 import { preparePyarrow, pyarrowPut } from "./pyarrow.ts";
 import { timeDrive, timeQueries } from "./queries.ts";
+import { timeSync } from "./sync.ts";
 import { whereTimeGoes } from "./where.ts";
 
 interface Row {
@@ -58,8 +59,8 @@ const loads = [
 const paced = { speed: 0.4, seconds: 20, sessions: 9, maxBytes: "8GB" };
 const pacedName = `automotive at ${paced.speed}`;
 const startName = "start";
-const [queriesName, driveName] = ["catalog", "drive"];
-const known = [...loads.map(({ name }) => name), pacedName, "idle", startName, queriesName, driveName];
+const [queriesName, driveName, syncName] = ["catalog", "drive", "sync"];
+const known = [...loads.map(({ name }) => name), pacedName, "idle", startName, queriesName, driveName, syncName];
 const unknown = positionals.filter((start) => !known.some((name) => name.startsWith(start)));
 if (unknown.length > 0) {
   console.error(`bench: unknown load ${unknown.join(", ")}, expected the start of ${known.join(", ")}`);
@@ -107,6 +108,7 @@ if (wanted("idle")) await withServer(idle(), idling);
 if (wanted(startName)) await starting();
 if (wanted(queriesName)) await timeQueries(where());
 if (wanted(driveName)) await timeDrive(where());
+if (wanted(syncName)) await timeSync(where());
 
 function where(): string {
   return values.disk ?? "/dev/shm";

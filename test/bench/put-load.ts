@@ -35,9 +35,9 @@ export async function createTopics(client: FlightClient, { parts }: Load, sequen
 }
 
 /** As fast as it goes; ends when the session is finalized. */
-export async function putAll(port: number, load: Load): Promise<void> {
+export async function putAll(port: number, load: Load, sequence = "bench"): Promise<void> {
   using client = new FlightClient(port);
-  const { session, topics } = await createTopics(client, load);
+  const { session, topics } = await createTopics(client, load, sequence);
   await Promise.all(
     topics.map(async (topic) => {
       const put = client.openPut(topic);
