@@ -12,11 +12,13 @@ import { type Certificate, readCertificate } from "../host/certificate.ts";
 import { machineClock } from "../host/clock.ts";
 import { openDisk } from "../host/disk.ts";
 import { openLog, printOut } from "../host/log.ts";
+import { LoopUse } from "../host/loop-use.ts";
 import { openFilesMax } from "../host/open-files.ts";
 import type { FinalizeParts } from "../ingest/finalize.ts";
 import { GroupCommit } from "../ingest/group-commit.ts";
 import { Uploads } from "../ingest/uploads.ts";
 import { loanLeastMs, smallMessageShare } from "../model/limits.ts";
+import { busyLoopShare } from "../model/sync-limits.ts";
 import { Dialects } from "../serve/dialects.ts";
 import { Health } from "../serve/health.ts";
 import { startServer } from "../serve/server.ts";
@@ -132,6 +134,7 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
     ontology,
     space,
   };
+  const loop = new LoopUse();
   const sync = stack.use(
     new Sync({
       disk,
@@ -139,7 +142,8 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
       clock,
       log,
       budget: mergeBudget,
-      captureWaits: () => waitsForMemory([uploadBudget, smallUploadBudget]),
+      captureWaits: () => [uploadBudget, smallUploadBudget].some((budget) => budget.use().waiting > 0),
+      captureIsBusy: () => commit.unstoredBytes > 0 && loop.share() > busyLoopShare,
     }),
   );
   const server = await startServer({
@@ -208,10 +212,6 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
     else signal.addEventListener("abort", () => resolve(), { once: true });
   });
   log.info("stopping", {});
-}
-
-function waitsForMemory(budgets: readonly Budget[]): boolean {
-  return budgets.some((budget) => budget.use().waiting > 0);
 }
 
 function certificateOf({ tls_cert: chain, tls_key: key }: Config): Certificate | undefined {

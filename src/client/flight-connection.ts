@@ -13,9 +13,10 @@ import {
   type StatusObject,
 } from "@grpc/grpc-js";
 import { Fault } from "../model/fault.ts";
-import { keepalive, remoteAnswerBytesMax, remoteCallMs } from "../model/limits.ts";
+import { keepalive } from "../model/limits.ts";
 import type { RemoteUrl } from "../model/remote-url.ts";
 import { hideTokens } from "../model/secret.ts";
+import { remoteAnswerBytesMax, remoteCallMs } from "../model/sync-limits.ts";
 import { FlightDescriptor_DescriptorType, FlightDescriptorSchema } from "../wire/flight_pb.js";
 import { writeFlightData } from "../wire/flight-data.ts";
 import { faultCodeOf } from "../wire/grpc-status.ts";

@@ -6,9 +6,9 @@ import type { PutStream } from "../client/flight-connection.ts";
 import type { Remote } from "../client/remote.ts";
 import { assert } from "../model/assert.ts";
 import { Fault } from "../model/fault.ts";
-import { remoteSettleMs, syncMessageBytes } from "../model/limits.ts";
 import type { SequenceName, TopicLocator } from "../model/locator.ts";
 import type { Topic, Uuid } from "../model/resource.ts";
+import { remoteSettleMs, syncMessageBytes } from "../model/sync-limits.ts";
 import type { Answer, Command } from "./command.ts";
 import type { Shipment } from "./shipment.ts";
 import { type StreamParts, topicStream } from "./topic-stream.ts";
@@ -17,8 +17,6 @@ export interface HandsParts extends StreamParts {
   readonly remote: Remote;
   readonly shipment: Shipment;
   readonly signal: AbortSignal;
-  /** Called before bytes are sent: waits until they may be. */
-  admit(bytes: number): Promise<void>;
   /** Called when they were sent. */
   sent(bytes: number, rows: number): void;
 }
@@ -93,7 +91,7 @@ export class Hands implements Disposable {
   }
 
   async #send(topic: Topic, { uuid, fromRow }: { uuid: Uuid; fromRow: number }): Promise<Answer> {
-    const { remote, signal, admit, sent } = this.#parts;
+    const { remote, signal, sent } = this.#parts;
     this[Symbol.dispose]();
     const put = remote.openPut(topic.locator, uuid, fromRow);
     this.#put = put;
@@ -102,14 +100,12 @@ export class Hands implements Disposable {
       targetBytes: syncMessageBytes[remote.isEdge ? "edge" : "central"],
     };
     for await (const { header, body, rows } of topicStream(this.#parts, topic, { fromRow, limits, signal })) {
-      const bytes = header.byteLength + body.byteLength;
-      await admit(bytes);
       const answer = await done(put.send(header, body));
       if (answer.kind === "refused") {
         this[Symbol.dispose]();
         return answer;
       }
-      sent(bytes, rows);
+      sent(header.byteLength + body.byteLength, rows);
     }
     return { kind: "done" };
   }

@@ -2,7 +2,7 @@
 
 import { listTargets } from "../catalog/target-rows.ts";
 import { startPeriodic } from "../flow/periodic.ts";
-import { targetsLookMs } from "../model/limits.ts";
+import { targetsLookMs } from "../model/sync-limits.ts";
 import type { Target } from "../model/target.ts";
 import { type AgentParts, type AgentUse, TargetAgent } from "./target-agent.ts";
 

@@ -11,9 +11,9 @@ import type { Clock } from "../host/clock.ts";
 import { newJitter } from "../host/entropy.ts";
 import type { Log } from "../host/log.ts";
 import { Fault, type FaultCode } from "../model/fault.ts";
-import { captureRestMs, syncRetry } from "../model/limits.ts";
 import type { SessionLocator } from "../model/locator.ts";
 import type { Ulid } from "../model/resource.ts";
+import { captureRest, syncRetry } from "../model/sync-limits.ts";
 import type { Target } from "../model/target.ts";
 import { type Cursor, firstCursor } from "../model/transfer.ts";
 import { type Census, takeCensus } from "./census.ts";
@@ -25,11 +25,13 @@ import { findShipment, type Shipment } from "./shipment.ts";
 import type { StreamParts } from "./topic-stream.ts";
 import { beginTransfer, parkedCursor, step, type Transfer } from "./transfer.ts";
 
-export interface AgentParts extends StreamParts {
+export interface AgentParts extends Omit<StreamParts, "admit"> {
   readonly clock: Clock;
   readonly log: Log;
   /** Whether an upload waits for memory: sync holds still then. */
   captureWaits(): boolean;
+  /** Whether uploads take nearly all time there is: sync takes little of it then. */
+  captureIsBusy(): boolean;
 }
 
 export type AgentState = "idle" | "connecting" | "sending" | "waiting";
@@ -90,6 +92,8 @@ export class TargetAgent {
   #trouble: { session: Ulid; times: number } | undefined;
   #wake: (() => void) | undefined;
   #isStale = true;
+  /** When the last message was let go. */
+  #admittedAtMs = 0;
 
   constructor(parts: AgentParts, target: Target) {
     this.#parts = parts;
@@ -293,8 +297,13 @@ export class TargetAgent {
 
   /** Capture comes first, then the cap. */
   async #admit(bytes: number, signal: AbortSignal): Promise<void> {
-    while (this.#parts.captureWaits()) await sleep(captureRestMs, undefined, { signal });
+    const { clock, captureWaits, captureIsBusy } = this.#parts;
+    const tookMs = clock.monotonicMs() - this.#admittedAtMs;
+    if (captureIsBusy())
+      await sleep(Math.min(captureRest.mostMs, captureRest.timesTaken * tookMs), undefined, { signal });
+    while (captureWaits()) await sleep(captureRest.leastMs, undefined, { signal });
     const waitMs = this.#rate?.admit(bytes) ?? 0;
     if (waitMs > 0) await sleep(waitMs, undefined, { signal });
+    this.#admittedAtMs = clock.monotonicMs();
   }
 }

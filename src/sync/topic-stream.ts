@@ -24,6 +24,8 @@ export interface StreamParts {
   readonly catalog: Catalog;
   /** Where the memory for messages comes from. */
   readonly budget: Budget;
+  /** Called before bytes are read to be sent: waits until they may be, while nothing is held. */
+  admit(bytes: number): Promise<void>;
 }
 
 export interface StreamLimits {
@@ -105,7 +107,7 @@ class ChunkStream {
     const { topic, chunk, limits } = this.#place;
     await using reader = await this.#open(disk, chunkFile(topic.session, topic.number, chunk.number));
     for (const entry of dictionaries.switchTo(chunk)) {
-      using _held = await this.#hold(messageBytesOf(entry));
+      using _held = await this.#hold(messageBytesOf(entry), 1);
       yield { ...(await reader.readMessage(entry)), rows: 0 };
     }
     for (const group of groupsOf(chunk.batches, fromRow, limits.targetBytes)) yield* this.#group(reader, group);
@@ -116,7 +118,7 @@ class ChunkStream {
     const { limits } = this.#place;
     const bytes = pieces.reduce((sum, { entry }) => sum + messageBytesOf(entry), 0);
     // As it was read, and as it is sent.
-    using _held = await this.#hold(2 * bytes);
+    using _held = await this.#hold(bytes, 2);
     const [first] = pieces;
     const stored: StoredMessage[] = [];
     for (const { entry } of pieces) stored.push(await reader.readMessage(entry));
@@ -186,9 +188,11 @@ class ChunkStream {
     }
   }
 
-  async #hold(bytes: number): Promise<Disposable> {
-    const { budget } = this.#parts;
-    return await budget.take(Math.min(bytes, budget.limitBytes), this.#place.signal);
+  /** @param times how often it is in memory */
+  async #hold(bytes: number, times: number): Promise<Disposable> {
+    const { budget, admit } = this.#parts;
+    await admit(bytes);
+    return await budget.take(Math.min(times * bytes, budget.limitBytes), this.#place.signal);
   }
 }
 

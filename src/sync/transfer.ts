@@ -8,8 +8,8 @@
  */
 
 import { assert } from "../model/assert.ts";
-import { transferLimits } from "../model/limits.ts";
 import type { Uuid } from "../model/resource.ts";
+import { transferLimits } from "../model/sync-limits.ts";
 import type { Cursor, ParkCause, Place, RemoteSession, TopicState } from "../model/transfer.ts";
 import type { Answer, Command, RemoteTraits, ShownTopic, TopicFacts, TransferFacts } from "./command.ts";
 

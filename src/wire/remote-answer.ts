@@ -5,8 +5,8 @@ import { z } from "zod";
 import { Fault } from "../model/fault.ts";
 import { type JsonValue, parseJson } from "../model/json.ts";
 import { composeJson } from "../model/json-text.ts";
-import { centralMessageBytes } from "../model/limits.ts";
 import type { Uuid } from "../model/resource.ts";
+import { centralMessageBytes } from "../model/sync-limits.ts";
 import type { TimeRange } from "../model/time.ts";
 import {
   ActionSchema,

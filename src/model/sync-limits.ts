@@ -1,0 +1,51 @@
+/** The limits of sync; all others are in limits.ts. */
+
+import { zoneBytes } from "./limits.ts";
+
+const MiB = 1024 * 1024;
+
+/** How often a transfer asks the remote the same in vain, and is begun anew, before somebody has to look at it. */
+export const transferLimits = { askedMax: 8, anewMax: 8 } as const;
+
+/** Time in which a remote answers a call, or takes a message: a disk that stands still for seconds is no dead one. */
+export const remoteCallMs = 60_000;
+
+/** Bytes of an answer of a remote: what a sequence with thousands of topics tells of itself. */
+export const remoteAnswerBytesMax = 64 * MiB;
+
+/** Bytes of a message that a central daemon takes which does not tell: those of 0.4, and of 0.5 and 0.6. */
+export const centralMessageBytes = { first: 25_000_000, later: 50_000_000 } as const;
+
+/**
+ * Bytes that small batches are gathered to on their way to a remote. Each message costs it something: the central daemon some ms, an
+ * edge a quarter of one; but what is together in one is read together, so that an edge, which notes what is where, gets no more than
+ * such a note is for.
+ */
+export const syncMessageBytes = { edge: zoneBytes, central: 4 * MiB } as const;
+
+/** Time that a remote gets to come to an end with what it has, before it is asked again. */
+export const remoteSettleMs = 5_000;
+
+/** Sessions that an agent holds in memory of those that are to be sent; the next ones are looked for when these are done. */
+export const pendingHeldMax = 1_000;
+
+/** Parked sessions that `sync status` shows, with their reasons. */
+export const parkedShownMax = 100;
+
+/** Time between two looks at the targets, which other processes may change. */
+export const targetsLookMs = 1_000;
+
+/**
+ * Time until a transfer that broke off is tried again: doubled each time, up to a minute, for a link may come back any time; one whose
+ * key is refused waits for people. And how often a remote may fail at one session before that is parked.
+ */
+export const syncRetry = { firstMs: 200, mostMs: 60_000, refusedMs: 300_000, troubleMax: 10 } as const;
+
+/**
+ * Time until sync looks again whether an upload still waits for memory. While uploads take nearly all time there is, it rests so many
+ * times as long as its last message took, and at most so long: it has a tenth of the time then, and uploads lose no more.
+ */
+export const captureRest = { leastMs: 20, timesTaken: 10, mostMs: 2_000 } as const;
+
+/** Share of its time in which the event loop works from which on uploads count as taking nearly all of it. */
+export const busyLoopShare = 0.7;
