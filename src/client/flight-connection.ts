@@ -18,7 +18,7 @@ import type { RemoteUrl } from "../model/remote-url.ts";
 import { hideTokens } from "../model/secret.ts";
 import { remoteAnswerBytesMax, remoteCallMs } from "../model/sync-limits.ts";
 import { FlightDescriptor_DescriptorType, FlightDescriptorSchema } from "../wire/flight_pb.js";
-import { writeFlightData } from "../wire/flight-data.ts";
+import { writeDescriptorField } from "../wire/flight-data.ts";
 import { faultCodeOf } from "../wire/grpc-status.ts";
 import { tokenHeader } from "../wire/token.ts";
 
@@ -143,11 +143,14 @@ export class PutStream implements Disposable {
     call.resume();
   }
 
-  /** @throws Fault as the remote says, unavailable when it takes nothing for too long */
-  async send(header: Uint8Array, body: Uint8Array): Promise<void> {
-    const descriptor = this.#command === undefined ? undefined : descriptorOf(this.#command);
+  /**
+   * Sends a FlightData, which may be used again when this has ended.
+   * @throws Fault as the remote says, unavailable when it takes nothing for too long
+   */
+  async send(flightData: Buffer): Promise<void> {
+    const descriptor = this.#command === undefined ? undefined : writeDescriptorField(descriptorOf(this.#command));
     this.#command = undefined;
-    const message = writeFlightData(header, body, descriptor);
+    const message = descriptor === undefined ? flightData : Buffer.concat([descriptor, flightData]);
     const taken = new Promise<"taken">((resolve) => this.#call.write(message, () => resolve("taken")));
     const ended = await this.#inTime(Promise.race([this.#status, taken]));
     if (ended === "taken") return;

@@ -99,13 +99,13 @@ export class Hands implements Disposable {
       messageBytesMax: remote.version.messageBytesMax,
       targetBytes: syncMessageBytes[remote.isEdge ? "edge" : "central"],
     };
-    for await (const { header, body, rows } of topicStream(this.#parts, topic, { fromRow, limits, signal })) {
-      const answer = await done(put.send(header, body));
+    for await (const { flightData, rows } of topicStream(this.#parts, topic, { fromRow, limits, signal })) {
+      const answer = await done(put.send(flightData));
       if (answer.kind === "refused") {
         this[Symbol.dispose]();
         return answer;
       }
-      sent(header.byteLength + body.byteLength, rows);
+      sent(flightData.byteLength, rows);
     }
     return { kind: "done" };
   }

@@ -10,14 +10,16 @@ import { readSchema, type Schema } from "../arrow/schema.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import { listChunks, readChunk } from "../catalog/chunk-rows.ts";
 import type { Budget } from "../flow/budget.ts";
+import { crc32 } from "../host/checksum.ts";
 import type { Disk } from "../host/disk.ts";
 import { type BatchEntry, type Chunk, messageBytesOf } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
 import type { Topic } from "../model/resource.ts";
 import { SentDictionaries } from "../query/dictionaries.ts";
-import { readStoredBatch, unfoldStoredBatch } from "../query/stored-batch.ts";
+import { readStoredBatch, readStoredMessage, unfoldStoredBatch } from "../query/stored-batch.ts";
 import { ChunkReader, type StoredMessage } from "../store/chunk-reader.ts";
 import { chunkFile } from "../store/layout.ts";
+import { bareFlightDataHead } from "../wire/flight-data.ts";
 
 export interface StreamParts {
   readonly disk: Disk;
@@ -37,13 +39,11 @@ export interface StreamLimits {
 
 /** A message of an upload. It may be used until the next one is asked for. */
 export interface StreamMessage {
-  readonly header: Uint8Array;
-  readonly body: Uint8Array;
+  readonly flightData: Buffer;
   /** None for a schema or a dictionary. */
   readonly rows: number;
 }
 
-const noBody = new Uint8Array(0);
 /** What stands around a body in a message: its header, the descriptor of the first one. */
 const frameBytes = 64 * 1024;
 
@@ -62,7 +62,8 @@ export async function* topicStream(
   // Nothing was ever uploaded to it, which the remote cannot be told by an upload.
   if (schemaHeader === undefined) throw deleted(topic);
   const schema = readSchema(schemaHeader);
-  yield { header: schemaHeader, body: noBody, rows: 0 };
+  yield { flightData: Buffer.from(bareFlightDataHead(schemaHeader, 0)), rows: 0 };
+  const room = new Room();
   const dictionaries = new SentDictionaries();
   let skip = fromRow;
   for (const summary of [...listChunks(catalog, topic.uuid)]) {
@@ -72,7 +73,7 @@ export async function* topicStream(
     }
     const chunk = readChunk(catalog, topic.uuid, summary.number);
     if (chunk === undefined) throw deleted(topic);
-    const stream = new ChunkStream(parts, { topic, schema, chunk, limits, signal });
+    const stream = new ChunkStream(parts, { topic, schema, chunk, limits, signal, room });
     yield* stream.messages(dictionaries, skip);
     skip = 0;
   }
@@ -84,6 +85,17 @@ interface ChunkPlace {
   readonly chunk: Chunk;
   readonly limits: StreamLimits;
   readonly signal: AbortSignal;
+  readonly room: Room;
+}
+
+/** Memory for one message after the other: what is made anew for each costs more than to fill it. */
+class Room {
+  #buffer: Buffer = Buffer.alloc(0);
+
+  take(bytes: number): Buffer {
+    if (this.#buffer.byteLength < bytes) this.#buffer = Buffer.allocUnsafeSlow(Math.ceil(bytes * 1.25));
+    return this.#buffer.subarray(0, bytes);
+  }
 }
 
 /** Rows of a batch that lies on disk. */
@@ -108,7 +120,7 @@ class ChunkStream {
     await using reader = await this.#open(disk, chunkFile(topic.session, topic.number, chunk.number));
     for (const entry of dictionaries.switchTo(chunk)) {
       using _held = await this.#hold(messageBytesOf(entry), 1);
-      yield { ...(await reader.readMessage(entry)), rows: 0 };
+      yield { flightData: await this.#read(reader, entry), rows: 0 };
     }
     for (const group of groupsOf(chunk.batches, fromRow, limits.targetBytes)) yield* this.#group(reader, group);
   }
@@ -120,18 +132,14 @@ class ChunkStream {
     // As it was read, and as it is sent.
     using _held = await this.#hold(bytes, 2);
     const [first] = pieces;
-    const stored: StoredMessage[] = [];
-    for (const { entry } of pieces) stored.push(await reader.readMessage(entry));
-    const [message] = stored;
-    if (first === undefined || message === undefined) return;
+    if (first === undefined) return;
     const isWhole = pieces.length === 1 && first.length === first.entry.rows;
     if (isWhole && bytes + frameBytes <= limits.messageBytesMax) {
-      yield { ...message, rows: first.entry.rows };
+      yield { flightData: await this.#read(reader, first.entry), rows: first.entry.rows };
       return;
     }
     const batches: Batch[] = [];
-    for (const [index, { entry }] of pieces.entries())
-      batches.push(await this.#plain(entry, stored[index] as StoredMessage));
+    for (const { entry } of pieces) batches.push(await this.#plain(entry, await reader.readMessage(entry)));
     yield* this.#cut(
       batches,
       pieces.map(({ start, length }, source) => ({ source, start, length })),
@@ -146,7 +154,11 @@ class ChunkStream {
     if (rows === 1 || bytesOfRuns(batches, runs) <= 2 * limits.messageBytesMax) {
       const { header, body } = gather(schema, batches, runs);
       if (header.byteLength + body.byteLength + frameBytes <= limits.messageBytesMax) {
-        yield { header, body, rows };
+        const head = bareFlightDataHead(header, body.byteLength);
+        const flightData = this.#place.room.take(head.byteLength + body.byteLength);
+        flightData.set(head);
+        flightData.set(body, head.byteLength);
+        yield { flightData, rows };
         return;
       }
     }
@@ -161,9 +173,29 @@ class ChunkStream {
     yield* this.#cut(batches, behind);
   }
 
+  /** A whole message as it lies on disk, its checksum checked. */
+  async #read(reader: ChunkReader, entry: BatchEntry): Promise<Buffer> {
+    const { header, bytes } = await reader.readMetadata(entry);
+    const { bodyBytes } = readStoredMessage(this.#placeOf(entry), header);
+    const head = bareFlightDataHead(header, bodyBytes);
+    // On disk there is padding behind the body, which is not sent.
+    const whole = this.#place.room.take(head.byteLength + entry.bodyBytes);
+    whole.set(head);
+    const body = whole.subarray(head.byteLength);
+    await reader.readBody(entry, 0, body);
+    const checksum = crc32([bytes, body]);
+    if (checksum !== entry.crc32) throw reader.wrongChecksum(entry, checksum);
+    return whole.subarray(0, head.byteLength + bodyBytes);
+  }
+
+  #placeOf(entry: BatchEntry): string {
+    const { chunk, topic } = this.#place;
+    return `chunk ${chunk.number} of \`${topic.locator}\` at ${entry.offset}`;
+  }
+
   async #plain(entry: BatchEntry, message: StoredMessage): Promise<Batch> {
-    const { schema, chunk, topic } = this.#place;
-    const place = `chunk ${chunk.number} of \`${topic.locator}\` at ${entry.offset}`;
+    const { schema } = this.#place;
+    const place = this.#placeOf(entry);
     const batch = readStoredBatch(place, schema, message);
     return batch.compression === "none"
       ? batch

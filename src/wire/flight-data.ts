@@ -134,14 +134,17 @@ export function flightDataHead(header: Uint8Array, bodyBytes: number): Uint8Arra
   return head;
 }
 
-/** A FlightData in one buffer, for whoever sends it by a library. @param descriptor of the first message of an upload */
-export function writeFlightData(header: Uint8Array, body: Uint8Array, descriptor: Uint8Array | undefined): Buffer {
-  const head = flightDataHead(header, body.byteLength).subarray(grpcPrefixBytes);
-  if (descriptor === undefined) return Buffer.concat([head, body]);
-  const before = new Uint8Array(1 + varintBytes(descriptor.byteLength));
-  before[0] = 0x0a;
-  writeVarint(before, 1, descriptor.byteLength);
-  return Buffer.concat([before, descriptor, head, body]);
+/** The bytes of a FlightData up to its body, for whoever sends it by a library. */
+export function bareFlightDataHead(header: Uint8Array, bodyBytes: number): Uint8Array {
+  return flightDataHead(header, bodyBytes).subarray(grpcPrefixBytes);
+}
+
+/** What stands in front of the first FlightData of an upload. */
+export function writeDescriptorField(descriptor: Uint8Array): Uint8Array {
+  const field = new Uint8Array(1 + varintBytes(descriptor.byteLength) + descriptor.byteLength);
+  field[0] = 0x0a;
+  field.set(descriptor, writeVarint(field, 1, descriptor.byteLength));
+  return field;
 }
 
 function varintBytes(value: number): number {
