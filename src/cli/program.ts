@@ -7,6 +7,7 @@ import { Fault } from "../model/fault.ts";
 import { parsePermissions } from "../model/permission.ts";
 import { hideTokens } from "../model/secret.ts";
 import { type ConflictPolicy, conflictPolicies } from "../model/target.ts";
+import { parseDayTimes, type RateRule } from "../model/timetable.ts";
 import { readConfig, readDataDirectory, readNamedPath } from "./config.ts";
 import { createKey, listKeys, revokeKey } from "./keys.ts";
 import {
@@ -210,7 +211,9 @@ interface SyncCheckOptions extends PlaceOptions {
 
 interface SyncAddOptions extends Omit<SyncCheckOptions, "json"> {
   readonly onConflict: ConflictPolicy;
-  readonly rate?: string;
+  readonly rate: readonly string[];
+  readonly interface: readonly string[];
+  readonly whenReachable?: string;
 }
 
 function syncCommand(signal: AbortSignal): Command {
@@ -227,7 +230,19 @@ function syncCommand(signal: AbortSignal): Command {
     )
     .option("--include <PATTERN>", "only sequences with such names, like 'drive-*'", more, [])
     .option("--exclude <PATTERN>", "no sequences with such names", more, [])
-    .option("--rate <BYTES>", "bytes per second at most, as a number or like 2MiB")
+    .option(
+      "--rate <RATE>",
+      "bytes per second at most, like 2MiB, or at times of day, like 08:00-18:00=200kB or 22:00-06:00=0; the first that holds",
+      more,
+      [],
+    )
+    .option(
+      "--interface <NAME>",
+      "only while this network interface is connected, or another one that is named so",
+      more,
+      [],
+    )
+    .option("--when-reachable <HOST:PORT>", "only while something takes connections there")
     .action(async (name: string, url: string, options: SyncAddOptions) =>
       addTarget(placeOf(options), {
         name,
@@ -237,7 +252,9 @@ function syncCommand(signal: AbortSignal): Command {
         onConflict: options.onConflict,
         include: options.include,
         exclude: options.exclude,
-        rateMax: options.rate === undefined ? undefined : readBytes("--rate", options.rate),
+        rates: options.rate.map(readRate),
+        interfaces: options.interface,
+        whenReachable: options.whenReachable === undefined ? undefined : readAddress(options.whenReachable),
       }),
     );
   withPlace(command.command("check <url>"))
@@ -280,6 +297,24 @@ function syncCommand(signal: AbortSignal): Command {
     .addOption(asJson)
     .action(async (options: OntologyOptions) => showSync(placeOf(options), formatOf(options)));
   return command;
+}
+
+/** @throws Fault invalid */
+function readRate(text: string): RateRule {
+  const [times, rate] = text.includes("=") ? text.split("=", 2) : [undefined, text];
+  const between = times === undefined ? undefined : parseDayTimes(times);
+  if (times !== undefined && between === undefined)
+    throw new Fault("invalid", `--rate: expected times like 08:00-18:00, found ${JSON.stringify(times.slice(0, 40))}`);
+  return { between, bytesPerSecond: rate === "0" ? 0 : readBytes("--rate", rate ?? "") };
+}
+
+/** @throws Fault invalid */
+function readAddress(text: string): { host: string; port: number } {
+  const [, bracketed, plain, port] = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})$/.exec(text) ?? [];
+  const host = bracketed ?? plain;
+  if (host === undefined || !(Number(port) >= 1 && Number(port) <= 65_535))
+    throw new Fault("invalid", `--when-reachable: expected HOST:PORT, found ${JSON.stringify(text.slice(0, 100))}`);
+  return { host, port: Number(port) };
 }
 
 function absolutePath(file: string | undefined): string | undefined {

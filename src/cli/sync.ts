@@ -15,6 +15,7 @@ import { statusWaitMs } from "../model/limits.ts";
 import { parseRemoteUrl } from "../model/remote-url.ts";
 import type { Ulid } from "../model/resource.ts";
 import { type ConflictPolicy, type Target, targetNamePattern } from "../model/target.ts";
+import type { RateRule } from "../model/timetable.ts";
 import type { TransferRow } from "../model/transfer.ts";
 import { type Census, takeCensus } from "../sync/census.ts";
 import { connectTo } from "../sync/connect.ts";
@@ -30,7 +31,9 @@ export interface TargetRequest {
   readonly onConflict: ConflictPolicy;
   readonly include: readonly string[];
   readonly exclude: readonly string[];
-  readonly rateMax: number | undefined;
+  readonly rates: readonly RateRule[];
+  readonly interfaces: readonly string[];
+  readonly whenReachable: Target["whenReachable"];
 }
 
 /** @throws Fault invalid, exists */
@@ -195,7 +198,7 @@ function printViews(views: readonly TargetView[]): void {
     printOut("There is no target: mosaico-edge sync add NAME URL\n");
     return;
   }
-  const head = ["target", "state", "pending", "bytes", "oldest", "synced", "parked", "last error"];
+  const head = ["target", "state", "pending", "bytes", "oldest", "synced", "parked", "why it waits"];
   const rows = views.map((view) => [
     view.target,
     view.state,
@@ -204,7 +207,7 @@ function printViews(views: readonly TargetView[]): void {
     String(view["oldestPending"] ?? ""),
     String(view["syncedSessions"]),
     String(view["parkedSessions"]),
-    String(view["lastError"] ?? ""),
+    String(view["closed"] ?? view["lastError"] ?? ""),
   ]);
   printTable([head, ...rows]);
   for (const { target, parked } of views)

@@ -35,6 +35,10 @@ export const parkedShownMax = 100;
 /** Time between two looks at the targets, which other processes may change. */
 export const targetsLookMs = 1_000;
 
+/** Time until a target to which nothing may go now is looked at again, and in which an address takes a connection. */
+export const closedLookMs = 5_000;
+export const reachWaitMs = 3_000;
+
 /**
  * Time until a transfer that broke off is tried again: doubled each time, up to a minute, for a link may come back any time; one whose
  * key is refused waits for people. And how often a remote may fail at one session before that is parked.

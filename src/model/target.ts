@@ -2,6 +2,7 @@
 
 import type { Ulid } from "./resource.ts";
 import type { TimeNs } from "./time.ts";
+import type { RateRule } from "./timetable.ts";
 
 export const conflictPolicies = ["refuse", "extend"] as const;
 /** What becomes of a session whose sequence has a name that the remote has already, from somebody else. */
@@ -19,8 +20,11 @@ export interface Target {
   /** Globs for names of sequences: what goes there, all when there are none; and what of that does not. */
   readonly include: readonly string[];
   readonly exclude: readonly string[];
-  /** Bytes per second on the way there; undefined for as many as go. */
-  readonly rateMax?: number | undefined;
+  /** How many bytes may go per second, the first that holds. */
+  readonly rates?: readonly RateRule[] | undefined;
+  /** Only while one of these network interfaces is connected, and while this address takes connections. */
+  readonly interfaces?: readonly string[] | undefined;
+  readonly whenReachable?: { readonly host: string; readonly port: number } | undefined;
   readonly paused: boolean;
   /** What is known of it is being forgotten; nothing is added to that any more. */
   readonly leaving?: boolean | undefined;

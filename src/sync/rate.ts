@@ -4,20 +4,18 @@ import type { Clock } from "../host/clock.ts";
 
 export class Rate {
   readonly #clock: Pick<Clock, "monotonicMs">;
-  readonly #bytesPerSecond: number;
   /** When all that was admitted should have been sent. */
   #paidUntilMs = Number.NEGATIVE_INFINITY;
 
-  constructor(clock: Pick<Clock, "monotonicMs">, bytesPerSecond: number) {
+  constructor(clock: Pick<Clock, "monotonicMs">) {
     this.#clock = clock;
-    this.#bytesPerSecond = bytesPerSecond;
   }
 
-  /** Milliseconds to wait before so many bytes are sent. */
-  admit(bytes: number): number {
+  /** Milliseconds to wait before so many bytes are sent, when so many may go per second from now on. */
+  admit(bytes: number, bytesPerSecond: number): number {
     const nowMs = this.#clock.monotonicMs();
     const startMs = Math.max(nowMs, this.#paidUntilMs);
-    this.#paidUntilMs = startMs + (bytes / this.#bytesPerSecond) * 1000;
+    this.#paidUntilMs = startMs + (bytes / bytesPerSecond) * 1000;
     return startMs - nowMs;
   }
 }

@@ -13,12 +13,13 @@ import type { Log } from "../host/log.ts";
 import { Fault, type FaultCode } from "../model/fault.ts";
 import type { SessionLocator } from "../model/locator.ts";
 import type { Ulid } from "../model/resource.ts";
-import { captureRest, syncRetry } from "../model/sync-limits.ts";
+import { captureRest, closedLookMs, syncRetry } from "../model/sync-limits.ts";
 import type { Target } from "../model/target.ts";
 import { type Cursor, firstCursor } from "../model/transfer.ts";
 import { type Census, takeCensus } from "./census.ts";
 import { breaksOff, type Command, type RemoteTraits } from "./command.ts";
 import { connectTo } from "./connect.ts";
+import { rateNow, whyClosed } from "./gate.ts";
 import { Hands } from "./hands.ts";
 import { Rate } from "./rate.ts";
 import { findShipment, type Shipment } from "./shipment.ts";
@@ -34,7 +35,7 @@ export interface AgentParts extends Omit<StreamParts, "admit"> {
   captureIsBusy(): boolean;
 }
 
-export type AgentState = "idle" | "connecting" | "sending" | "waiting";
+export type AgentState = "idle" | "closed" | "connecting" | "sending" | "waiting";
 
 export interface AgentUse {
   readonly target: string;
@@ -47,6 +48,8 @@ export interface AgentUse {
   readonly sentBytes: number;
   readonly sentRows: number;
   readonly brokenOff: number;
+  /** Why nothing may go now; undefined when it may. */
+  readonly closed: string | undefined;
   /** Why it waits, and for how many milliseconds more. */
   readonly lastError: string | undefined;
   readonly retryInMs: number | undefined;
@@ -75,7 +78,7 @@ class BrokenOff extends Error {
 export class TargetAgent {
   readonly #parts: AgentParts;
   readonly #target: Target;
-  readonly #rate: Rate | undefined;
+  readonly #rate: Rate;
   #state: AgentState = "idle";
   #remote: string | undefined;
   #census: Census | undefined;
@@ -90,6 +93,8 @@ export class TargetAgent {
   #failures = 0;
   /** The session at which the remote itself failed, and how often in a row. */
   #trouble: { session: Ulid; times: number } | undefined;
+  /** Why nothing may go now. */
+  #closed: string | undefined;
   #wake: (() => void) | undefined;
   #isStale = true;
   /** When the last message was let go. */
@@ -98,7 +103,7 @@ export class TargetAgent {
   constructor(parts: AgentParts, target: Target) {
     this.#parts = parts;
     this.#target = target;
-    this.#rate = target.rateMax === undefined ? undefined : new Rate(parts.clock, target.rateMax);
+    this.#rate = new Rate(parts.clock);
   }
 
   /** A session was finalized, or somebody does not want to wait. */
@@ -119,6 +124,7 @@ export class TargetAgent {
       sentBytes: this.#sentBytes,
       sentRows: this.#sentRows,
       brokenOff: this.#brokenOff,
+      closed: this.#closed,
       lastError: this.#lastError,
       retryInMs: this.#retryAtMs === undefined ? undefined : Math.max(0, Math.round(this.#retryAtMs - nowMs)),
     };
@@ -145,6 +151,7 @@ export class TargetAgent {
       if (!this.#isStale) await this.#idle(signal);
       return;
     }
+    if (await this.#isClosed(signal)) return;
     this.#state = "connecting";
     using remote = await this.#connect(signal);
     this.#state = "sending";
@@ -154,6 +161,22 @@ export class TargetAgent {
       this.#lastError = undefined;
       this.#told = undefined;
     }
+  }
+
+  /** Whether nothing may go now; then it has waited a little. */
+  async #isClosed(signal: AbortSignal): Promise<boolean> {
+    const why = await whyClosed(this.#target, this.#now());
+    if (why !== this.#closed) this.#parts.log.info("sync_gate", { target: this.#target.name, closed: why ?? null });
+    this.#closed = why;
+    if (why === undefined) return false;
+    this.#state = "closed";
+    await sleep(closedLookMs, undefined, { signal });
+    return true;
+  }
+
+  /** By the wall clock, as people and timetables have it. */
+  #now(): Date {
+    return new Date(Number(this.#parts.clock.wallNs() / 1_000_000n));
   }
 
   async #idle(signal: AbortSignal): Promise<void> {
@@ -302,7 +325,9 @@ export class TargetAgent {
     if (captureIsBusy())
       await sleep(Math.min(captureRest.mostMs, captureRest.timesTaken * tookMs), undefined, { signal });
     while (captureWaits()) await sleep(captureRest.leastMs, undefined, { signal });
-    const waitMs = this.#rate?.admit(bytes) ?? 0;
+    const rate = rateNow(this.#target, this.#now());
+    if (rate === 0) throw new BrokenOff("put", "overloaded", "the timetable lets nothing go any more");
+    const waitMs = rate === undefined ? 0 : this.#rate.admit(bytes, rate);
     if (waitMs > 0) await sleep(waitMs, undefined, { signal });
     this.#admittedAtMs = clock.monotonicMs();
   }

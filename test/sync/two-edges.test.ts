@@ -139,6 +139,14 @@ describe("two edges", () => {
       64,
       expect.stringMatching(/name of a target .*found/),
     ]);
+    expect(await said("add", "y", "grpc://127.0.0.1", "--rate", "8-9=1kB")).toEqual([
+      64,
+      expect.stringMatching(/--rate: expected times .* found "8-9"/),
+    ]);
+    expect(await said("add", "y", "grpc://127.0.0.1", "--when-reachable", "x")).toEqual([
+      64,
+      expect.stringMatching(/--when-reachable: expected HOST:PORT, found "x"/),
+    ]);
     expect(await said("add", "y", "grpc://127.0.0.1", "--rate", "fast")).toEqual([
       64,
       expect.stringMatching(/--rate: expected .* found "fast"/),
@@ -182,5 +190,22 @@ describe("two edges", () => {
         200 * drive.seconds,
       );
     expect((await runToEnd(["verify", "--data-dir", own])).code).toBe(0);
+  });
+
+  test.each([
+    ["an interface", ["--interface", "nosuch0", "--interface", "nosuch1"], "no connection over nosuch0 or nosuch1"],
+    [
+      "the time of day",
+      ["--rate", "00:00-24:00=0", "--rate", "1MiB"],
+      "the timetable lets nothing go at this time of day",
+    ],
+    ["an address", ["--when-reachable", "127.0.0.1:1"], "127.0.0.1:1 is not reachable"],
+  ])("nothing goes before it may, by %s", { timeout: 60_000 }, async (_what, words, why) => {
+    const own = directory();
+    await using recorder = await startServer({ dataDir: own });
+    await record(recorder.port, "closed", labelTopics(drive));
+    await command(own, "add", "centre", `grpc://127.0.0.1:${far.port}`, ...words);
+    const view = await until(own, "it is closed", ({ state }) => state === "closed");
+    expect(view).toMatchObject({ closed: why, pendingSessions: 1, brokenOff: 0 });
   });
 });
