@@ -141,7 +141,10 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
       catalog,
       clock,
       log,
-      budget: mergeBudget,
+      poison,
+      space,
+      // Readers wait for it at worst, uploads never.
+      budget: sendBudget,
       captureWaits: () => [uploadBudget, smallUploadBudget].some((budget) => budget.use().waiting > 0),
       captureIsBusy: () => commit.unstoredBytes > 0 && loop.share() > busyLoopShare,
     }),

@@ -29,6 +29,9 @@ export const remoteSettleMs = 5_000;
 /** Sessions that an agent holds in memory of those that are to be sent; the next ones are looked for when these are done. */
 export const pendingHeldMax = 1_000;
 
+/** Time between two walks over all sessions, and how many times as long as the last one took: each is a walk over the catalog. */
+export const censusRest = { leastMs: 200, timesTaken: 10 } as const;
+
 /** Parked sessions that `sync status` shows, with their reasons. */
 export const parkedShownMax = 100;
 

@@ -4,6 +4,8 @@
  */
 
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Space } from "../care/space.ts";
+import { rowBytes } from "../catalog/row.ts";
 import { isActive } from "../catalog/target-rows.ts";
 import { findTransfer, putTransfer } from "../catalog/transfer-rows.ts";
 import type { Remote } from "../client/remote.ts";
@@ -13,9 +15,10 @@ import type { Log } from "../host/log.ts";
 import { Fault, type FaultCode } from "../model/fault.ts";
 import type { SessionLocator } from "../model/locator.ts";
 import type { Ulid } from "../model/resource.ts";
-import { captureRest, closedLookMs, syncRetry } from "../model/sync-limits.ts";
+import { captureRest, censusRest, closedLookMs, syncRetry } from "../model/sync-limits.ts";
 import type { Target } from "../model/target.ts";
-import { type Cursor, firstCursor } from "../model/transfer.ts";
+import { type Cursor, firstCursor, type TransferRow } from "../model/transfer.ts";
+import type { Poison } from "../store/poison.ts";
 import { type Census, takeCensus } from "./census.ts";
 import { breaksOff, type Command, type RemoteTraits } from "./command.ts";
 import { connectTo } from "./connect.ts";
@@ -29,6 +32,8 @@ import { beginTransfer, parkedCursor, step, type Transfer } from "./transfer.ts"
 export interface AgentParts extends Omit<StreamParts, "admit"> {
   readonly clock: Clock;
   readonly log: Log;
+  readonly poison: Poison;
+  readonly space: Pick<Space, "admitRow">;
   /** Whether an upload waits for memory: sync holds still then. */
   captureWaits(): boolean;
   /** Whether uploads take nearly all time there is: sync takes little of it then. */
@@ -97,6 +102,8 @@ export class TargetAgent {
   #closed: string | undefined;
   #wake: (() => void) | undefined;
   #isStale = true;
+  /** Before this there is no other census. */
+  #censusAtMs = 0;
   /** When the last message was let go. */
   #admittedAtMs = 0;
 
@@ -143,9 +150,13 @@ export class TargetAgent {
   }
 
   async #work(signal: AbortSignal): Promise<void> {
-    const { catalog } = this.#parts;
+    const { catalog, clock } = this.#parts;
+    await sleep(Math.max(0, this.#censusAtMs - clock.monotonicMs()), undefined, { signal });
     this.#isStale = false;
+    const startedMs = clock.monotonicMs();
     this.#census = await takeCensus(catalog, this.#target, signal);
+    const endedMs = clock.monotonicMs();
+    this.#censusAtMs = endedMs + Math.max(censusRest.leastMs, censusRest.timesTaken * (endedMs - startedMs));
     if (this.#census.next.length === 0) {
       this.#state = "idle";
       if (!this.#isStale) await this.#idle(signal);
@@ -254,11 +265,16 @@ export class TargetAgent {
       },
     });
     while (transfer.command.kind !== "end") {
-      if (transfer.cursor !== stored && !(await this.#store(shipment, transfer.cursor))) return;
+      if (transfer.cursor !== stored && !(await this.#store(shipment, transfer.cursor))) {
+        await this.#leave(hands, shipment, stored);
+        return;
+      }
       stored = transfer.cursor;
       transfer = await this.#act(hands, transfer, context, { shipment, signal });
     }
-    await this.#store(shipment, transfer.cursor);
+    const { kind } = transfer.cursor.place;
+    const isOver = (await this.#store(shipment, transfer.cursor)) && (kind === "synced" || kind === "parked");
+    if (!isOver) return await this.#leave(hands, shipment, transfer.cursor);
     this.#sending = undefined;
     this.#trouble = undefined;
     const { place } = transfer.cursor;
@@ -270,6 +286,15 @@ export class TargetAgent {
         bytes: sending.sentBytes,
         ms: Math.round(clock.monotonicMs() - sending.sinceMs),
       });
+  }
+
+  /** What was begun of a session that was deleted here goes there too, where that is allowed. */
+  async #leave(hands: Hands, { session }: Shipment, cursor: Cursor | undefined): Promise<void> {
+    const { catalog, log } = this.#parts;
+    if (cursor?.session === undefined || catalog.sessionKeys.has(session.ulid)) return;
+    const answer = await hands.carryOut({ kind: "delete_session", session: cursor.session });
+    const there = answer.kind === "refused" ? answer.reason : "deleted";
+    log.warning("session_deleted_while_sent", { target: this.#target.name, session: session.locator, there });
   }
 
   async #act(
@@ -310,10 +335,13 @@ export class TargetAgent {
 
   /** False when the session was deleted here, or the target is paused or forgotten. */
   async #store({ session }: Shipment, cursor: Cursor): Promise<boolean> {
-    const { catalog, clock } = this.#parts;
+    const { catalog, clock, poison, space } = this.#parts;
+    poison.check();
+    const row: TransferRow = { cursor, changedAtNs: clock.wallNs() };
+    using _row = space.admitRow(rowBytes(row));
     return await catalog.transaction(() => {
       if (!catalog.sessionKeys.has(session.ulid) || !isActive(catalog, this.#target)) return false;
-      putTransfer(catalog, session.ulid, this.#target.id, { cursor, changedAtNs: clock.wallNs() });
+      putTransfer(catalog, session.ulid, this.#target.id, row);
       return true;
     });
   }

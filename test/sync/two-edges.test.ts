@@ -3,6 +3,7 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { FlightClient } from "../load/flight-client.ts";
 import { baseTopics, labelTopics } from "../load/robot.ts";
@@ -207,5 +208,26 @@ describe("two edges", () => {
     await command(own, "add", "centre", `grpc://127.0.0.1:${far.port}`, ...words);
     const view = await until(own, "it is closed", ({ state }) => state === "closed");
     expect(view).toMatchObject({ closed: why, pendingSessions: 1, brokenOff: 0 });
+  });
+
+  test("what is deleted here while it is sent goes there too", { timeout: 60_000 }, async () => {
+    const own = directory();
+    await using recorder = await startServer({ dataDir: own });
+    await record(recorder.port, "short-lived", baseTopics(drive));
+    // Six megabytes: it is on its way for a while.
+    await command(own, "add", "centre", `grpc://127.0.0.1:${far.port}`, "--rate", "500kB");
+    using client = new FlightClient(far.port);
+    const isThere = (): Promise<boolean> =>
+      client.info({ resource_locator: "short-lived/sensors/gps" }).then(
+        () => true,
+        () => false,
+      );
+    while (!(await isThere())) await sleep(20);
+    using operator = new FlightClient(recorder.port);
+    await operator.action("sequence_delete", { locator: "short-lived" });
+    while (await isThere()) await sleep(20);
+    expect(recorder.stderr()).toMatch(/"session_deleted_while_sent".*"there":"deleted"/);
+    expect(recorder.stderr()).not.toMatch(/session_synced/);
+    expect((await runToEnd(["verify", "--data-dir", own])).code).toBe(0);
   });
 });
