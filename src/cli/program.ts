@@ -6,7 +6,7 @@ import type { KeyRequest } from "../care/keys.ts";
 import { Fault } from "../model/fault.ts";
 import { parsePermissions } from "../model/permission.ts";
 import { hideTokens } from "../model/secret.ts";
-import { type ConflictPolicy, conflictPolicies } from "../model/target.ts";
+import { type ConflictPolicy, conflictPolicies, type SyncClass } from "../model/target.ts";
 import { parseDayTimes, type RateRule } from "../model/timetable.ts";
 import { readConfig, readDataDirectory, readNamedPath } from "./config.ts";
 import { createKey, listKeys, revokeKey } from "./keys.ts";
@@ -211,6 +211,8 @@ interface SyncCheckOptions extends PlaceOptions {
 
 interface SyncAddOptions extends Omit<SyncCheckOptions, "json"> {
   readonly onConflict: ConflictPolicy;
+  readonly class: readonly string[];
+  readonly classesOnly?: boolean;
   readonly rate: readonly string[];
   readonly interface: readonly string[];
   readonly whenReachable?: string;
@@ -242,6 +244,13 @@ function syncCommand(signal: AbortSignal): Command {
       more,
       [],
     )
+    .option(
+      "--class <NAME[:PRIORITY]=QUERY>",
+      "sessions that a query finds (JSON as clients send it) go in the order of their priority, or never: crash:10={...}, idle:never={...}; the first counts",
+      more,
+      [],
+    )
+    .option("--classes-only", "nothing goes that is of no class")
     .option("--when-reachable <HOST:PORT>", "only while something takes connections there")
     .action(async (name: string, url: string, options: SyncAddOptions) =>
       addTarget(placeOf(options), {
@@ -252,6 +261,8 @@ function syncCommand(signal: AbortSignal): Command {
         onConflict: options.onConflict,
         include: options.include,
         exclude: options.exclude,
+        classes: options.class.map(readClass),
+        restIsSent: options.classesOnly !== true,
         rates: options.rate.map(readRate),
         interfaces: options.interface,
         whenReachable: options.whenReachable === undefined ? undefined : readAddress(options.whenReachable),
@@ -297,6 +308,18 @@ function syncCommand(signal: AbortSignal): Command {
     .addOption(asJson)
     .action(async (options: OntologyOptions) => showSync(placeOf(options), formatOf(options)));
   return command;
+}
+
+/** @throws Fault invalid; the query is read by whoever keeps it */
+function readClass(text: string): SyncClass {
+  const [, name, priority = "0", query] = /^([a-z][a-z0-9_-]*)(?::(-?[0-9]{1,6}|never))?=(.+)$/s.exec(text) ?? [];
+  if (name === undefined || query === undefined) {
+    throw new Fault(
+      "invalid",
+      `--class: expected NAME=QUERY or NAME:PRIORITY=QUERY, found ${JSON.stringify(text.slice(0, 100))}`,
+    );
+  }
+  return { name, query, priority: priority === "never" ? 0 : Number(priority), isSent: priority !== "never" };
 }
 
 /** @throws Fault invalid */

@@ -135,6 +135,7 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
     space,
   };
   const loop = new LoopUse();
+  const search = searchPartsOf({ disk, catalog, mergeBudget, sendBudget, given: ontology.given });
   const sync = stack.use(
     new Sync({
       disk,
@@ -143,6 +144,7 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
       log,
       poison,
       space,
+      search,
       // Readers wait for it at worst, uploads never.
       budget: sendBudget,
       captureWaits: () => [uploadBudget, smallUploadBudget].some((budget) => budget.use().waiting > 0),
@@ -173,7 +175,7 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
       dialects,
       messageBytesMax,
       edgeVersion,
-      search: searchPartsOf({ disk, catalog, mergeBudget, sendBudget, given: ontology.given }),
+      search,
     },
   });
   const { retention, abandoned } = stack.use(startCare({ ...storeParts, config }));

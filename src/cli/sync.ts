@@ -14,11 +14,13 @@ import { Fault } from "../model/fault.ts";
 import { statusWaitMs } from "../model/limits.ts";
 import { parseRemoteUrl } from "../model/remote-url.ts";
 import type { Ulid } from "../model/resource.ts";
-import { type ConflictPolicy, type Target, targetNamePattern } from "../model/target.ts";
+import { syncClassesMax } from "../model/sync-limits.ts";
+import { type ConflictPolicy, type SyncClass, type Target, targetNamePattern } from "../model/target.ts";
 import type { RateRule } from "../model/timetable.ts";
 import type { TransferRow } from "../model/transfer.ts";
 import { type Census, takeCensus } from "../sync/census.ts";
 import { connectTo } from "../sync/connect.ts";
+import { parseClassQuery } from "../sync/session-class.ts";
 import { retriedCursor } from "../sync/transfer.ts";
 import { printTable } from "./table.ts";
 import { withCatalog, withCatalogToRead } from "./with-catalog.ts";
@@ -31,6 +33,8 @@ export interface TargetRequest {
   readonly onConflict: ConflictPolicy;
   readonly include: readonly string[];
   readonly exclude: readonly string[];
+  readonly classes: readonly SyncClass[];
+  readonly restIsSent: boolean;
   readonly rates: readonly RateRule[];
   readonly interfaces: readonly string[];
   readonly whenReachable: Target["whenReachable"];
@@ -45,6 +49,15 @@ export async function addTarget(dataDirectory: string, request: TargetRequest): 
     );
   }
   const { text: url } = parseRemoteUrl(request.url);
+  if (request.classes.length > syncClassesMax)
+    throw new Fault("invalid", `A target has ${syncClassesMax} classes at most, found ${request.classes.length}`);
+  for (const { name, query } of request.classes) {
+    try {
+      parseClassQuery(query);
+    } catch (error) {
+      throw new Fault("invalid", `--class ${name}: ${error instanceof Error ? error.message : error}`, error);
+    }
+  }
   const clock = machineClock();
   await withCatalog(dataDirectory, async (catalog) => {
     const addedAtNs = clock.wallNs();
@@ -131,7 +144,7 @@ export async function checkRemote(
   const view = await withCatalogToRead(dataDirectory, async (catalog) => {
     const { include, exclude } = request;
     // Nothing is known of one that is no target yet.
-    const { pending } = await takeCensus(catalog, { include, exclude, id: newUlid(Date.now()) }, signal);
+    const { pending } = await takeCensus(catalog, { include, exclude, id: newUlid(Date.now()) }, { signal });
     return {
       url: parseRemoteUrl(request.url).text,
       kind: remote.isEdge ? "mosaico-edge" : "mosaicod",
@@ -167,7 +180,7 @@ export async function showSync(dataDirectory: string, format: "json" | "table"):
         : ((JSON.parse(answer) as { sync?: Record<string, object> }).sync ?? {});
     const views: TargetView[] = [];
     for (const target of listTargets(catalog)) {
-      const census = await takeCensus(catalog, target, new AbortController().signal);
+      const census = await takeCensus(catalog, target, { signal: new AbortController().signal });
       const running = live[target.name] as Record<string, unknown> | undefined;
       const state = target.paused
         ? "paused"
@@ -181,13 +194,14 @@ export async function showSync(dataDirectory: string, format: "json" | "table"):
   });
 }
 
-export function censusView({ pending, synced, parked, parkedSessions }: Census): object {
+export function censusView({ pending, synced, leftOut, parked, parkedSessions }: Census): object {
   const { sessions, bytes, oldestNs } = pending;
   return {
     pendingSessions: sessions,
     pendingBytes: bytes,
     oldestPending: oldestNs === undefined ? null : new Date(Number(oldestNs / 1_000_000n)).toISOString(),
     syncedSessions: synced,
+    leftOutSessions: leftOut,
     parkedSessions: parked,
     parked: parkedSessions,
   };

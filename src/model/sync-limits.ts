@@ -32,6 +32,12 @@ export const pendingHeldMax = 1_000;
 /** Time between two walks over all sessions, and how many times as long as the last one took: each is a walk over the catalog. */
 export const censusRest = { leastMs: 200, timesTaken: 10 } as const;
 
+/** Sessions whose class is remembered; beyond, all of them are looked at again. */
+export const classesRememberedMax = 10_000;
+
+/** Classes of a target, each a query that is asked of every new session. */
+export const syncClassesMax = 32;
+
 /** Parked sessions that `sync status` shows, with their reasons. */
 export const parkedShownMax = 100;
 

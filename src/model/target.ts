@@ -8,6 +8,17 @@ export const conflictPolicies = ["refuse", "extend"] as const;
 /** What becomes of a session whose sequence has a name that the remote has already, from somebody else. */
 export type ConflictPolicy = (typeof conflictPolicies)[number];
 
+/** Sessions that a query finds: by names, tags, user metadata or contents. */
+export interface SyncClass {
+  readonly name: string;
+  /** JSON as clients send it. */
+  readonly query: string;
+  /** Of a higher one everything goes first. */
+  readonly priority: number;
+  /** Whether such sessions go there at all. */
+  readonly isSent: boolean;
+}
+
 export interface Target {
   readonly id: Ulid;
   readonly name: string;
@@ -20,6 +31,10 @@ export interface Target {
   /** Globs for names of sequences: what goes there, all when there are none; and what of that does not. */
   readonly include: readonly string[];
   readonly exclude: readonly string[];
+  /** The first that finds a session counts. */
+  readonly classes?: readonly SyncClass[] | undefined;
+  /** Whether sessions go there that no class finds; they have priority 0. */
+  readonly restIsSent?: boolean | undefined;
   /** How many bytes may go per second, the first that holds. */
   readonly rates?: readonly RateRule[] | undefined;
   /** Only while one of these network interfaces is connected, and while this address takes connections. */

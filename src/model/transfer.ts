@@ -31,6 +31,8 @@ export type Place =
   /** The session is being deleted there, to be begun anew. */
   | { readonly kind: "remove"; readonly reason: string }
   | { readonly kind: "synced" }
+  /** It is of a class that does not go there. */
+  | { readonly kind: "left_out"; readonly class: string }
   | { readonly kind: "parked"; readonly cause: ParkCause; readonly reason: string; readonly from: Place };
 
 /** Of an edge only `new`: it is asked. */

@@ -6,14 +6,15 @@ import type { Catalog } from "../catalog/catalog.ts";
 import { listSessions, listTopicsOfSession, sequencePages } from "../catalog/resources.ts";
 import { findTransfer } from "../catalog/transfer-rows.ts";
 import type { SessionLocator } from "../model/locator.ts";
-import type { Session, Ulid } from "../model/resource.ts";
+import type { Sequence, Session, Ulid } from "../model/resource.ts";
 import { parkedShownMax, pendingHeldMax } from "../model/sync-limits.ts";
-import type { Target } from "../model/target.ts";
+import type { SyncClass, Target } from "../model/target.ts";
 import type { TimeNs } from "../model/time.ts";
 import type { ParkCause } from "../model/transfer.ts";
 
 export interface PendingSession {
   readonly session: Ulid;
+  readonly class: SyncClass;
   readonly completedAtNs: TimeNs;
   readonly bytes: number;
 }
@@ -31,15 +32,25 @@ export interface Census {
   readonly next: readonly PendingSession[];
   readonly pending: { readonly sessions: number; readonly bytes: number; readonly oldestNs: TimeNs | undefined };
   readonly synced: number;
+  /** Of classes that do not go there. */
+  readonly leftOut: number;
   readonly parked: number;
   /** The first ones. */
   readonly parkedSessions: readonly ParkedSession[];
 }
 
-export async function takeCensus(catalog: Catalog, target: CensusTarget, signal: AbortSignal): Promise<Census> {
+/** Says to which class a session belongs. */
+export type Classify = (sequence: Sequence, session: Session) => Promise<SyncClass>;
+
+/** @param classify undefined where only numbers are asked for */
+export async function takeCensus(
+  catalog: Catalog,
+  target: CensusTarget,
+  { classify, signal }: { classify?: Classify; signal: AbortSignal },
+): Promise<Census> {
   const next: PendingSession[] = [];
   const parkedSessions: ParkedSession[] = [];
-  let [sessions, bytes, synced, parked] = [0, 0, 0, 0];
+  let [sessions, bytes, synced, leftOut, parked] = [0, 0, 0, 0, 0];
   let oldestNs: TimeNs | undefined;
   for (const page of sequencePages(catalog)) {
     for (const sequence of page) {
@@ -48,12 +59,18 @@ export async function takeCensus(catalog: Catalog, target: CensusTarget, signal:
         if (session.completedAtNs === undefined) continue;
         const place = findTransfer(catalog, session.ulid, target.id)?.cursor.place;
         if (place?.kind === "synced") synced += 1;
+        else if (place?.kind === "left_out") leftOut += 1;
         else if (place?.kind === "parked") {
           parked += 1;
           const { cause, reason } = place;
           if (parkedSessions.length < parkedShownMax) parkedSessions.push({ session: session.locator, cause, reason });
         } else {
-          const own = { session: session.ulid, completedAtNs: session.completedAtNs, bytes: bytesOf(catalog, session) };
+          const own = {
+            session: session.ulid,
+            class: classify === undefined ? unclassed : await classify(sequence, session),
+            completedAtNs: session.completedAtNs,
+            bytes: bytesOf(catalog, session),
+          };
           next.push(own);
           sessions += 1;
           bytes += own.bytes;
@@ -67,11 +84,18 @@ export async function takeCensus(catalog: Catalog, target: CensusTarget, signal:
     signal.throwIfAborted();
   }
   keepFirst(next);
-  return { next, pending: { sessions, bytes, oldestNs }, synced, parked, parkedSessions };
+  return { next, pending: { sessions, bytes, oldestNs }, synced, leftOut, parked, parkedSessions };
 }
 
+const unclassed: SyncClass = { name: "rest", query: "{}", priority: 0, isSent: true };
+
+/** High priority before low, old before new. */
 function keepFirst(next: PendingSession[]): void {
-  next.sort((a, b) => (a.completedAtNs < b.completedAtNs ? -1 : a.completedAtNs > b.completedAtNs ? 1 : 0));
+  next.sort(
+    (a, b) =>
+      b.class.priority - a.class.priority ||
+      (a.completedAtNs < b.completedAtNs ? -1 : a.completedAtNs > b.completedAtNs ? 1 : 0),
+  );
   next.length = Math.min(next.length, pendingHeldMax);
 }
 

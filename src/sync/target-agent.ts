@@ -16,15 +16,17 @@ import { Fault, type FaultCode } from "../model/fault.ts";
 import type { SessionLocator } from "../model/locator.ts";
 import type { Ulid } from "../model/resource.ts";
 import { captureRest, censusRest, closedLookMs, syncRetry } from "../model/sync-limits.ts";
-import type { Target } from "../model/target.ts";
+import type { SyncClass, Target } from "../model/target.ts";
 import { type Cursor, firstCursor, type TransferRow } from "../model/transfer.ts";
+import type { SearchParts } from "../query/search.ts";
 import type { Poison } from "../store/poison.ts";
-import { type Census, takeCensus } from "./census.ts";
+import { type Census, type Classify, type PendingSession, takeCensus } from "./census.ts";
 import { breaksOff, type Command, type RemoteTraits } from "./command.ts";
 import { connectTo } from "./connect.ts";
 import { rateNow, whyClosed } from "./gate.ts";
 import { Hands } from "./hands.ts";
 import { Rate } from "./rate.ts";
+import { SessionClasses } from "./session-class.ts";
 import { findShipment, type Shipment } from "./shipment.ts";
 import type { StreamParts } from "./topic-stream.ts";
 import { beginTransfer, parkedCursor, step, type Transfer } from "./transfer.ts";
@@ -33,6 +35,7 @@ export interface AgentParts extends Omit<StreamParts, "admit"> {
   readonly clock: Clock;
   readonly log: Log;
   readonly poison: Poison;
+  readonly search: SearchParts;
   readonly space: Pick<Space, "admitRow">;
   /** Whether an upload waits for memory: sync holds still then. */
   captureWaits(): boolean;
@@ -84,6 +87,7 @@ export class TargetAgent {
   readonly #parts: AgentParts;
   readonly #target: Target;
   readonly #rate: Rate;
+  readonly #classes: SessionClasses;
   #state: AgentState = "idle";
   #remote: string | undefined;
   #census: Census | undefined;
@@ -111,6 +115,7 @@ export class TargetAgent {
     this.#parts = parts;
     this.#target = target;
     this.#rate = new Rate(parts.clock);
+    this.#classes = new SessionClasses(parts.search, target);
   }
 
   /** A session was finalized, or somebody does not want to wait. */
@@ -150,14 +155,8 @@ export class TargetAgent {
   }
 
   async #work(signal: AbortSignal): Promise<void> {
-    const { catalog, clock } = this.#parts;
-    await sleep(Math.max(0, this.#censusAtMs - clock.monotonicMs()), undefined, { signal });
-    this.#isStale = false;
-    const startedMs = clock.monotonicMs();
-    this.#census = await takeCensus(catalog, this.#target, signal);
-    const endedMs = clock.monotonicMs();
-    this.#censusAtMs = endedMs + Math.max(censusRest.leastMs, censusRest.timesTaken * (endedMs - startedMs));
-    if (this.#census.next.length === 0) {
+    let next = await this.#look(signal);
+    if (next.length === 0) {
       this.#state = "idle";
       if (!this.#isStale) await this.#idle(signal);
       return;
@@ -166,12 +165,30 @@ export class TargetAgent {
     this.#state = "connecting";
     using remote = await this.#connect(signal);
     this.#state = "sending";
-    for (const { session } of this.#census.next) {
-      await this.#ship(remote, session, signal);
-      this.#failures = 0;
-      this.#lastError = undefined;
-      this.#told = undefined;
+    for (; next.length > 0; next = await this.#look(signal)) {
+      for (const { session, class: of } of next) {
+        if (of.isSent) await this.#ship(remote, session, signal);
+        else await this.#leaveOut(session, of);
+        this.#failures = 0;
+        this.#lastError = undefined;
+        this.#told = undefined;
+        // What was finalized meanwhile may be more urgent.
+        if (this.#isStale && this.#parts.clock.monotonicMs() >= this.#censusAtMs) break;
+      }
     }
+  }
+
+  /** Sessions that are to be sent, the most urgent first. */
+  async #look(signal: AbortSignal): Promise<readonly PendingSession[]> {
+    const { catalog, clock } = this.#parts;
+    await sleep(Math.max(0, this.#censusAtMs - clock.monotonicMs()), undefined, { signal });
+    this.#isStale = false;
+    const startedMs = clock.monotonicMs();
+    const classify: Classify = (sequence, session) => this.#classes.classOf(sequence, session, signal);
+    this.#census = await takeCensus(catalog, this.#target, { classify, signal });
+    const endedMs = clock.monotonicMs();
+    this.#censusAtMs = endedMs + Math.max(censusRest.leastMs, censusRest.timesTaken * (endedMs - startedMs));
+    return this.#census.next;
   }
 
   /** Whether nothing may go now; then it has waited a little. */
@@ -188,6 +205,12 @@ export class TargetAgent {
   /** By the wall clock, as people and timetables have it. */
   #now(): Date {
     return new Date(Number(this.#parts.clock.wallNs() / 1_000_000n));
+  }
+
+  async #leaveOut(ulid: Ulid, of: SyncClass): Promise<void> {
+    const shipment = findShipment(this.#parts.catalog, ulid);
+    if (shipment === undefined) return;
+    await this.#store(shipment, { ...firstCursor, place: { kind: "left_out", class: of.name } });
   }
 
   async #idle(signal: AbortSignal): Promise<void> {

@@ -61,6 +61,7 @@ function arrive(transfer: Transfer, place: Place, context: TransferContext): Tra
     case "remove":
       return { ...at, command: { kind: "delete_session", session: sessionOf(at.cursor) } };
     case "synced":
+    case "left_out":
     case "parked":
       return { ...at, command: { kind: "end" } };
   }

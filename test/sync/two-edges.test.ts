@@ -230,4 +230,38 @@ describe("two edges", () => {
     expect(recorder.stderr()).not.toMatch(/session_synced/);
     expect((await runToEnd(["verify", "--data-dir", own])).code).toBe(0);
   });
+
+  test("classes say what goes first and what never goes, by names and by contents", { timeout: 60_000 }, async () => {
+    const own = directory();
+    await using recorder = await startServer({ dataDir: own });
+    await record(recorder.port, "plain-1", labelTopics(drive));
+    await record(recorder.port, "test-1", labelTopics(drive));
+    // Only the longer drive has the emergency stop.
+    await record(recorder.port, "drive-short", baseTopics(drive).slice(1, 2));
+    await record(recorder.port, "drive-long", baseTopics({ ...drive, seconds: 70 }).slice(1, 2));
+    const query = (of: object): string => JSON.stringify(of);
+    const words = [
+      ...["--class", `test:never=${query({ sequence: { name: { $match: "test-*" } } })}`],
+      ...["--class", `stop:10=${query({ ontology: { "imu.acceleration.x": { $lt: -5 } } })}`],
+      ...["--class", `labels:-1=${query({ topic: { ontology_tag: { $eq: "string" } } })}`],
+    ];
+    await command(own, "add", "centre", `grpc://127.0.0.1:${far.port}`, ...words);
+    const view = await until(own, "three are there", ({ syncedSessions }) => syncedSessions === 3);
+    expect(view).toMatchObject({ leftOutSessions: 1, pendingSessions: 0 });
+    const order = [...recorder.stderr().matchAll(/"session_synced".*?"session":"([^":]+):/g)].map(([, name]) => name);
+    expect(order).toEqual(["drive-long", "drive-short", "plain-1"]);
+    using client = new FlightClient(far.port);
+    await expect(client.info({ resource_locator: "test-1" })).rejects.toThrow(/Not found/);
+    const { code, stderr } = await runToEnd([
+      "sync",
+      "add",
+      "bad",
+      "grpc://h",
+      "--class",
+      'x={"nothing":{}}',
+      "--data-dir",
+      own,
+    ]);
+    expect([code, stderr]).toEqual([64, expect.stringMatching(/--class x: .*found "nothing"/)]);
+  });
 });
