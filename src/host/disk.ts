@@ -8,7 +8,7 @@ import fsp from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Fault } from "../model/fault.ts";
-import { openRetry, removalPauseMs } from "../model/limits.ts";
+import { openRetry, removalPause } from "../model/limits.ts";
 import { errnoOf, isOutOfFiles, toFault } from "./errno.ts";
 import { failPoint } from "./fail-point.ts";
 
@@ -311,7 +311,7 @@ function call<T>(start: (done: (error: NodeJS.ErrnoException | null, value?: T) 
 
 /**
  * fs.rm removes many files at once: they take all threads of the pool, and a file in the page cache takes a processor for 14 ms per
- * 64 MiB, so that uploads stand until a session has gone. Here files go one by one, and every other moment is for others.
+ * 64 MiB, so that uploads stand until a session has gone. Here files go one by one, and most of the time is for others.
  */
 async function removeTree(absolute: string, pace: RemovalPace = { workedMs: 0 }): Promise<void> {
   const state = await unlessAbsent(fsp.lstat(absolute));
@@ -325,8 +325,8 @@ async function removeTree(absolute: string, pace: RemovalPace = { workedMs: 0 })
   const begunMs = performance.now();
   await unlessAbsent(fsp.unlink(absolute));
   pace.workedMs += performance.now() - begunMs;
-  if (pace.workedMs < removalPauseMs.least) return;
-  await sleep(Math.min(pace.workedMs, removalPauseMs.most));
+  if (pace.workedMs < removalPause.workedMs) return;
+  await sleep(Math.min(removalPause.timesWorked * pace.workedMs, removalPause.mostMs));
   pace.workedMs = 0;
 }
 

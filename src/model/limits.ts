@@ -277,8 +277,11 @@ export const ontologyNamedMax = { fields: 10, topics: 3, characters: 100 } as co
 /** Topics of one session that get a notification when it is finalized, in one transaction; the sequence gets one about the others. */
 export const ontologyNotesMax = 1_000;
 
-/** How long the removal of files works before it rests as long, at most so long: what others wait for it at once. */
-export const removalPauseMs = { least: 10, most: 100 } as const;
+/**
+ * How long the removal of files works before it rests, how many times as long, and at most: a quarter of a processor's time while it
+ * goes on, in which more than a GB comes free per second.
+ */
+export const removalPause = { workedMs: 10, timesWorked: 3, mostMs: 300 } as const;
 
 /** Characters of a pattern: more than the longest locator has. */
 export const patternCharactersMax = 2_048;
