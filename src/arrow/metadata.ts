@@ -47,6 +47,19 @@ export function withMetadata(
   });
 }
 
+/** The value of a key in the metadata of a schema message; undefined when it has none. */
+export function schemaMetadata(header: Uint8Array, key: string): string | undefined {
+  const schema = FlatTable.root(header).table(2);
+  const metadata = schema?.vector(2, 4);
+  if (schema === undefined || metadata === undefined) return undefined;
+  for (let index = 0; index < metadata.length; index += 1) {
+    const entry = schema.element(metadata, index);
+    if (Buffer.from(entry.blob(0) ?? []).toString("utf8") !== key) continue;
+    return Buffer.from(entry.blob(1) ?? []).toString("utf8");
+  }
+  return undefined;
+}
+
 /** A schema message without fields. */
 export function emptySchema(entries: ReadonlyMap<string, string>): Uint8Array {
   const builder = new Builder(1024);

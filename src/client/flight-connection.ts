@@ -58,7 +58,11 @@ export class FlightConnection implements Disposable {
   }
 
   /** One request, and all that is answered. @throws Fault as the remote says, unavailable, expired */
-  async call(method: "DoAction" | "GetFlightInfo", request: Uint8Array, signal: AbortSignal): Promise<Buffer[]> {
+  async call(
+    method: "DoAction" | "GetFlightInfo" | "ListFlights",
+    request: Uint8Array,
+    signal: AbortSignal,
+  ): Promise<Buffer[]> {
     signal.throwIfAborted();
     const deadline = Date.now() + remoteCallMs;
     const path = `${servicePath}/${method}`;

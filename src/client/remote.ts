@@ -5,19 +5,22 @@ import { newUuid } from "../host/entropy.ts";
 import { Fault, type FaultCode } from "../model/fault.ts";
 import { type JsonValue, parseJson } from "../model/json.ts";
 import { EmbeddedJson } from "../model/json-text.ts";
-import type { SequenceName, TopicLocator } from "../model/locator.ts";
+import { type SequenceName, sequenceOfTopic, type TopicLocator } from "../model/locator.ts";
 import type { JsonText, SerializationFormat, Uuid } from "../model/resource.ts";
 import {
+  type RemoteSequenceView,
   type RemoteTopicView,
   type RemoteVersion,
   readCreated,
   readNotifications,
   readResponse,
   readSequenceInfo,
+  readSequenceNames,
   readTopicInfo,
   readTopicStatus,
   readVersion,
   writeAction,
+  writeAllCriteria,
   writeDescriptor,
   writePutCommand,
 } from "../wire/remote-answer.ts";
@@ -78,7 +81,7 @@ export class Remote implements Disposable {
   async permissions(): Promise<Readonly<Record<"read" | "write" | "delete", boolean>>> {
     const nothing = `mosaico-edge-check-${newUuid()}` as SequenceName;
     return {
-      read: await isAllowed(this.#show(nothing)),
+      read: await isAllowed(this.#sequence(nothing)),
       write: await isAllowed(this.createSession(nothing, undefined)),
       delete: await isAllowed(this.#act("sequence_delete", { locator: nothing })),
     };
@@ -93,10 +96,10 @@ export class Remote implements Disposable {
     name: SequenceName,
     userMetadata: JsonText,
   ): Promise<{ isAlike: boolean; topics: number } | undefined> {
-    const answer = await this.#show(name);
-    if (answer === undefined) return undefined;
-    const { userMetadata: found, topics } = readSequenceInfo(answer);
-    return { isAlike: isDeepStrictEqual(found, parseJson(userMetadata, "user metadata")), topics };
+    const found = await this.#sequence(name);
+    if (found === undefined) return undefined;
+    const isAlike = isDeepStrictEqual(found.userMetadata, parseJson(userMetadata, "user metadata"));
+    return { isAlike, topics: found.topics.length };
   }
 
   async createSession(
@@ -139,8 +142,19 @@ export class Remote implements Disposable {
 
   /** Undefined when there is none. */
   async showTopic(locator: TopicLocator): Promise<RemoteTopicView | undefined> {
-    const answer = await this.#show(locator);
+    const isListed = async (): Promise<boolean> =>
+      (await this.#sequence(sequenceOfTopic(locator)))?.topics.includes(locator) ?? false;
+    const answer = await this.#show(locator, isListed);
     return answer === undefined ? undefined : readTopicInfo(answer);
+  }
+
+  async #sequence(name: SequenceName): Promise<RemoteSequenceView | undefined> {
+    const isListed = async (): Promise<boolean> => {
+      const flights = await this.#connection.call("ListFlights", writeAllCriteria(), this.#signal);
+      return readSequenceNames(flights).includes(name);
+    };
+    const answer = await this.#show(name, isListed);
+    return answer === undefined ? undefined : readSequenceInfo(answer);
   }
 
   async addNotification(
@@ -165,12 +179,15 @@ export class Remote implements Disposable {
     return await act(this.#connection, { action, body }, this.#signal);
   }
 
-  async #show(locator: string): Promise<Buffer | undefined> {
+  /** @param isListed whether it is there after all: the central daemon says INTERNAL of what is not, and of trouble */
+  async #show(locator: string, isListed: () => Promise<boolean>): Promise<Buffer | undefined> {
     try {
       const [answer] = await this.#connection.call("GetFlightInfo", writeDescriptor(locator), this.#signal);
       return answer;
     } catch (error) {
-      if (error instanceof Fault && error.code === "absent") return undefined;
+      if (!(error instanceof Fault)) throw error;
+      if (error.code === "absent") return undefined;
+      if (error.code === "internal" && !this.isEdge && !(await isListed())) return undefined;
       throw error;
     }
   }

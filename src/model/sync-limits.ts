@@ -23,6 +23,12 @@ export const centralMessageBytes = { first: 25_000_000, later: 50_000_000 } as c
  */
 export const syncMessageBytes = { edge: zoneBytes, central: 4 * MiB } as const;
 
+/**
+ * Bytes of rows at the central daemon. One of nearly 25 MB ends its process, again at each read. Of rows with large values each message
+ * of a read carries all values of their chunk, so that they go one by one, which it reads well.
+ */
+export const centralRowBytes = { most: 24_000_000, wide: 256 * 1024 } as const;
+
 /** Time that a remote gets to come to an end with what it has, before it is asked again. */
 export const remoteSettleMs = 5_000;
 

@@ -8,7 +8,8 @@ import { assert } from "../model/assert.ts";
 import { Fault } from "../model/fault.ts";
 import type { SequenceName, TopicLocator } from "../model/locator.ts";
 import type { Topic, Uuid } from "../model/resource.ts";
-import { remoteSettleMs, syncMessageBytes } from "../model/sync-limits.ts";
+import { remoteSettleMs } from "../model/sync-limits.ts";
+import { limitsOf } from "./central.ts";
 import type { Answer, Command } from "./command.ts";
 import type { Shipment } from "./shipment.ts";
 import { type StreamParts, topicStream } from "./topic-stream.ts";
@@ -95,10 +96,7 @@ export class Hands implements Disposable {
     this[Symbol.dispose]();
     const put = remote.openPut(topic.locator, uuid, fromRow);
     this.#put = put;
-    const limits = {
-      messageBytesMax: remote.version.messageBytesMax,
-      targetBytes: syncMessageBytes[remote.isEdge ? "edge" : "central"],
-    };
+    const limits = limitsOf(remote);
     for await (const { flightData, rows } of topicStream(this.#parts, topic, { fromRow, limits, signal })) {
       const answer = await done(put.send(flightData));
       if (answer.kind === "refused") {

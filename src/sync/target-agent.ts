@@ -15,32 +15,29 @@ import type { Log } from "../host/log.ts";
 import { Fault, type FaultCode } from "../model/fault.ts";
 import type { SessionLocator } from "../model/locator.ts";
 import type { Ulid } from "../model/resource.ts";
-import { captureRest, censusRest, closedLookMs, syncRetry } from "../model/sync-limits.ts";
+import { censusRest, closedLookMs, syncRetry } from "../model/sync-limits.ts";
 import type { SyncClass, Target } from "../model/target.ts";
 import { type Cursor, firstCursor, type TransferRow } from "../model/transfer.ts";
 import type { SearchParts } from "../query/search.ts";
 import type { Poison } from "../store/poison.ts";
+import { Admission, type AdmissionParts } from "./admission.ts";
 import { type Census, type Classify, type PendingSession, takeCensus } from "./census.ts";
-import { breaksOff, type Command, type RemoteTraits } from "./command.ts";
+import { limitsOf, whyTopicsUnsuitable } from "./central.ts";
+import { breaksOff, type Command, type RemoteTraits, type TopicFacts, type TransferFacts } from "./command.ts";
 import { connectTo } from "./connect.ts";
 import { rateNow, whyClosed } from "./gate.ts";
 import { Hands } from "./hands.ts";
-import { Rate } from "./rate.ts";
 import { SessionClasses } from "./session-class.ts";
 import { findShipment, type Shipment } from "./shipment.ts";
-import type { StreamParts } from "./topic-stream.ts";
+import { countMessages, type StreamParts } from "./topic-stream.ts";
 import { beginTransfer, parkedCursor, step, type Transfer } from "./transfer.ts";
 
-export interface AgentParts extends Omit<StreamParts, "admit"> {
+export interface AgentParts extends Omit<StreamParts, "admit">, AdmissionParts {
   readonly clock: Clock;
   readonly log: Log;
   readonly poison: Poison;
   readonly search: SearchParts;
   readonly space: Pick<Space, "admitRow">;
-  /** Whether an upload waits for memory: sync holds still then. */
-  captureWaits(): boolean;
-  /** Whether uploads take nearly all time there is: sync takes little of it then. */
-  captureIsBusy(): boolean;
 }
 
 export type AgentState = "idle" | "closed" | "connecting" | "sending" | "waiting";
@@ -86,7 +83,7 @@ class BrokenOff extends Error {
 export class TargetAgent {
   readonly #parts: AgentParts;
   readonly #target: Target;
-  readonly #rate: Rate;
+  readonly #admission: Admission;
   readonly #classes: SessionClasses;
   #state: AgentState = "idle";
   #remote: string | undefined;
@@ -108,13 +105,13 @@ export class TargetAgent {
   #isStale = true;
   /** Before this there is no other census. */
   #censusAtMs = 0;
-  /** When the last message was let go. */
-  #admittedAtMs = 0;
+  /** Of the session that was last sent to a remote that tells messages. */
+  #counted: { readonly session: Ulid; readonly facts: TransferFacts } | undefined;
 
   constructor(parts: AgentParts, target: Target) {
     this.#parts = parts;
     this.#target = target;
-    this.#rate = new Rate(parts.clock);
+    this.#admission = new Admission(parts);
     this.#classes = new SessionClasses(parts.search, target);
   }
 
@@ -258,14 +255,20 @@ export class TargetAgent {
     const { catalog, log, clock } = this.#parts;
     const shipment = findShipment(catalog, ulid);
     if (shipment === undefined || !isActive(catalog, this.#target)) return;
-    const { session, facts } = shipment;
+    const { session } = shipment;
     const traits: RemoteTraits = {
       kind: remote.isEdge ? "edge" : "central",
       countsRows: remote.version.major > 0 || remote.version.minor >= 7,
       onConflict: this.#target.onConflict,
     };
-    const context = { facts, traits };
     let stored = findTransfer(catalog, ulid, this.#target.id)?.cursor;
+    const unsuitable = traits.kind === "edge" ? undefined : whyTopicsUnsuitable(catalog, shipment);
+    if (unsuitable !== undefined) {
+      await this.#park(shipment, stored ?? firstCursor, unsuitable);
+      return;
+    }
+    const facts = traits.countsRows ? shipment.facts : await this.#countedFacts(remote, shipment, signal);
+    const context = { facts, traits };
     let transfer = beginTransfer(stored ?? firstCursor, context);
     const sending: Sending = {
       session: session.locator,
@@ -279,7 +282,7 @@ export class TargetAgent {
       remote,
       shipment,
       signal,
-      admit: (bytes) => this.#admit(bytes, signal),
+      admit: (bytes) => this.#admission.admit(bytes, rateNow(this.#target, this.#now()), signal),
       sent: (bytes, rows) => {
         sending.sentBytes += bytes;
         this.#sentBytes += bytes;
@@ -309,6 +312,32 @@ export class TargetAgent {
         bytes: sending.sentBytes,
         ms: Math.round(clock.monotonicMs() - sending.sinceMs),
       });
+  }
+
+  async #park(shipment: Shipment, cursor: Cursor, reason: string): Promise<void> {
+    const { log } = this.#parts;
+    if (!(await this.#store(shipment, parkedCursor(cursor, "refused", reason)))) return;
+    const { locator: session } = shipment.session;
+    log.warning("session_parked", { target: this.#target.name, session, cause: "refused", reason });
+  }
+
+  /** For a remote that tells messages in place of rows: how many there will be. */
+  async #countedFacts(
+    remote: Remote,
+    { session, topics, facts }: Shipment,
+    signal: AbortSignal,
+  ): Promise<TransferFacts> {
+    if (this.#counted?.session === session.ulid) return this.#counted.facts;
+    const options = { limits: limitsOf(remote), signal };
+    const admit = (): Promise<void> => this.#admission.yield(signal);
+    const counted: TopicFacts[] = [];
+    for (const [index, topic] of facts.topics.entries()) {
+      const of = topics[index];
+      const messages = of === undefined ? 0 : await countMessages({ ...this.#parts, admit }, of, options);
+      counted.push({ ...topic, messages });
+    }
+    this.#counted = { session: session.ulid, facts: { ...facts, topics: counted } };
+    return this.#counted.facts;
   }
 
   /** What was begun of a session that was deleted here goes there too, where that is allowed. */
@@ -367,19 +396,5 @@ export class TargetAgent {
       putTransfer(catalog, session.ulid, this.#target.id, row);
       return true;
     });
-  }
-
-  /** Capture comes first, then the cap. */
-  async #admit(bytes: number, signal: AbortSignal): Promise<void> {
-    const { clock, captureWaits, captureIsBusy } = this.#parts;
-    const tookMs = clock.monotonicMs() - this.#admittedAtMs;
-    if (captureIsBusy())
-      await sleep(Math.min(captureRest.mostMs, captureRest.timesTaken * tookMs), undefined, { signal });
-    while (captureWaits()) await sleep(captureRest.leastMs, undefined, { signal });
-    const rate = rateNow(this.#target, this.#now());
-    if (rate === 0) throw new BrokenOff("put", "overloaded", "the timetable lets nothing go any more");
-    const waitMs = rate === undefined ? 0 : this.#rate.admit(bytes, rate);
-    if (waitMs > 0) await sleep(waitMs, undefined, { signal });
-    this.#admittedAtMs = clock.monotonicMs();
   }
 }

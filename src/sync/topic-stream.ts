@@ -35,6 +35,8 @@ export interface StreamLimits {
   readonly messageBytesMax: number;
   /** Bytes that small batches are gathered to. */
   readonly targetBytes: number;
+  /** Bytes of a row, on average, from which on each goes alone. */
+  readonly wideRowBytes: number;
 }
 
 /** A message of an upload. It may be used until the next one is asked for. */
@@ -122,7 +124,7 @@ class ChunkStream {
       using _held = await this.#hold(messageBytesOf(entry), 1);
       yield { flightData: await this.#read(reader, entry), rows: 0 };
     }
-    for (const group of groupsOf(chunk.batches, fromRow, limits.targetBytes)) yield* this.#group(reader, group);
+    for (const group of groupsOf(chunk.batches, fromRow, limits)) yield* this.#group(reader, group);
   }
 
   /** Neighbours that go together, or one batch alone. */
@@ -133,17 +135,19 @@ class ChunkStream {
     using _held = await this.#hold(bytes, 2);
     const [first] = pieces;
     if (first === undefined) return;
-    const isWhole = pieces.length === 1 && first.length === first.entry.rows;
+    const isWide = isWideEntry(first.entry, limits);
+    const isWhole = pieces.length === 1 && first.length === first.entry.rows && !(isWide && first.length > 1);
     if (isWhole && bytes + frameBytes <= limits.messageBytesMax) {
       yield { flightData: await this.#read(reader, first.entry), rows: first.entry.rows };
       return;
     }
     const batches: Batch[] = [];
     for (const { entry } of pieces) batches.push(await this.#plain(entry, await reader.readMessage(entry)));
-    yield* this.#cut(
-      batches,
-      pieces.map(({ start, length }, source) => ({ source, start, length })),
-    );
+    const runs = pieces.map(({ start, length }, source) => ({ source, start, length }));
+    if (!isWide) return yield* this.#cut(batches, runs);
+    const { start, length } = first;
+    for (let row = start; row < start + length; row += 1)
+      yield* this.#cut(batches, [{ source: 0, start: row, length: 1 }]);
   }
 
   /** Rows as one message, or halved as often as it takes. */
@@ -232,8 +236,23 @@ function deleted({ locator }: Topic): Fault {
   return new Fault("absent", `Topic \`${locator}\` was deleted while it was sent.`);
 }
 
+function isWideEntry({ bodyBytes, rows }: BatchEntry, { wideRowBytes }: StreamLimits): boolean {
+  return bodyBytes / rows >= wideRowBytes;
+}
+
+/** In how many messages the rows of a topic are sent: all of it is read for that, where cutting depends on what is in it. */
+export async function countMessages(
+  parts: StreamParts,
+  topic: Topic,
+  options: { limits: StreamLimits; signal: AbortSignal },
+): Promise<number> {
+  let messages = 0;
+  for await (const { rows } of topicStream(parts, topic, { ...options, fromRow: 0 })) if (rows > 0) messages += 1;
+  return messages;
+}
+
 /** Batches behind so many rows, small neighbours together. */
-function groupsOf(entries: readonly BatchEntry[], fromRow: number, targetBytes: number): Piece[][] {
+function groupsOf(entries: readonly BatchEntry[], fromRow: number, limits: StreamLimits): Piece[][] {
   const groups: Piece[][] = [];
   let skip = fromRow;
   let open: { pieces: Piece[]; bytes: number } | undefined;
@@ -246,13 +265,15 @@ function groupsOf(entries: readonly BatchEntry[], fromRow: number, targetBytes: 
     const bytes = messageBytesOf(entry);
     const piece: Piece = { entry, start: skip, length: entry.rows - skip };
     skip = 0;
-    if (open !== undefined && open.bytes + bytes <= targetBytes) {
+    const isWide = isWideEntry(entry, limits);
+    if (open !== undefined && !isWide && open.bytes + bytes <= limits.targetBytes) {
       open.pieces.push(piece);
       open.bytes += bytes;
       continue;
     }
-    open = { pieces: [piece], bytes };
-    groups.push(open.pieces);
+    const group = { pieces: [piece], bytes };
+    groups.push(group.pieces);
+    open = isWide ? undefined : group;
   }
   return groups;
 }

@@ -2,6 +2,8 @@
 
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { z } from "zod";
+import { splitFrame } from "../arrow/frame.ts";
+import { schemaMetadata } from "../arrow/metadata.ts";
 import { Fault } from "../model/fault.ts";
 import { type JsonValue, parseJson } from "../model/json.ts";
 import { composeJson } from "../model/json-text.ts";
@@ -10,6 +12,7 @@ import { centralMessageBytes } from "../model/sync-limits.ts";
 import type { TimeRange } from "../model/time.ts";
 import {
   ActionSchema,
+  CriteriaSchema,
   FlightDescriptor_DescriptorType,
   FlightDescriptorSchema,
   FlightInfoSchema,
@@ -36,6 +39,8 @@ export function writeDescriptor(locator: string): Uint8Array {
   );
 }
 
+const userMetadataKey = "mosaico:user_metadata";
+
 const envelope = z.object({ response: z.custom<JsonValue>().optional() });
 
 /** What an action responds; undefined when it has nothing to say. @throws Fault invalid */
@@ -46,6 +51,11 @@ export function readResponse(action: string, results: readonly Uint8Array[]): Js
   return text === ""
     ? undefined
     : parseWith(envelope, parseJson(text, `the answer of ${action}`), `the answer of ${action}`).response;
+}
+
+/** The criteria that list all sequences. */
+export function writeAllCriteria(): Uint8Array {
+  return toBinary(CriteriaSchema, create(CriteriaSchema, { expression: new Uint8Array(0) }));
 }
 
 export interface RemoteVersion {
@@ -106,9 +116,9 @@ export function readNotifications(response: JsonValue | undefined): string[] {
 }
 
 export interface RemoteSequenceView {
-  /** Undefined where it is not told. */
   readonly userMetadata: JsonValue | undefined;
-  readonly topics: number;
+  /** Locators of the topics of all its sessions. */
+  readonly topics: readonly string[];
 }
 
 const sequenceShape = z.object({
@@ -120,10 +130,17 @@ const sequenceShape = z.object({
 export function readSequenceInfo(answer: Uint8Array): RemoteSequenceView {
   const info = fromBinary(FlightInfoSchema, answer);
   const found = parseWith(sequenceShape, readMetadata(info.appMetadata), "what the remote tells of a sequence");
+  // Before 0.7 it stands in the schema.
+  const text = found.user_metadata === undefined ? schemaMetadata(splitFrame(info.schema), userMetadataKey) : undefined;
   return {
-    userMetadata: found.user_metadata,
-    topics: found.sessions.reduce((sum, { topics }) => sum + topics.length, 0),
+    userMetadata: text === undefined ? found.user_metadata : parseJson(text, "user metadata"),
+    topics: found.sessions.flatMap(({ topics }) => topics),
   };
+}
+
+/** Names of the sequences in a list of flights. */
+export function readSequenceNames(answers: readonly Uint8Array[]): string[] {
+  return answers.flatMap((answer) => fromBinary(FlightInfoSchema, answer).flightDescriptor?.path.slice(0, 1) ?? []);
 }
 
 const interval = z.object({ start_ns: int64, end_ns: int64 }).nullish();

@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { readBatch } from "../../src/arrow/batch.ts";
 import { decompressBatch } from "../../src/arrow/compression.ts";
 import { readMessage } from "../../src/arrow/message.ts";
-import { topicStream } from "../../src/sync/topic-stream.ts";
+import { countMessages, type StreamLimits, type StreamParts, topicStream } from "../../src/sync/topic-stream.ts";
 import { readFlightData } from "../../src/wire/flight-data.ts";
 import { Coverage } from "../model/coverage.ts";
 import { Random } from "../model/random.ts";
@@ -28,13 +28,12 @@ interface Sent {
   readonly messages: { readonly bytes: number; readonly rows: number }[];
 }
 
-async function send(
-  stored: Stored,
-  fromRow: number,
-  limits: { messageBytesMax: number; targetBytes: number },
-): Promise<Sent> {
-  const { disk, catalog, mergeBudget: budget } = stored.parts;
-  const parts = { disk, catalog, budget, admit: async () => undefined };
+function partsOf({ parts: { disk, catalog, mergeBudget: budget } }: Stored): StreamParts {
+  return { disk, catalog, budget, admit: async () => undefined };
+}
+
+async function send(stored: Stored, fromRow: number, limits: StreamLimits): Promise<Sent> {
+  const parts = partsOf(stored);
   const sent: Sent = { ids: [], messages: [] };
   for await (const { flightData, rows } of topicStream(parts, stored.topic, { fromRow, limits, signal: never })) {
     const { header, body } = readFlightData(flightData);
@@ -44,7 +43,7 @@ async function send(
     sent.ids.push(...found);
     sent.messages.push({ bytes: flightData.byteLength, rows });
   }
-  expect(budget.use().heldBytes).toBe(0);
+  expect(parts.budget.use().heldBytes).toBe(0);
   return sent;
 }
 
@@ -60,6 +59,7 @@ test("random topics from random rows on, whole, gathered and cut", { timeout: 60
     "passed whole",
     "gathered",
     "cut",
+    "row by row",
   ]);
   for (let round = 0; round < 60; round += 1) {
     let id = 0;
@@ -82,9 +82,20 @@ test("random topics from random rows on, whole, gathered and cut", { timeout: 60
     for (let time = 0; time < 4; time += 1) {
       const fromRow = random.pick([0, random.below(id + 1), id, random.pick(ends)]);
       const cutBytes = payloadBytes + 400 + random.below(20_000);
-      const limits = { messageBytesMax: frameBytes + cutBytes, targetBytes: random.pick([0, 2_000, 30_000]) };
+      const wideRowBytes = random.pick([1, 1e9, 1e9, 1e9]);
+      const limits = {
+        messageBytesMax: frameBytes + cutBytes,
+        targetBytes: random.pick([0, 2_000, 30_000]),
+        wideRowBytes,
+      };
       const { ids, messages } = await send(stored, fromRow, limits);
       expect(ids).toEqual(Array.from({ length: id - fromRow }, (_none, index) => fromRow + index));
+      if (wideRowBytes === 1) {
+        expect(messages.every(({ rows }) => rows === 1)).toBe(true);
+        coverage.hit("row by row");
+      }
+      if (fromRow === 0)
+        expect(await countMessages(partsOf(stored), stored.topic, { limits, signal: never })).toBe(messages.length);
       for (const { bytes } of messages) expect(bytes).toBeLessThanOrEqual(limits.messageBytesMax);
       const kind =
         fromRow === 0
@@ -106,7 +117,7 @@ test("random topics from random rows on, whole, gathered and cut", { timeout: 60
 
 test("a row that is larger than the remote takes is refused, naming topic and bytes", async () => {
   await using stored = await store([[[{ timeNs: 1n, id: 1 }]]], memory);
-  const limits = { messageBytesMax: frameBytes + 100, targetBytes: 0 };
+  const limits = { messageBytesMax: frameBytes + 100, targetBytes: 0, wideRowBytes: 1e9 };
   await expect(send(stored, 0, limits)).rejects.toMatchObject({
     code: "unsupported",
     message: expect.stringContaining(`A row of \`s/t\` is larger than ${limits.messageBytesMax} bytes`) as string,

@@ -171,16 +171,17 @@ def within_rows(table: Table, area: dict[str, list[float]]) -> Rows:
 def is_within(area: dict[str, list[float]], latitude: float | None, longitude: float | None) -> bool:
     if latitude is None or longitude is None or not abs(latitude) <= 90 or not math.isfinite(longitude):
         return False
+    # Before anything is subtracted: of a longitude of 1e17 degrees nothing would be left of that.
+    turned = math.remainder(longitude, 360) if abs(longitude) > 180 else longitude
     if "box" in area:
         south, west, north, east = area["box"]
-        turned = math.remainder(longitude, 360) if abs(longitude) > 180 else longitude
         sames = {turned, 180.0, -180.0} if abs(turned) == 180 else {turned}
         inside = [west <= one <= east if west <= east else one >= west or one <= east for one in sames]
         return south <= latitude <= north and any(inside)
     center_latitude, center_longitude, radius = area["circle"]
     a, b = math.radians(center_latitude), math.radians(latitude)
     half = math.sin((b - a) / 2) ** 2
-    half += math.cos(a) * math.cos(b) * math.sin(math.radians(longitude - center_longitude) / 2) ** 2
+    half += math.cos(a) * math.cos(b) * math.sin(math.radians(turned - center_longitude) / 2) ** 2
     return 2 * 6_371_008.8 * math.asin(min(1, math.sqrt(half))) <= radius
 
 

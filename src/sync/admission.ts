@@ -1,0 +1,49 @@
+/** What goes when: capture comes first, then the cap of the time of day. Asked before each message, while nothing of it is held. */
+
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Clock } from "../host/clock.ts";
+import { Fault } from "../model/fault.ts";
+import { captureRest } from "../model/sync-limits.ts";
+import { Rate } from "./rate.ts";
+
+export interface AdmissionParts {
+  readonly clock: Pick<Clock, "monotonicMs">;
+  /** Whether an upload waits for memory: sync holds still then. */
+  captureWaits(): boolean;
+  /** Whether uploads take nearly all time there is: sync takes little of it then. */
+  captureIsBusy(): boolean;
+}
+
+export class Admission {
+  readonly #parts: AdmissionParts;
+  readonly #rate: Rate;
+  /** When the last message was let go. */
+  #admittedAtMs = 0;
+
+  constructor(parts: AdmissionParts) {
+    this.#parts = parts;
+    this.#rate = new Rate(parts.clock);
+  }
+
+  /**
+   * Waits until so many bytes may go.
+   * @param bytesPerSecond now; undefined for as many as can
+   * @throws Fault overloaded when nothing may go at this time of day, the signal's reason
+   */
+  async admit(bytes: number, bytesPerSecond: number | undefined, signal: AbortSignal): Promise<void> {
+    await this.yield(signal);
+    if (bytesPerSecond === 0) throw new Fault("overloaded", "The timetable lets nothing go any more.");
+    const waitMs = bytesPerSecond === undefined ? 0 : this.#rate.admit(bytes, bytesPerSecond);
+    if (waitMs > 0) await sleep(waitMs, undefined, { signal });
+    this.#admittedAtMs = this.#parts.clock.monotonicMs();
+  }
+
+  /** Lets uploads go first. */
+  async yield(signal: AbortSignal): Promise<void> {
+    const { clock, captureWaits, captureIsBusy } = this.#parts;
+    const tookMs = clock.monotonicMs() - this.#admittedAtMs;
+    if (captureIsBusy())
+      await sleep(Math.min(captureRest.mostMs, captureRest.timesTaken * tookMs), undefined, { signal });
+    while (captureWaits()) await sleep(captureRest.leastMs, undefined, { signal });
+  }
+}
