@@ -29,8 +29,13 @@ export async function targetOf(dataDir: string): Promise<TargetView> {
   return view;
 }
 
-export async function until(dataDir: string, what: string, holds: (view: TargetView) => boolean): Promise<TargetView> {
-  for (let tries = 0; tries < 300; tries += 1) {
+export async function until(
+  dataDir: string,
+  what: string,
+  holds: (view: TargetView) => boolean,
+  triesMax = 300,
+): Promise<TargetView> {
+  for (let tries = 0; tries < triesMax; tries += 1) {
     const view = await targetOf(dataDir);
     if (holds(view)) return view;
     await sleep(100);
