@@ -24,7 +24,8 @@ import { repairStore } from "./repair.ts";
 import { run } from "./run.ts";
 import { flagOf, noFlagOf, readBytes, type Setting, type SettingName, settingNames, settings } from "./settings.ts";
 import { showStatus } from "./status.ts";
-import { addTarget, checkRemote, forgetTarget, hurryTarget, pauseTarget, retryTarget, showSync } from "./sync.ts";
+import { addTarget, checkRemote, forgetTarget, hurryTarget, pauseTarget, retryTarget } from "./sync.ts";
+import { showSync } from "./sync-status.ts";
 import { verifyStore } from "./verify.ts";
 import { edgeVersion } from "./version.ts";
 
@@ -305,8 +306,11 @@ function syncCommand(signal: AbortSignal): Command {
     .action(async (name: string, options: PlaceOptions) => hurryTarget(placeOf(options), name));
   withPlace(command.command("status"))
     .description("Targets, and where sessions stand with them")
+    .option("--watch", "again and again, with what is on its way")
     .addOption(asJson)
-    .action(async (options: OntologyOptions) => showSync(placeOf(options), formatOf(options)));
+    .action(async (options: OntologyOptions & { watch?: boolean }) =>
+      showSync(placeOf(options), { format: formatOf(options), watch: options.watch === true, signal }),
+    );
   return command;
 }
 

@@ -15,7 +15,7 @@ import type { Poison } from "../store/poison.ts";
 import type { TailLog } from "../store/tail-log.ts";
 import type { Sync } from "../sync/sync.ts";
 import type { AgentUse } from "../sync/target-agent.ts";
-import { censusView } from "./sync.ts";
+import { censusView } from "./sync-status.ts";
 import { withCatalogToRead } from "./with-catalog.ts";
 
 export interface StatusParts {

@@ -1,28 +1,24 @@
-/** The command `sync`: targets, and where sessions stand with them; also while the server runs, which sees changes within a second. */
+/** The command `sync`: targets and what becomes of them; also while the server runs, which sees changes within a second. */
 
 import type { Catalog } from "../catalog/catalog.ts";
 import { keyPages } from "../catalog/key-pages.ts";
 import { decodeRow } from "../catalog/row.ts";
-import { readOwner } from "../catalog/store-facts.ts";
-import { findTarget, listTargets, putTarget, removeTarget } from "../catalog/target-rows.ts";
+import { findTarget, putTarget, removeTarget } from "../catalog/target-rows.ts";
 import { putTransfer } from "../catalog/transfer-rows.ts";
 import { machineClock } from "../host/clock.ts";
-import { askControlSocket } from "../host/control-socket.ts";
 import { newUlid } from "../host/entropy.ts";
 import { printOut } from "../host/log.ts";
 import { Fault } from "../model/fault.ts";
-import { statusWaitMs } from "../model/limits.ts";
 import { parseRemoteUrl } from "../model/remote-url.ts";
 import type { Ulid } from "../model/resource.ts";
 import { syncClassesMax } from "../model/sync-limits.ts";
 import { type ConflictPolicy, type SyncClass, type Target, targetNamePattern } from "../model/target.ts";
 import type { RateRule } from "../model/timetable.ts";
 import type { TransferRow } from "../model/transfer.ts";
-import { type Census, takeCensus } from "../sync/census.ts";
+import { takeCensus } from "../sync/census.ts";
 import { connectTo } from "../sync/connect.ts";
 import { parseClassQuery } from "../sync/session-class.ts";
 import { retriedCursor } from "../sync/transfer.ts";
-import { printTable } from "./table.ts";
 import { withCatalog, withCatalogToRead } from "./with-catalog.ts";
 
 export interface TargetRequest {
@@ -160,71 +156,4 @@ export async function checkRemote(
   else
     for (const [name, value] of Object.entries(view))
       printOut(`${name}: ${Array.isArray(value) ? value.join(", ") : value}\n`);
-}
-
-/** What is told of a target: from the catalog, and from the server where one runs. */
-interface TargetView {
-  readonly target: string;
-  readonly url: string;
-  readonly state: string;
-  readonly [more: string]: unknown;
-}
-
-export async function showSync(dataDirectory: string, format: "json" | "table"): Promise<void> {
-  await withCatalogToRead(dataDirectory, async (catalog, disk) => {
-    const owner = readOwner(catalog);
-    const answer = owner === undefined ? undefined : await askControlSocket(disk.root, owner.socket, statusWaitMs);
-    const live =
-      answer === undefined || answer === ""
-        ? {}
-        : ((JSON.parse(answer) as { sync?: Record<string, object> }).sync ?? {});
-    const views: TargetView[] = [];
-    for (const target of listTargets(catalog)) {
-      const census = await takeCensus(catalog, target, { signal: new AbortController().signal });
-      const running = live[target.name] as Record<string, unknown> | undefined;
-      const state = target.paused
-        ? "paused"
-        : answer === undefined
-          ? "no server runs"
-          : String(running?.["state"] ?? "starting");
-      views.push({ target: target.name, url: target.url, ...running, state, ...censusView(census) });
-    }
-    if (format === "json") printOut(`${JSON.stringify(views)}\n`);
-    else printViews(views);
-  });
-}
-
-export function censusView({ pending, synced, leftOut, parked, parkedSessions }: Census): object {
-  const { sessions, bytes, oldestNs } = pending;
-  return {
-    pendingSessions: sessions,
-    pendingBytes: bytes,
-    oldestPending: oldestNs === undefined ? null : new Date(Number(oldestNs / 1_000_000n)).toISOString(),
-    syncedSessions: synced,
-    leftOutSessions: leftOut,
-    parkedSessions: parked,
-    parked: parkedSessions,
-  };
-}
-
-function printViews(views: readonly TargetView[]): void {
-  if (views.length === 0) {
-    printOut("There is no target: mosaico-edge sync add NAME URL\n");
-    return;
-  }
-  const head = ["target", "state", "pending", "bytes", "oldest", "synced", "parked", "why it waits"];
-  const rows = views.map((view) => [
-    view.target,
-    view.state,
-    String(view["pendingSessions"]),
-    String(view["pendingBytes"]),
-    String(view["oldestPending"] ?? ""),
-    String(view["syncedSessions"]),
-    String(view["parkedSessions"]),
-    String(view["closed"] ?? view["lastError"] ?? ""),
-  ]);
-  printTable([head, ...rows]);
-  for (const { target, parked } of views)
-    for (const { session, cause, reason } of parked as Census["parkedSessions"])
-      printOut(`${target}: ${session} is parked (${cause}): ${reason}\n`);
 }

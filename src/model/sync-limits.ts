@@ -29,6 +29,9 @@ export const syncMessageBytes = { edge: zoneBytes, central: 4 * MiB } as const;
  */
 export const centralRowBytes = { most: 24_000_000, wide: 256 * 1024 } as const;
 
+/** Time between two looks of `sync status --watch`. */
+export const watchEveryMs = 1_000;
+
 /** Time that a remote gets to come to an end with what it has, before it is asked again. */
 export const remoteSettleMs = 5_000;
 

@@ -63,7 +63,14 @@ export interface AgentUse {
 export interface Sending {
   readonly session: SessionLocator;
   readonly bytes: number;
-  /** May be more, when something had to be sent again. */
+  /** Since it was begun or went on; what had been sent before does not count. */
+  readonly sentBytes: number;
+  readonly seconds: number;
+}
+
+interface Progress {
+  readonly session: SessionLocator;
+  readonly bytes: number;
   sentBytes: number;
   readonly sinceMs: number;
 }
@@ -88,7 +95,7 @@ export class TargetAgent {
   #state: AgentState = "idle";
   #remote: string | undefined;
   #census: Census | undefined;
-  #sending: Sending | undefined;
+  #sending: Progress | undefined;
   #sentBytes = 0;
   #sentRows = 0;
   #brokenOff = 0;
@@ -129,7 +136,7 @@ export class TargetAgent {
       state: this.#state,
       remote: this.#remote,
       census: this.#census,
-      sending: this.#sending,
+      sending: this.#sending === undefined ? undefined : sendingOf(this.#sending, nowMs),
       sentBytes: this.#sentBytes,
       sentRows: this.#sentRows,
       brokenOff: this.#brokenOff,
@@ -270,7 +277,7 @@ export class TargetAgent {
     const facts = traits.countsRows ? shipment.facts : await this.#countedFacts(remote, shipment, signal);
     const context = { facts, traits };
     let transfer = beginTransfer(stored ?? firstCursor, context);
-    const sending: Sending = {
+    const sending: Progress = {
       session: session.locator,
       bytes: shipment.bytes,
       sentBytes: 0,
@@ -397,4 +404,8 @@ export class TargetAgent {
       return true;
     });
   }
+}
+
+function sendingOf({ session, bytes, sentBytes, sinceMs }: Progress, nowMs: number): Sending {
+  return { session, bytes, sentBytes, seconds: Math.round(nowMs - sinceMs) / 1000 };
 }

@@ -1,0 +1,132 @@
+/** The command `sync status`: targets, where sessions stand with them, and what is on its way; once, or again and again. */
+
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Catalog } from "../catalog/catalog.ts";
+import { readOwner } from "../catalog/store-facts.ts";
+import { listTargets } from "../catalog/target-rows.ts";
+import { askControlSocket } from "../host/control-socket.ts";
+import type { Disk } from "../host/disk.ts";
+import { printOut } from "../host/log.ts";
+import { statusWaitMs } from "../model/limits.ts";
+import { watchEveryMs } from "../model/sync-limits.ts";
+import { type Census, takeCensus } from "../sync/census.ts";
+import type { Sending } from "../sync/target-agent.ts";
+import { printTable } from "./table.ts";
+import { withCatalogToRead } from "./with-catalog.ts";
+
+/** Where all finalized sessions stand with a target, as JSON has it. */
+export interface CensusView {
+  readonly pendingSessions: number;
+  readonly pendingBytes: number;
+  /** When it was finalized, ISO 8601. */
+  readonly oldestPending: string | null;
+  readonly syncedSessions: number;
+  readonly leftOutSessions: number;
+  readonly parkedSessions: number;
+  readonly parked: Census["parkedSessions"];
+}
+
+interface TargetView extends CensusView {
+  readonly target: string;
+  readonly url: string;
+  readonly state: string;
+  /** What only a server that runs knows. */
+  readonly sending?: Sending | null;
+  readonly closed?: string;
+  readonly lastError?: string;
+}
+
+export interface StatusOutput {
+  readonly format: "json" | "table";
+  /** Until the signal fires, or else once. */
+  readonly watch: boolean;
+  readonly signal: AbortSignal;
+}
+
+export async function showSync(dataDirectory: string, { format, watch, signal }: StatusOutput): Promise<void> {
+  await withCatalogToRead(dataDirectory, async (catalog, disk) => {
+    for (let lines = 0; ; ) {
+      catalog.refresh();
+      const views = await viewsOf(catalog, disk, signal);
+      // On a terminal in place of what stood there, in a pipe behind it.
+      if (lines > 0 && process.stdout.isTTY) printOut(`\u001b[${lines}A\u001b[J`);
+      if (format === "json") printOut(`${JSON.stringify(views)}\n`);
+      else lines = printViews(views);
+      if (watch) await sleep(watchEveryMs, undefined, { signal }).catch(() => undefined);
+      if (!watch || signal.aborted) return;
+    }
+  });
+}
+
+async function viewsOf(catalog: Catalog, disk: Disk, signal: AbortSignal): Promise<TargetView[]> {
+  const owner = readOwner(catalog);
+  const answer = owner === undefined ? undefined : await askControlSocket(disk.root, owner.socket, statusWaitMs);
+  const live = liveIn(answer);
+  const views: TargetView[] = [];
+  for (const target of listTargets(catalog)) {
+    const census = await takeCensus(catalog, target, { signal });
+    const running = live[target.name];
+    const unpaused = answer === undefined ? "no server runs" : (running?.state ?? "starting");
+    const state = target.paused ? "paused" : unpaused;
+    views.push({ ...running, target: target.name, url: target.url, state, ...censusView(census) });
+  }
+  return views;
+}
+
+/** Agents by the names of their targets; none when the server is too busy to answer. */
+function liveIn(answer: string | undefined): Readonly<Record<string, TargetView>> {
+  if (answer === undefined || answer === "") return {};
+  return (JSON.parse(answer) as { sync?: Record<string, TargetView> }).sync ?? {};
+}
+
+export function censusView({ pending, synced, leftOut, parked, parkedSessions }: Census): CensusView {
+  const { sessions, bytes, oldestNs } = pending;
+  return {
+    pendingSessions: sessions,
+    pendingBytes: bytes,
+    oldestPending: oldestNs === undefined ? null : new Date(Number(oldestNs / 1_000_000n)).toISOString(),
+    syncedSessions: synced,
+    leftOutSessions: leftOut,
+    parkedSessions: parked,
+    parked: parkedSessions,
+  };
+}
+
+/** Prints them; how many lines that are. */
+function printViews(views: readonly TargetView[]): number {
+  if (views.length === 0) {
+    printOut("There is no target: mosaico-edge sync add NAME URL\n");
+    return 1;
+  }
+  const head = ["target", "state", "pending", "MB", "oldest", "synced", "parked", "why it waits"];
+  const rows = views.map((view) => [
+    view.target,
+    view.state,
+    String(view.pendingSessions),
+    megabytes(view.pendingBytes),
+    view.oldestPending ?? "",
+    String(view.syncedSessions),
+    String(view.parkedSessions),
+    view.closed ?? view.lastError ?? "",
+  ]);
+  printTable([head, ...rows]);
+  const more = views.flatMap(({ target, sending, parked }) => [
+    ...(sending === undefined || sending === null ? [] : [`${target}: ${progressOf(sending)}`]),
+    ...parked.map(({ session, cause, reason }) => `${target}: ${session} is parked (${cause}): ${reason}`),
+  ]);
+  for (const line of more) printOut(`${line}\n`);
+  return 1 + rows.length + more.length;
+}
+
+const barCells = 20;
+
+function progressOf({ session, bytes, sentBytes, seconds }: Sending): string {
+  const share = bytes === 0 ? 1 : Math.min(1, sentBytes / bytes);
+  const bar = "#".repeat(Math.round(share * barCells)).padEnd(barCells, "-");
+  const rate = seconds === 0 ? "" : `, ${megabytes(sentBytes / seconds)} MB/s`;
+  return `[${bar}] ${session}: ${megabytes(sentBytes)} of ${megabytes(bytes)} MB${rate}`;
+}
+
+function megabytes(bytes: number): string {
+  return (bytes / 1e6).toFixed(1);
+}
