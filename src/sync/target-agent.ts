@@ -277,6 +277,8 @@ export class TargetAgent {
     const facts = traits.countsRows ? shipment.facts : await this.#countedFacts(remote, shipment, signal);
     const context = { facts, traits };
     let transfer = beginTransfer(stored ?? firstCursor, context);
+    if (stored !== undefined)
+      log.info("session_goes_on", { target: this.#target.name, session: session.locator, at: stored.place.kind });
     const sending: Progress = {
       session: session.locator,
       bytes: shipment.bytes,

@@ -264,4 +264,29 @@ describe("two edges", () => {
     ]);
     expect([code, stderr]).toEqual([64, expect.stringMatching(/--class x: .*found "nothing"/)]);
   });
+
+  test("a store that has lost its catalog sends nothing twice", { timeout: 60_000 }, async () => {
+    const own = directory();
+    {
+      await using recorder = await startServer({ dataDir: own });
+      await record(recorder.port, "rebuilt", baseTopics(drive));
+      await command(own, "add", "centre", `grpc://127.0.0.1:${far.port}`);
+      await until(own, "it is there", ({ syncedSessions }) => syncedSessions === 1);
+      await recorder.stop();
+    }
+    rmSync(path.join(own, "catalog"), { recursive: true });
+    expect((await runToEnd(["rebuild", "--data-dir", own])).code).toBe(0);
+    await using recorder = await startServer({ dataDir: own });
+    expect(JSON.parse(await command(own, "status", "--json"))).toEqual([]);
+    await command(own, "add", "centre", `grpc://127.0.0.1:${far.port}`);
+    await until(own, "it is known to be there", ({ syncedSessions }) => syncedSessions === 1);
+    expect(recorder.stderr()).toMatch(/"session_synced".*"bytes":0,/);
+    await record(recorder.port, "rebuilt", labelTopics(drive), false);
+    await until(own, "and the next one", ({ syncedSessions }) => syncedSessions === 2);
+    using client = new FlightClient(far.port);
+    const { sessions } = JSON.parse(
+      Buffer.from((await client.info({ resource_locator: "rebuilt" })).appMetadata).toString(),
+    ) as { sessions: unknown[] };
+    expect(sessions).toHaveLength(2);
+  });
 });
