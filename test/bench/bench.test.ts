@@ -13,7 +13,7 @@ test("a load that there is none of is refused, naming those that there are", asy
   expect(ended).toEqual({
     code: 64,
     stderr: expect.stringMatching(
-      /^bench: unknown load nosuchload, expected the start of .*single 4 MiB.*, tiny, can, .*idle, start, catalog, drive\n$/,
+      /^bench: unknown load nosuchload, expected the start of .*single 4 MiB.*, tiny, can, .*idle, start, catalog, drive, sync\n$/,
     ),
   });
 });
