@@ -177,6 +177,12 @@ class CatalogCheck {
       if (!this.#sessions.has(session)) this.#reference("transfers", key, "a session", "none");
       else if (!targets.has(target)) this.#reference("transfers", key, "a target", "none");
     }
+    const sequences = new Set<string>([...this.#sequences.values()].map(({ ulid }) => ulid));
+    for (const { key } of this.#rows("claims", this.#catalog.claims.rows())) {
+      const [sequence = "", target = ""] = typeof key === "string" ? [] : key.map(String);
+      if (!sequences.has(sequence)) this.#reference("claims", key, "a sequence", "none");
+      else if (!targets.has(target)) this.#reference("claims", key, "a target", "none");
+    }
   }
 
   #topicLocators(): void {

@@ -81,6 +81,8 @@ export interface Catalog extends AsyncDisposable {
   readonly targets: TextTable;
   /** [session ULID, target ULID] -> TransferRow. */
   readonly transfers: TextTable;
+  /** [sequence ULID, target ULID] -> SequenceClaim: what of a sequence there is of our making. */
+  readonly claims: TextTable;
   /** ULID -> directory that has to go. */
   readonly trash: TextTable;
   /**
@@ -117,6 +119,7 @@ export const textTableNames = [
   "dialects",
   "targets",
   "transfers",
+  "claims",
   "trash",
 ] as const;
 export const bytesTableNames = ["schemas", "chunks", "statistics", "zones", "batches", "tails"] as const;
@@ -262,7 +265,14 @@ async function reasonOf(error: unknown): Promise<unknown> {
 }
 
 /** Tables that came later: a catalog that nobody has written to since has none of them. */
-const laterTables: ReadonlySet<string> = new Set(["statistics", "zones", "searchKeys", "targets", "transfers"]);
+const laterTables: ReadonlySet<string> = new Set([
+  "statistics",
+  "zones",
+  "searchKeys",
+  "targets",
+  "transfers",
+  "claims",
+]);
 
 function table<Value>(name: string, database: Database<Value, string> | undefined, seal: RowSeal<Value>): Table<Value> {
   // Only what is opened for reading may lack one.

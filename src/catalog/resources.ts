@@ -11,7 +11,7 @@ import { decodeRow, encodeRow } from "./row.ts";
 import { keysOfSequence, keysOfTopic, replaceSearchKeys } from "./search-keys.ts";
 import { addStoredBytes } from "./store-facts.ts";
 import { removeTailRuns } from "./tail-rows.ts";
-import { removeTransfers } from "./transfer-rows.ts";
+import { removeClaims, removeTransfers } from "./transfer-rows.ts";
 
 // Locators are ASCII, so this is behind every key that starts with a given text.
 const behindAscii = "\u007f";
@@ -74,6 +74,7 @@ export function putSequence(catalog: Catalog, sequence: Sequence): void {
 export function removeSequence(catalog: Catalog, sequence: Sequence): void {
   removeNotifications(catalog, sequence.uuid);
   replaceSearchKeys(catalog, keysOfSequence(sequence), []);
+  removeClaims(catalog, sequence.ulid);
   catalog.sequences.remove(sequence.name);
 }
 

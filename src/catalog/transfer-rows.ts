@@ -4,7 +4,7 @@
  */
 
 import type { Ulid } from "../model/resource.ts";
-import type { TransferRow } from "../model/transfer.ts";
+import type { SequenceClaim, TransferRow } from "../model/transfer.ts";
 import type { Catalog } from "./catalog.ts";
 import { decodeRow, encodeRow } from "./row.ts";
 
@@ -24,6 +24,19 @@ export function transfersOf(catalog: Catalog, session: Ulid): Map<Ulid, Transfer
 
 export function putTransfer(catalog: Catalog, session: Ulid, target: Ulid, row: TransferRow): void {
   catalog.transfers.put([session, target], encodeRow(row));
+}
+
+/** Known by every session of a sequence, also when those that found it out are gone. */
+export function findClaim(catalog: Catalog, sequence: Ulid, target: Ulid): SequenceClaim {
+  return (catalog.claims.get([sequence, target]) as SequenceClaim | undefined) ?? "unknown";
+}
+
+export function putClaim(catalog: Catalog, sequence: Ulid, target: Ulid, claim: SequenceClaim): void {
+  if (findClaim(catalog, sequence, target) !== claim) catalog.claims.put([sequence, target], claim);
+}
+
+export function removeClaims(catalog: Catalog, sequence: Ulid): void {
+  for (const key of catalog.claims.keys([sequence, ""], [sequence, behindAscii])) catalog.claims.remove(key);
 }
 
 /** All of a session. */

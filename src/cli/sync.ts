@@ -78,6 +78,11 @@ export async function forgetTarget(dataDirectory: string, name: string): Promise
         for (const key of keys) if (key[1] === id) catalog.transfers.remove(key);
       });
     }
+    for (const keys of keyPages(catalog.claims, ["", ""], ["\u007f", ""])) {
+      await catalog.transaction(() => {
+        for (const key of keys) if (key[1] === id) catalog.claims.remove(key);
+      });
+    }
     await catalog.transaction(() => removeTarget(catalog, name));
   });
 }

@@ -25,9 +25,10 @@ export const syncMessageBytes = { edge: zoneBytes, central: 4 * MiB } as const;
 
 /**
  * Bytes of rows at the central daemon. One of nearly 25 MB ends its process, again at each read. Of rows with large values each message
- * of a read carries all values of their chunk, so that they go one by one, which it reads well.
+ * of a read carries all values of the chunks that its rows are of, so that they go one by one, which it reads well: topics of 60 MB with rows
+ * of 14 kB in chunks of 4 MiB could be read back, one of 36 MB with rows of 60 kB could not.
  */
-export const centralRowBytes = { most: 24_000_000, wide: 256 * 1024 } as const;
+export const centralRowBytes = { most: 24_000_000, wide: 16 * 1024 } as const;
 
 /** Time between two looks of `sync status --watch`. */
 export const watchEveryMs = 1_000;

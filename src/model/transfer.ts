@@ -45,10 +45,12 @@ export type TopicState =
   /** All was sent, and the end of the stream; it may be complete. */
   | { readonly kind: "ended"; readonly uuid: Uuid };
 
+/** Whether a sequence there is ours, for all sessions of it: asked means that we may have made it. */
+export type SequenceClaim = "unknown" | "asked" | "ours";
+
 export interface Cursor {
   readonly place: Place;
-  /** Whether the sequence is ours: asked means that we may have made it. */
-  readonly sequence: "unknown" | "asked" | "ours";
+  readonly sequence: SequenceClaim;
   readonly session: RemoteSession | undefined;
   /** How often all was begun anew. */
   readonly anew: number;

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Space } from "../care/space.ts";
 import { rowBytes } from "../catalog/row.ts";
 import { isActive } from "../catalog/target-rows.ts";
-import { findTransfer, putTransfer } from "../catalog/transfer-rows.ts";
+import { findClaim, findTransfer, putClaim, putTransfer } from "../catalog/transfer-rows.ts";
 import type { Remote } from "../client/remote.ts";
 import type { Clock } from "../host/clock.ts";
 import { newJitter } from "../host/entropy.ts";
@@ -214,7 +214,8 @@ export class TargetAgent {
   async #leaveOut(ulid: Ulid, of: SyncClass): Promise<void> {
     const shipment = findShipment(this.#parts.catalog, ulid);
     if (shipment === undefined) return;
-    await this.#store(shipment, { ...firstCursor, place: { kind: "left_out", class: of.name } });
+    const sequence = findClaim(this.#parts.catalog, shipment.sequence.ulid, this.#target.id);
+    await this.#store(shipment, { ...firstCursor, sequence, place: { kind: "left_out", class: of.name } });
   }
 
   async #idle(signal: AbortSignal): Promise<void> {
@@ -269,14 +270,15 @@ export class TargetAgent {
       onConflict: this.#target.onConflict,
     };
     let stored = findTransfer(catalog, ulid, this.#target.id)?.cursor;
+    const first: Cursor = { ...firstCursor, sequence: findClaim(catalog, session.sequenceUlid, this.#target.id) };
     const unsuitable = traits.kind === "edge" ? undefined : whyTopicsUnsuitable(catalog, shipment);
     if (unsuitable !== undefined) {
-      await this.#park(shipment, stored ?? firstCursor, unsuitable);
+      await this.#park(shipment, stored ?? first, unsuitable);
       return;
     }
     const facts = traits.countsRows ? shipment.facts : await this.#countedFacts(remote, shipment, signal);
     const context = { facts, traits };
-    let transfer = beginTransfer(stored ?? firstCursor, context);
+    let transfer = beginTransfer(stored ?? first, context);
     if (stored !== undefined)
       log.info("session_goes_on", { target: this.#target.name, session: session.locator, at: stored.place.kind });
     const sending: Progress = {
@@ -403,6 +405,7 @@ export class TargetAgent {
     return await catalog.transaction(() => {
       if (!catalog.sessionKeys.has(session.ulid) || !isActive(catalog, this.#target)) return false;
       putTransfer(catalog, session.ulid, this.#target.id, row);
+      putClaim(catalog, session.sequenceUlid, this.#target.id, cursor.sequence);
       return true;
     });
   }
