@@ -4,8 +4,11 @@ import { zoneBytes } from "./limits.ts";
 
 const MiB = 1024 * 1024;
 
-/** How often a transfer asks the remote the same in vain, and is begun anew, before somebody has to look at it. */
-export const transferLimits = { askedMax: 8, anewMax: 8 } as const;
+/**
+ * How often a transfer asks the remote the same in vain, and is begun anew, before somebody has to look at it; and how often it waits
+ * for an upload to be completed whose end was sent, which takes a busy daemon some seconds.
+ */
+export const transferLimits = { askedMax: 8, anewMax: 8, settledMax: 3 } as const;
 
 /** Time in which a remote answers a call, or takes a message: a disk that stands still for seconds is no dead one. */
 export const remoteCallMs = 60_000;

@@ -348,7 +348,7 @@ function withoutDelete(transfer: Transfer, index: number, context: TransferConte
       return putTopic(transfer, index, state.uuid, 0, context);
     case "ended":
       // Perhaps it is still being completed. To send it again meanwhile would mix the two.
-      return asked <= transferLimits.askedMax
+      return asked <= transferLimits.settledMax
         ? { ...transfer, asked, command: { kind: "wait" } }
         : park(transfer, "reply_lost", "All rows were sent, and the remote does not say that the topic is complete.");
   }
