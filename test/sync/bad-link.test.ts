@@ -84,7 +84,7 @@ function randomTopics(random: Random): TopicLoad[] {
 }
 
 test(`${runs} sessions or more over a bad link, between servers that are killed, are there once and equal`, {
-  timeout: 120_000 + runs * 4_000,
+  timeout: 300_000 + runs * 4_000,
 }, async () => {
   const random = new Random("bad link");
   const [nearDir, farDir] = [directory(), directory()];
@@ -94,7 +94,7 @@ test(`${runs} sessions or more over a bad link, between servers that are killed,
     target: () => far.port,
     random,
     faults: [...fastFaults, ...(isLong ? (["half-open"] as const) : [])],
-    probability: 0.95,
+    probability: 0.7,
     bytesMax: 400_000,
   });
   let logBefore = "";

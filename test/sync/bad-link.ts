@@ -15,6 +15,10 @@ export interface BadLink extends AsyncDisposable {
   mend(): void;
 }
 
+/** Calls that are few and small, so that they would hardly be met by chance, and how often they are cut. */
+const actions = ["sequence_create", "session_create", "topic_create", "session_finalize"];
+const actionProbability = 0.08;
+
 /** Pieces of a connection that trickle before it is reset. */
 const trickledMax = 10;
 
@@ -56,6 +60,21 @@ export async function openBadLink({ target, random, faults, probability, bytesMa
       let happened = false;
       let trickled = 0;
       from.on("data", (bytes: Buffer) => {
+        if (
+          from === near &&
+          !mended &&
+          actions.some((action) => bytes.includes(action)) &&
+          random.chance(actionProbability)
+        ) {
+          const isLost = random.chance(0.5);
+          const name = isLost ? "reset" : "reply lost";
+          played.set(name, (played.get(name) ?? 0) + 1);
+          // Before it is asked, or when it is done and before the answer.
+          if (!isLost) to.write(bytes);
+          far.removeAllListeners("data");
+          setTimeout(() => near.resetAndDestroy(), isLost ? 0 : 30);
+          return;
+        }
         if (what !== undefined && !mended && !happened && passed + bytes.byteLength > bytesBefore) {
           happened = true;
           played.set(what, (played.get(what) ?? 0) + 1);
