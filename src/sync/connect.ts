@@ -12,8 +12,15 @@ export async function connectTo(
   signal: AbortSignal,
 ): Promise<Remote> {
   const ca = caFile === undefined ? undefined : Buffer.from(readFile("certificates to trust", caFile));
-  const token = keyFile === undefined ? undefined : readFile("API key", keyFile).trim();
+  const token = keyFile === undefined ? undefined : readKey(keyFile);
   return await Remote.connect({ url: parseRemoteUrl(url), ca, token }, signal);
+}
+
+/** What is no key may be another secret: nothing of it is repeated. */
+function readKey(file: string): string {
+  const text = readFile("API key", file).trim();
+  if (/^[\x21-\x7e]{1,200}$/.test(text)) return text;
+  throw new Fault("invalid", `The API key in ${file} is not one line of at most 200 printable ASCII characters.`);
 }
 
 function readFile(what: string, file: string): string {

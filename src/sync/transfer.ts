@@ -114,7 +114,6 @@ function putTopic(transfer: Transfer, index: number, uuid: Uuid, fromRow: number
   const state: TopicState = context.traits.kind === "edge" ? { kind: "new" } : { kind: "sending", uuid };
   return {
     ...transfer,
-    asked: 0,
     cursor: { ...transfer.cursor, place: { kind: "topic", index, state } },
     command: { kind: "put", index, uuid, fromRow },
   };

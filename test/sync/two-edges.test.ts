@@ -130,6 +130,33 @@ describe("two edges", () => {
     expect((await runToEnd(["verify", "--data-dir", own])).code).toBe(0);
   });
 
+  test("of a file that holds something else than a key nothing is shown", async () => {
+    const file = path.join(directory(), "key");
+    for (const secret of [
+      "-----BEGIN PRIVATE KEY-----\nMIISECRET\n",
+      "hunter2-\u00e9\u0007pass",
+      "x".repeat(300),
+      "",
+    ]) {
+      writeFileSync(file, secret);
+      const words = [
+        "sync",
+        "check",
+        `grpc://127.0.0.1:${far.port}`,
+        "--api-key-file",
+        file,
+        "--data-dir",
+        near.dataDir,
+      ];
+      const { code, stdout, stderr } = await runToEnd(words);
+      expect([code, stdout, stderr]).toEqual([
+        64,
+        "",
+        `mosaico-edge: The API key in ${file} is not one line of at most 200 printable ASCII characters.\n`,
+      ]);
+    }
+  });
+
   test("what a command cannot do it says in one sentence", async () => {
     const said = async (...words: string[]): Promise<[unknown, string]> => {
       const { code, stderr } = await runToEnd(["sync", ...words, "--data-dir", near.dataDir]);
