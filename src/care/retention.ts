@@ -12,6 +12,7 @@ import { readStoredBytes } from "../catalog/store-facts.ts";
 import { listTargets } from "../catalog/target-rows.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Log } from "../host/log.ts";
+import { bytesOfTopics } from "../model/extent.ts";
 import { agesRestMs, evictionsShownMax, planRest } from "../model/limits.ts";
 import type { SequenceName, SessionLocator } from "../model/locator.ts";
 import type { Session, Topic, Ulid } from "../model/resource.ts";
@@ -212,7 +213,7 @@ export class Retention {
       locator: session.locator,
       sequence: session.sequence,
       completedAtNs: session.completedAtNs,
-      bytes: about.topics.reduce((sum, { extent }) => sum + extent.bytes, 0),
+      bytes: bytesOfTopics(about.topics),
       synced: isSyncedEverywhere(this.#parts.catalog, session, about.targets),
       class: about.class,
     };

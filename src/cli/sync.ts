@@ -73,15 +73,12 @@ export async function forgetTarget(dataDirectory: string, name: string): Promise
     const { id } = target;
     // First nobody adds any more. Broken off, it is simply done again.
     await catalog.transaction(() => putTarget(catalog, { ...target, leaving: true }));
-    for (const keys of keyPages(catalog.transfers, ["", ""], ["\u007f", ""])) {
-      await catalog.transaction(() => {
-        for (const key of keys) if (key[1] === id) catalog.transfers.remove(key);
-      });
-    }
-    for (const keys of keyPages(catalog.claims, ["", ""], ["\u007f", ""])) {
-      await catalog.transaction(() => {
-        for (const key of keys) if (key[1] === id) catalog.claims.remove(key);
-      });
+    for (const table of [catalog.transfers, catalog.claims]) {
+      for (const keys of keyPages(table, ["", ""], ["\u007f", ""])) {
+        await catalog.transaction(() => {
+          for (const key of keys) if (key[1] === id) table.remove(key);
+        });
+      }
     }
     await catalog.transaction(() => removeTarget(catalog, name));
   });

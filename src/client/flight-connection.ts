@@ -3,7 +3,6 @@
  * then thrown away. Whatever goes wrong is a Fault with the remote's words; nothing is tried again here.
  */
 
-import { create, toBinary } from "@bufbuild/protobuf";
 import {
   Client,
   type ClientDuplexStream,
@@ -17,7 +16,7 @@ import { keepalive } from "../model/limits.ts";
 import type { RemoteUrl } from "../model/remote-url.ts";
 import { hideTokens } from "../model/secret.ts";
 import { remoteAnswerBytesMax, remoteCallMs } from "../model/sync-limits.ts";
-import { FlightDescriptor_DescriptorType, FlightDescriptorSchema } from "../wire/flight_pb.js";
+import { commandDescriptor, flightPath } from "../wire/flight-call.ts";
 import { writeDescriptorField } from "../wire/flight-data.ts";
 import { faultCodeOf } from "../wire/grpc-status.ts";
 import { tokenHeader } from "../wire/token.ts";
@@ -29,7 +28,6 @@ export interface ConnectionOptions {
   readonly token: string | undefined;
 }
 
-const servicePath = "/arrow.flight.protocol.FlightService";
 const raw = (bytes: Buffer): Buffer => bytes;
 
 export class FlightConnection implements Disposable {
@@ -65,7 +63,7 @@ export class FlightConnection implements Disposable {
   ): Promise<Buffer[]> {
     signal.throwIfAborted();
     const deadline = Date.now() + remoteCallMs;
-    const path = `${servicePath}/${method}`;
+    const path = flightPath(method);
     return await new Promise<Buffer[]>((resolve, reject) => {
       const answers: Buffer[] = [];
       const call =
@@ -103,7 +101,7 @@ export class FlightConnection implements Disposable {
   /** Opens an upload. @param command of the descriptor, JSON */
   openPut(command: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): PutStream {
     signal.throwIfAborted();
-    const call = this.#client.makeBidiStreamRequest(`${servicePath}/DoPut`, raw, raw, this.#metadata(headers), {});
+    const call = this.#client.makeBidiStreamRequest(flightPath("DoPut"), raw, raw, this.#metadata(headers), {});
     return new PutStream(call, { command, signal, faultOf: (status) => this.#faultOf("DoPut", status) });
   }
 
@@ -152,7 +150,7 @@ export class PutStream implements Disposable {
    * @throws Fault as the remote says, unavailable when it takes nothing for too long
    */
   async send(flightData: Buffer): Promise<void> {
-    const descriptor = this.#command === undefined ? undefined : writeDescriptorField(descriptorOf(this.#command));
+    const descriptor = this.#command === undefined ? undefined : writeDescriptorField(commandDescriptor(this.#command));
     this.#command = undefined;
     const message = descriptor === undefined ? flightData : Buffer.concat([descriptor, flightData]);
     const taken = new Promise<"taken">((resolve) => this.#call.write(message, () => resolve("taken")));
@@ -189,9 +187,4 @@ export class PutStream implements Disposable {
       clearTimeout(timer);
     }
   }
-}
-
-function descriptorOf(command: string): Uint8Array {
-  const message = { type: FlightDescriptor_DescriptorType.CMD, cmd: new TextEncoder().encode(command) };
-  return toBinary(FlightDescriptorSchema, create(FlightDescriptorSchema, message));
 }

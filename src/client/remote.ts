@@ -7,6 +7,7 @@ import { type JsonValue, parseJson } from "../model/json.ts";
 import { EmbeddedJson } from "../model/json-text.ts";
 import { type SequenceName, sequenceOfTopic, type TopicLocator } from "../model/locator.ts";
 import type { JsonText, SerializationFormat, Uuid } from "../model/resource.ts";
+import { resumeHeader } from "../wire/flight-call.ts";
 import {
   type RemoteSequenceView,
   type RemoteTopicView,
@@ -171,7 +172,7 @@ export class Remote implements Disposable {
 
   /** @param fromRow at an edge: how many rows are durable there, or the upload is refused */
   openPut(locator: TopicLocator, uuid: Uuid, fromRow: number): PutStream {
-    const headers: Record<string, string> = this.isEdge ? { "x-mosaico-edge-resume-rows": String(fromRow) } : {};
+    const headers: Record<string, string> = this.isEdge ? { [resumeHeader]: String(fromRow) } : {};
     return this.#connection.openPut(writePutCommand(locator, uuid), headers, this.#signal);
   }
 

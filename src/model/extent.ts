@@ -13,6 +13,11 @@ export function addExtent(a: Extent, b: Extent): Extent {
   };
 }
 
+/** Bytes of the chunk files of topics. */
+export function bytesOfTopics(topics: readonly { readonly extent: Extent }[]): number {
+  return topics.reduce((sum, { extent }) => sum + extent.bytes, 0);
+}
+
 /** A chunk without rows holds nothing, though its file has bytes. */
 export function addChunk(extent: Extent, chunk: ChunkSummary): Extent {
   return chunk.rows === 0 ? extent : addExtent(extent, { ...chunk, chunks: 1 });

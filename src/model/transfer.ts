@@ -67,7 +67,7 @@ export const firstCursor: Cursor = { place: { kind: "sequence" }, sequence: "unk
 /** What the catalog has of a session and a target. */
 export interface TransferRow {
   readonly cursor: Cursor;
-  /** When it was begun, was last changed, and ended. */
+  /** When the cursor was last moved. */
   readonly changedAtNs: TimeNs;
 }
 

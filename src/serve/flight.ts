@@ -12,6 +12,7 @@ import type {
 import { Fault } from "../model/fault.ts";
 import { listActions } from "../wire/action.ts";
 import { ActionTypeSchema } from "../wire/flight_pb.js";
+import { flightPath } from "../wire/flight-call.ts";
 import { statusDetailsMax } from "../wire/grpc-status.ts";
 import { tokenHeader } from "../wire/token.ts";
 import type { FailureLog } from "./failure-log.ts";
@@ -24,21 +25,15 @@ export interface FlightParts extends IdentifyParts {
 type Unary = ServerUnaryCall<Buffer, Buffer>;
 type Writable = ServerWritableStream<Buffer, Buffer>;
 
-const servicePath = "/arrow.flight.protocol.FlightService";
-
 /** The calls that are taken over from grpc-js: those with data, and those whose request or answer may be large. */
 export const takenCalls = ["DoPut", "DoGet", "DoAction", "GetFlightInfo", "GetSchema", "ListFlights"] as const;
 export type TakenName = (typeof takenCalls)[number];
-
-export function pathOf(name: string): string {
-  return `${servicePath}/${name}`;
-}
 
 const raw = (bytes: Buffer): Buffer => bytes;
 
 function method(name: string, streams: { request?: boolean; response?: boolean }) {
   return {
-    path: pathOf(name),
+    path: flightPath(name),
     requestStream: streams.request ?? false,
     responseStream: streams.response ?? false,
     requestSerialize: raw,

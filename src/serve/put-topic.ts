@@ -7,6 +7,7 @@ import type { Uploads } from "../ingest/uploads.ts";
 import { Fault } from "../model/fault.ts";
 import { parsePutCommand } from "../wire/action.ts";
 import { FlightDescriptor_DescriptorType } from "../wire/flight_pb.js";
+import { acksHeader, resumeHeader } from "../wire/flight-call.ts";
 import { type FlightData, readFlightData } from "../wire/flight-data.ts";
 import { toStatus } from "../wire/grpc-status.ts";
 import { AckSender } from "./ack-sender.ts";
@@ -65,11 +66,6 @@ export async function putTopic(parts: PutTopicParts, call: TakenCall): Promise<v
     await parts.uploads.end(upload, command.uuid);
   }
 }
-
-/** Asks for a PutResult after each commit. */
-const acksHeader = "x-mosaico-edge-acks";
-/** The rows behind which the client goes on. */
-const resumeHeader = "x-mosaico-edge-resume-rows";
 
 function resumeRowsOf({ headers }: TakenCall): number | undefined {
   const text = headers[resumeHeader];

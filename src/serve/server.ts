@@ -18,12 +18,13 @@ import {
   windowBytesMost,
   youngGarbageBytes,
 } from "../model/limits.ts";
+import { flightPath } from "../wire/flight-call.ts";
 import { toStatus } from "../wire/grpc-status.ts";
 import { openDoor, peerOf, type TakenCall } from "./call-door.ts";
 import { Connections } from "./connections.ts";
 import { type DoActionParts, doAction } from "./do-action.ts";
 import { FailureLog } from "./failure-log.ts";
-import { flightHandlers, flightService, pathOf, type TakenName, takenCalls } from "./flight.ts";
+import { flightHandlers, flightService, type TakenName, takenCalls } from "./flight.ts";
 import type { RequestLimits } from "./frame-reader.ts";
 import { type GetTopicParts, getTopic } from "./get-topic.ts";
 import { routeGrpcLog, silenceGrpcLog } from "./grpc-log.ts";
@@ -131,12 +132,12 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
         "overloaded",
         `Too many open streams: ${streams} are, and what they may send at once is limited to ${windowBytesMost} bytes.`,
       );
-      const call = takenCalls.find((name) => pathOf(name) === headers[":path"]) ?? "other";
+      const call = takenCalls.find((name) => flightPath(name) === headers[":path"]) ?? "other";
       failures.failed({ call, peer: peerOf(stream) }, fault, authorizer.clock.monotonicMs());
       stream.on("error", () => undefined);
       new ResponseStream(stream, new AbortController().signal).end(toStatus(fault));
     },
-    takers: new Map(takenCalls.map((name) => [pathOf(name), takers[name]])),
+    takers: new Map(takenCalls.map((name) => [flightPath(name), takers[name]])),
     seen(stream, headers) {
       // Only SDK 0.5 and later can switch compression on; grpc-js does not show the header to its handlers.
       const encoding = headers["grpc-encoding"] ?? "identity";

@@ -5,6 +5,7 @@ import { isIncluded } from "../care/synced.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import { listSessions, listTopicsOfSession, sequencePages } from "../catalog/resources.ts";
 import { findTransfer } from "../catalog/transfer-rows.ts";
+import { bytesOfTopics } from "../model/extent.ts";
 import type { SessionLocator } from "../model/locator.ts";
 import type { Sequence, Session, Ulid } from "../model/resource.ts";
 import { parkedShownMax, pendingHeldMax } from "../model/sync-limits.ts";
@@ -69,7 +70,7 @@ export async function takeCensus(
             session: session.ulid,
             class: classify === undefined ? unclassed : await classify(sequence, session),
             completedAtNs: session.completedAtNs,
-            bytes: bytesOf(catalog, session),
+            bytes: bytesOfTopics(listTopicsOfSession(catalog, session)),
           };
           next.push(own);
           sessions += 1;
@@ -97,8 +98,4 @@ function keepFirst(next: PendingSession[]): void {
       (a.completedAtNs < b.completedAtNs ? -1 : a.completedAtNs > b.completedAtNs ? 1 : 0),
   );
   next.length = Math.min(next.length, pendingHeldMax);
-}
-
-function bytesOf(catalog: Catalog, session: Session): number {
-  return listTopicsOfSession(catalog, session).reduce((sum, { extent }) => sum + extent.bytes, 0);
 }

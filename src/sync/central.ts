@@ -30,7 +30,7 @@ export function whyTopicsUnsuitable(catalog: Catalog, { topics }: Pick<Shipment,
 }
 
 /** Why it could not keep a topic of this schema; undefined when it can. */
-export function whyUnsuitable({ fields }: Pick<Schema, "fields">): string | undefined {
+function whyUnsuitable({ fields }: Pick<Schema, "fields">): string | undefined {
   for (const field of fields) {
     // It takes the names of nested columns apart at their dots, and fails at the first batch.
     if (field.name.includes(".")) return `the name of column \`${field.name}\` has a dot`;

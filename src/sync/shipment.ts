@@ -3,8 +3,8 @@
 import type { Catalog } from "../catalog/catalog.ts";
 import { findSequence, findSession, listTopicsOfSession } from "../catalog/resources.ts";
 import { derivedUuid } from "../host/entropy.ts";
-import type { Sequence, Session, Topic, Ulid, Uuid } from "../model/resource.ts";
-import { isFinalized } from "../model/resource.ts";
+import { bytesOfTopics } from "../model/extent.ts";
+import { isFinalized, type Sequence, type Session, type Topic, type Ulid, type Uuid } from "../model/resource.ts";
 import type { TransferFacts } from "./command.ts";
 
 export interface Shipment {
@@ -39,6 +39,6 @@ export function findShipment(catalog: Catalog, ulid: Ulid): Shipment | undefined
       })),
     },
     sequenceUuid: derivedUuid(sequence.uuid, "sequence"),
-    bytes: topics.reduce((sum, { extent }) => sum + extent.bytes, 0),
+    bytes: bytesOfTopics(topics),
   };
 }

@@ -30,7 +30,7 @@ import { Hands } from "./hands.ts";
 import { SessionClasses } from "./session-class.ts";
 import { findShipment, type Shipment } from "./shipment.ts";
 import { countMessages, type StreamParts } from "./topic-stream.ts";
-import { beginTransfer, parkedCursor, step, type Transfer } from "./transfer.ts";
+import { beginTransfer, park, parkedCursor, step, type Transfer, type TransferContext } from "./transfer.ts";
 
 export interface AgentParts extends Omit<StreamParts, "admit">, AdmissionParts {
   readonly clock: Clock;
@@ -309,12 +309,12 @@ export class TargetAgent {
       stored = transfer.cursor;
       transfer = await this.#act(hands, transfer, context, { shipment, signal });
     }
-    const { kind } = transfer.cursor.place;
-    const isOver = (await this.#store(shipment, transfer.cursor)) && (kind === "synced" || kind === "parked");
+    const { place } = transfer.cursor;
+    const isStored = await this.#store(shipment, transfer.cursor);
+    const isOver = isStored && (place.kind === "synced" || place.kind === "parked");
     if (!isOver) return await this.#leave(hands, shipment, transfer.cursor);
     this.#sending = undefined;
     this.#trouble = undefined;
-    const { place } = transfer.cursor;
     const fields = { target: this.#target.name, session: session.locator };
     if (place.kind === "parked") log.warning("session_parked", { ...fields, cause: place.cause, reason: place.reason });
     else
@@ -363,7 +363,7 @@ export class TargetAgent {
   async #act(
     hands: Hands,
     transfer: Transfer,
-    context: Parameters<typeof step>[2],
+    context: TransferContext,
     { shipment, signal }: { shipment: Shipment; signal: AbortSignal },
   ): Promise<Transfer> {
     try {
@@ -372,11 +372,7 @@ export class TargetAgent {
       if (answer.kind === "refused" && breaksOff(transfer.command, answer.code, context.traits)) {
         if (answer.code !== "internal" || !this.#isTooMuch(shipment))
           throw new BrokenOff(transfer.command.kind, answer.code, answer.reason);
-        return {
-          ...transfer,
-          cursor: parkedCursor(transfer.cursor, "refused", answer.reason),
-          command: { kind: "end" },
-        };
+        return park(transfer, "refused", answer.reason);
       }
       return step(transfer, answer, context);
     } catch (error) {
@@ -384,8 +380,7 @@ export class TargetAgent {
       if (signal.aborted || !(error instanceof Fault)) throw error;
       if (error.code === "absent") return { ...transfer, command: { kind: "end" } };
       if (error.code !== "corrupt" && error.code !== "unsupported") throw error;
-      const cause = error.code === "corrupt" ? "damaged" : "refused";
-      return { ...transfer, cursor: parkedCursor(transfer.cursor, cause, error.message), command: { kind: "end" } };
+      return park(transfer, error.code === "corrupt" ? "damaged" : "refused", error.message);
     }
   }
 

@@ -434,7 +434,8 @@ function anew(transfer: Transfer, place: Place, reason: string, context: Transfe
   return arrive({ ...transfer, cursor, fresh: false, asked: 0 }, place, context);
 }
 
-function park(transfer: Transfer, cause: ParkCause, reason: string): Transfer {
+/** Ends a transfer for a reason that no time mends. */
+export function park(transfer: Transfer, cause: ParkCause, reason: string): Transfer {
   return { ...transfer, cursor: parkedCursor(transfer.cursor, cause, reason), command: { kind: "end" } };
 }
 

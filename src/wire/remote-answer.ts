@@ -10,14 +10,8 @@ import { composeJson } from "../model/json-text.ts";
 import type { Uuid } from "../model/resource.ts";
 import { centralMessageBytes } from "../model/sync-limits.ts";
 import type { TimeRange } from "../model/time.ts";
-import {
-  ActionSchema,
-  CriteriaSchema,
-  FlightDescriptor_DescriptorType,
-  FlightDescriptorSchema,
-  FlightInfoSchema,
-  ResultSchema,
-} from "./flight_pb.js";
+import { ActionSchema, CriteriaSchema, FlightInfoSchema, ResultSchema } from "./flight_pb.js";
+import { commandDescriptor } from "./flight-call.ts";
 import { int64, parseUuid, parseWith } from "./shape.ts";
 
 /** @param body may have embedded texts among its members */
@@ -32,11 +26,7 @@ export function writePutCommand(locator: string, uuid: Uuid): string {
 
 /** The descriptor of a resource. */
 export function writeDescriptor(locator: string): Uint8Array {
-  const cmd = new TextEncoder().encode(composeJson({ resource_locator: locator }));
-  return toBinary(
-    FlightDescriptorSchema,
-    create(FlightDescriptorSchema, { type: FlightDescriptor_DescriptorType.CMD, cmd }),
-  );
+  return commandDescriptor(composeJson({ resource_locator: locator }));
 }
 
 const userMetadataKey = "mosaico:user_metadata";
