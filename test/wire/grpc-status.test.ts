@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { Fault, type FaultCode, faultCodes } from "../../src/model/fault.ts";
-import { encodeStatusMessage, okStatus, toStatus } from "../../src/wire/grpc-status.ts";
+import { encodeStatusMessage, faultCodeOf, okStatus, toStatus } from "../../src/wire/grpc-status.ts";
 
 // https://grpc.github.io/grpc/core/md_doc_statuscodes.html
 const numbers: Readonly<Record<FaultCode, number>> = {
@@ -51,4 +51,15 @@ describe("grpc-message", () => {
   });
 
   test("half of a surrogate pair does no harm", () => expect(encodeStatusMessage("\ud800")).toBe("%EF%BF%BD"));
+});
+
+test("a status of a server that we call means the same as when we answer it; what is none of ours means trouble there", () => {
+  for (const code of faultCodes) expect(faultCodeOf(toStatus(new Fault(code, "x")).code)).toBe(code);
+  const others: readonly (readonly [number, string])[] = [
+    [2, "internal"],
+    [10, "unavailable"],
+    [11, "invalid"],
+    [99, "internal"],
+  ];
+  for (const [status, code] of others) expect(faultCodeOf(status), `status ${status}`).toBe(code);
 });
