@@ -2,7 +2,6 @@
 
 import { rm, stat } from "node:fs/promises";
 import path from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
 import { readBatch } from "../src/arrow/batch.ts";
 import { readMessage } from "../src/arrow/message.ts";
 import { readSchema } from "../src/arrow/schema.ts";
@@ -10,7 +9,8 @@ import { timesOf } from "../src/arrow/timestamps.ts";
 import type { TimeRange } from "../src/model/time.ts";
 import { FlightClient } from "../test/load/flight-client.ts";
 import { baseTopics, type Drive, emergencyStop, labelTopics, type TopicLoad, windowOf } from "../test/load/robot.ts";
-import { type RunningServer, runToEnd, startServer } from "../test/server.ts";
+import { type RunningServer, startServer } from "../test/server.ts";
+import { command, until } from "../test/sync/edges.ts";
 
 const dataDir = path.resolve(import.meta.dirname, "../data/demo");
 const centreDir = path.resolve(import.meta.dirname, "../data/demo-centre");
@@ -136,25 +136,13 @@ async function look(): Promise<void> {
   if (!files.isDirectory()) throw new Error(`${dataDir} has no sessions`);
 }
 
-/** Where a target stands, as `sync status --json` tells. */
-interface TargetStatus {
-  readonly syncedSessions: number;
-  readonly pendingSessions: number;
-  readonly parkedSessions: number;
-}
-
 /** Brings both sessions to a second appliance, and looks for the event there. */
 async function sync(): Promise<void> {
   await using centre = await startServer({ dataDir: centreDir });
   const begunMs = performance.now();
-  await command("add", "centre", `grpc://127.0.0.1:${centre.port}`);
-  for (;;) {
-    const [target] = JSON.parse(await command("status", "--json")) as TargetStatus[];
-    if (target?.syncedSessions === 2) break;
-    if (target === undefined || target.parkedSessions > 0 || performance.now() - begunMs > 60_000)
-      throw new Error(`Sync has come to ${JSON.stringify(target)}`);
-    await sleep(50);
-  }
+  await command(dataDir, "add", "centre", `grpc://127.0.0.1:${centre.port}`);
+  const view = await until(dataDir, "both sessions are there", ({ pendingSessions }) => pendingSessions === 0, 600);
+  if (view.syncedSessions !== 2) throw new Error(`Sync has come to ${JSON.stringify(view)}`);
   say(
     `synced both sessions to a second appliance, checked there, ${Math.round(performance.now() - begunMs)} ms after it was added`,
   );
@@ -166,12 +154,6 @@ async function sync(): Promise<void> {
     endNs: event.endNs,
   });
   say(`the same event is found there, with ${images} images of its window`);
-}
-
-async function command(...words: string[]): Promise<string> {
-  const { code, stdout, stderr } = await runToEnd(["sync", ...words, "--data-dir", dataDir]);
-  if (code !== 0) throw new Error(`sync ${words.join(" ")} ended with ${code}: ${stderr}`);
-  return stdout;
 }
 
 /** When the robot braked hard, by what its imu measured. */

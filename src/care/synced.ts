@@ -16,13 +16,10 @@ export function isIncluded({ include, exclude }: Pick<Target, "include" | "exclu
 
 /** Whether each target that the session goes to has it, and that was checked; one that goes nowhere is nowhere else. */
 export function isSyncedEverywhere(catalog: Catalog, session: Session, targets: readonly Target[]): boolean {
+  const included = targets.filter((target) => isIncluded(target, session.sequence));
+  if (included.length === 0) return false;
   const transfers = transfersOf(catalog, session.ulid);
-  const wanted = targets.filter(
-    (target) => isIncluded(target, session.sequence) && transfers.get(target.id)?.cursor.place.kind !== "left_out",
-  );
-  if (wanted.length === 0) return false;
-  return wanted.every(({ id }) => {
-    const row = transfers.get(id);
-    return row !== undefined && isSynced(row.cursor);
-  });
+  const cursors = included.map(({ id }) => transfers.get(id)?.cursor);
+  const wanted = cursors.filter((cursor) => cursor?.place.kind !== "left_out");
+  return wanted.length > 0 && wanted.every((cursor) => cursor !== undefined && isSynced(cursor));
 }

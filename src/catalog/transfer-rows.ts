@@ -6,6 +6,7 @@
 import type { Ulid } from "../model/resource.ts";
 import type { SequenceClaim, TransferRow } from "../model/transfer.ts";
 import type { Catalog } from "./catalog.ts";
+import { keyPages } from "./key-pages.ts";
 import { decodeRow, encodeRow } from "./row.ts";
 
 // ULIDs are ASCII without control characters.
@@ -24,6 +25,15 @@ export function transfersOf(catalog: Catalog, session: Ulid): Map<Ulid, Transfer
 
 export function putTransfer(catalog: Catalog, session: Ulid, target: Ulid, row: TransferRow): void {
   catalog.transfers.put([session, target], encodeRow(row));
+}
+
+/** Keys of a table whose rows are of sessions or sequences and targets: those of one target, some at a time. */
+export function* keysOfTarget(
+  table: Catalog["transfers" | "claims"],
+  target: Ulid,
+): Generator<readonly [of: Ulid, target: Ulid][]> {
+  for (const keys of keyPages(table, ["", ""], [behindAscii, ""]))
+    yield keys.flatMap((key) => (key[1] === target ? [[String(key[0]) as Ulid, target] as const] : []));
 }
 
 /** Known by every session of a sequence, also when those that found it out are gone. */

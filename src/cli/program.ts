@@ -24,7 +24,15 @@ import { repairStore } from "./repair.ts";
 import { run } from "./run.ts";
 import { flagOf, noFlagOf, readBytes, type Setting, type SettingName, settingNames, settings } from "./settings.ts";
 import { showStatus } from "./status.ts";
-import { addTarget, checkRemote, forgetTarget, hurryTarget, pauseTarget, retryTarget } from "./sync.ts";
+import {
+  addTarget,
+  type CheckRequest,
+  checkRemote,
+  forgetTarget,
+  hurryTarget,
+  pauseTarget,
+  retryTarget,
+} from "./sync.ts";
 import { showSync } from "./sync-status.ts";
 import { verifyStore } from "./verify.ts";
 import { edgeVersion } from "./version.ts";
@@ -222,17 +230,20 @@ interface SyncAddOptions extends Omit<SyncCheckOptions, "json"> {
 function syncCommand(signal: AbortSignal): Command {
   const command = newCommand("sync").description("Where finalized sessions go: other edges and central Mosaicos");
   const more = (value: string, before: readonly string[]): readonly string[] => [...before, value];
-  withPlace(command.command("add <name> <url>"))
+  /** How it is reached, and what goes there. */
+  const withRemote = (of: Command): Command =>
+    withPlace(of)
+      .option("--ca <FILE>", "certificates to trust (PEM) in place of the system's")
+      .option("--api-key-file <FILE>", "file with the API key for it, read at each connection")
+      .option("--include <PATTERN>", "only sequences with such names, like 'drive-*'", more, [])
+      .option("--exclude <PATTERN>", "no sequences with such names", more, []);
+  withRemote(command.command("add <name> <url>"))
     .description("Add a target, like grpc+tls://central.example:6726; a server that runs begins within a second")
-    .option("--ca <FILE>", "certificates to trust (PEM) in place of the system's")
-    .option("--api-key-file <FILE>", "file with the API key for it, read at each connection")
     .addOption(
       new Option("--on-conflict <POLICY>", "when it has a sequence of that name from somebody else")
         .choices(conflictPolicies)
         .default("refuse"),
     )
-    .option("--include <PATTERN>", "only sequences with such names, like 'drive-*'", more, [])
-    .option("--exclude <PATTERN>", "no sequences with such names", more, [])
     .option(
       "--rate <RATE>",
       "bytes per second at most, like 2MiB, or at times of day, like 08:00-18:00=200kB or 22:00-06:00=0; the first that holds",
@@ -256,12 +267,8 @@ function syncCommand(signal: AbortSignal): Command {
     .action(async (name: string, url: string, options: SyncAddOptions) =>
       addTarget(placeOf(options), {
         name,
-        url,
-        caFile: absolutePath(options.ca),
-        keyFile: absolutePath(options.apiKeyFile),
+        ...remoteOf(url, options),
         onConflict: options.onConflict,
-        include: options.include,
-        exclude: options.exclude,
         classes: options.class.map(readClass),
         restIsSent: options.classesOnly !== true,
         rates: options.rate.map(readRate),
@@ -269,25 +276,11 @@ function syncCommand(signal: AbortSignal): Command {
         whenReachable: options.whenReachable === undefined ? undefined : readAddress(options.whenReachable),
       }),
     );
-  withPlace(command.command("check <url>"))
+  withRemote(command.command("check <url>"))
     .description("Connect and say what is there, what is allowed and what would be sent; changes nothing")
-    .option("--ca <FILE>", "certificates to trust (PEM) in place of the system's")
-    .option("--api-key-file <FILE>", "file with the API key for it")
-    .option("--include <PATTERN>", "only sequences with such names", more, [])
-    .option("--exclude <PATTERN>", "no sequences with such names", more, [])
     .addOption(asJson)
     .action(async (url: string, options: SyncCheckOptions) =>
-      checkRemote(
-        placeOf(options),
-        {
-          url,
-          caFile: absolutePath(options.ca),
-          keyFile: absolutePath(options.apiKeyFile),
-          include: options.include,
-          exclude: options.exclude,
-        },
-        { format: formatOf(options), signal },
-      ),
+      checkRemote(placeOf(options), remoteOf(url, options), { format: formatOf(options), signal }),
     );
   withPlace(command.command("remove <name>"))
     .description("Forget a target and how far sessions have come on their way to it")
@@ -312,6 +305,10 @@ function syncCommand(signal: AbortSignal): Command {
       showSync(placeOf(options), { format: formatOf(options), watch: options.watch === true, signal }),
     );
   return command;
+}
+
+function remoteOf(url: string, { ca, apiKeyFile, include, exclude }: SyncCheckOptions): CheckRequest {
+  return { url, caFile: absolutePath(ca), keyFile: absolutePath(apiKeyFile), include, exclude };
 }
 
 /** @throws Fault invalid; the query is read by whoever keeps it */

@@ -1,40 +1,23 @@
 /** The command `sync`: targets and what becomes of them; also while the server runs, which sees changes within a second. */
 
 import type { Catalog } from "../catalog/catalog.ts";
-import { keyPages } from "../catalog/key-pages.ts";
-import { decodeRow } from "../catalog/row.ts";
 import { findTarget, putTarget, removeTarget } from "../catalog/target-rows.ts";
-import { putTransfer } from "../catalog/transfer-rows.ts";
+import { findTransfer, keysOfTarget, putTransfer } from "../catalog/transfer-rows.ts";
 import { machineClock } from "../host/clock.ts";
 import { newUlid } from "../host/entropy.ts";
 import { printOut } from "../host/log.ts";
 import { Fault } from "../model/fault.ts";
 import { parseRemoteUrl } from "../model/remote-url.ts";
-import type { Ulid } from "../model/resource.ts";
 import { syncClassesMax } from "../model/sync-limits.ts";
-import { type ConflictPolicy, type SyncClass, type Target, targetNamePattern } from "../model/target.ts";
-import type { RateRule } from "../model/timetable.ts";
-import type { TransferRow } from "../model/transfer.ts";
+import { type Target, targetNamePattern } from "../model/target.ts";
 import { takeCensus } from "../sync/census.ts";
 import { connectTo } from "../sync/connect.ts";
 import { parseClassQuery } from "../sync/session-class.ts";
 import { retriedCursor } from "../sync/transfer.ts";
 import { withCatalog, withCatalogToRead } from "./with-catalog.ts";
 
-export interface TargetRequest {
-  readonly name: string;
-  readonly url: string;
-  readonly caFile: string | undefined;
-  readonly keyFile: string | undefined;
-  readonly onConflict: ConflictPolicy;
-  readonly include: readonly string[];
-  readonly exclude: readonly string[];
-  readonly classes: readonly SyncClass[];
-  readonly restIsSent: boolean;
-  readonly rates: readonly RateRule[];
-  readonly interfaces: readonly string[];
-  readonly whenReachable: Target["whenReachable"];
-}
+/** What people say of a target; its files as absolute paths. */
+export type TargetRequest = Omit<Target, "id" | "paused" | "leaving" | "addedAtNs" | "changedAtNs">;
 
 /** @throws Fault invalid, exists */
 export async function addTarget(dataDirectory: string, request: TargetRequest): Promise<void> {
@@ -74,9 +57,9 @@ export async function forgetTarget(dataDirectory: string, name: string): Promise
     // First nobody adds any more. Broken off, it is simply done again.
     await catalog.transaction(() => putTarget(catalog, { ...target, leaving: true }));
     for (const table of [catalog.transfers, catalog.claims]) {
-      for (const keys of keyPages(table, ["", ""], ["\u007f", ""])) {
+      for (const keys of keysOfTarget(table, id)) {
         await catalog.transaction(() => {
-          for (const key of keys) if (key[1] === id) table.remove(key);
+          for (const key of keys) table.remove(key);
         });
       }
     }
@@ -99,13 +82,12 @@ export async function retryTarget(dataDirectory: string, name: string): Promise<
   await withCatalog(dataDirectory, async (catalog) => {
     const { id } = targetOf(catalog, name);
     let retried = 0;
-    for (const keys of keyPages(catalog.transfers, ["", ""], ["\u007f", ""])) {
+    for (const keys of keysOfTarget(catalog.transfers, id)) {
       await catalog.transaction(() => {
-        for (const key of keys) {
-          const value = key[1] === id ? catalog.transfers.get(key) : undefined;
-          const row = value === undefined ? undefined : decodeRow<TransferRow>(value);
+        for (const [session] of keys) {
+          const row = findTransfer(catalog, session, id);
           if (row?.cursor.place.kind !== "parked") continue;
-          putTransfer(catalog, String(key[0]) as Ulid, id, { ...row, cursor: retriedCursor(row.cursor) });
+          putTransfer(catalog, session, id, { ...row, cursor: retriedCursor(row.cursor) });
           retried += 1;
         }
       });

@@ -16,8 +16,7 @@ import { keepalive } from "../model/limits.ts";
 import type { RemoteUrl } from "../model/remote-url.ts";
 import { hideTokens } from "../model/secret.ts";
 import { remoteAnswerBytesMax, remoteCallMs } from "../model/sync-limits.ts";
-import { commandDescriptor, flightPath } from "../wire/flight-call.ts";
-import { writeDescriptorField } from "../wire/flight-data.ts";
+import { flightPath } from "../wire/flight-call.ts";
 import { faultCodeOf } from "../wire/grpc-status.ts";
 import { tokenHeader } from "../wire/token.ts";
 
@@ -63,31 +62,14 @@ export class FlightConnection implements Disposable {
   ): Promise<Buffer[]> {
     signal.throwIfAborted();
     const deadline = Date.now() + remoteCallMs;
-    const path = flightPath(method);
     return await new Promise<Buffer[]>((resolve, reject) => {
       const answers: Buffer[] = [];
-      const call =
-        method === "GetFlightInfo"
-          ? this.#client.makeUnaryRequest(
-              path,
-              raw,
-              raw,
-              Buffer.from(request),
-              this.#metadata({}),
-              { deadline },
-              (error, answer) => {
-                if (error !== null) ended(this.#faultOf(method, error));
-                else if (answer !== undefined) {
-                  answers.push(answer);
-                  ended();
-                }
-              },
-            )
-          : this.#client
-              .makeServerStreamRequest(path, raw, raw, Buffer.from(request), this.#metadata({}), { deadline })
-              .on("data", (answer: Buffer) => answers.push(answer))
-              .on("error", (error: ServiceError) => ended(this.#faultOf(method, error)))
-              .on("end", () => ended());
+      // A call with one answer is on the wire as one with many.
+      const call = this.#client
+        .makeServerStreamRequest(flightPath(method), raw, raw, Buffer.from(request), this.#metadata({}), { deadline })
+        .on("data", (answer: Buffer) => answers.push(answer))
+        .on("error", (error: ServiceError) => ended(this.#faultOf(method, error)))
+        .on("end", () => ended());
       const abort = (): void => call.cancel();
       signal.addEventListener("abort", abort, { once: true });
       const ended = (fault?: Fault): void => {
@@ -98,11 +80,11 @@ export class FlightConnection implements Disposable {
     });
   }
 
-  /** Opens an upload. @param command of the descriptor, JSON */
-  openPut(command: string, headers: Readonly<Record<string, string>>, signal: AbortSignal): PutStream {
+  /** Opens an upload. @param descriptor the beginning of its first message */
+  openPut(descriptor: Uint8Array, headers: Readonly<Record<string, string>>, signal: AbortSignal): PutStream {
     signal.throwIfAborted();
     const call = this.#client.makeBidiStreamRequest(flightPath("DoPut"), raw, raw, this.#metadata(headers), {});
-    return new PutStream(call, { command, signal, faultOf: (status) => this.#faultOf("DoPut", status) });
+    return new PutStream(call, { descriptor, signal, faultOf: (status) => this.#faultOf("DoPut", status) });
   }
 
   #metadata(headers: Readonly<Record<string, string>>): Metadata {
@@ -118,7 +100,7 @@ export class FlightConnection implements Disposable {
 }
 
 interface PutOptions {
-  readonly command: string;
+  readonly descriptor: Uint8Array;
   readonly signal: AbortSignal;
   faultOf(status: Pick<StatusObject, "code" | "details">): Fault;
 }
@@ -127,12 +109,13 @@ interface PutOptions {
 export class PutStream implements Disposable {
   readonly #call: ClientDuplexStream<Buffer, Buffer>;
   readonly #status: Promise<Fault | undefined>;
-  #command: string | undefined;
+  /** Until it was sent. */
+  #descriptor: Uint8Array | undefined;
   readonly #release: () => void;
 
-  constructor(call: ClientDuplexStream<Buffer, Buffer>, { command, signal, faultOf }: PutOptions) {
+  constructor(call: ClientDuplexStream<Buffer, Buffer>, { descriptor, signal, faultOf }: PutOptions) {
     this.#call = call;
-    this.#command = command;
+    this.#descriptor = descriptor;
     const abort = (): void => call.cancel();
     signal.addEventListener("abort", abort, { once: true });
     this.#release = () => signal.removeEventListener("abort", abort);
@@ -150,9 +133,8 @@ export class PutStream implements Disposable {
    * @throws Fault as the remote says, unavailable when it takes nothing for too long
    */
   async send(flightData: Buffer): Promise<void> {
-    const descriptor = this.#command === undefined ? undefined : writeDescriptorField(commandDescriptor(this.#command));
-    this.#command = undefined;
-    const message = descriptor === undefined ? flightData : Buffer.concat([descriptor, flightData]);
+    const message = this.#descriptor === undefined ? flightData : Buffer.concat([this.#descriptor, flightData]);
+    this.#descriptor = undefined;
     const taken = new Promise<"taken">((resolve) => this.#call.write(message, () => resolve("taken")));
     const ended = await this.#inTime(Promise.race([this.#status, taken]));
     if (ended === "taken") return;

@@ -7,7 +7,13 @@ import { type JsonValue, parseJson } from "../model/json.ts";
 import { EmbeddedJson } from "../model/json-text.ts";
 import { type SequenceName, sequenceOfTopic, type TopicLocator } from "../model/locator.ts";
 import type { JsonText, SerializationFormat, Uuid } from "../model/resource.ts";
-import { resumeHeader } from "../wire/flight-call.ts";
+import {
+  resumeHeader,
+  writeAction,
+  writeAllCriteria,
+  writeDescriptor,
+  writePutDescriptor,
+} from "../wire/flight-call.ts";
 import {
   type RemoteSequenceView,
   type RemoteTopicView,
@@ -20,10 +26,6 @@ import {
   readTopicInfo,
   readTopicStatus,
   readVersion,
-  writeAction,
-  writeAllCriteria,
-  writeDescriptor,
-  writePutCommand,
 } from "../wire/remote-answer.ts";
 import { type ConnectionOptions, FlightConnection, type PutStream } from "./flight-connection.ts";
 
@@ -173,7 +175,7 @@ export class Remote implements Disposable {
   /** @param fromRow at an edge: how many rows are durable there, or the upload is refused */
   openPut(locator: TopicLocator, uuid: Uuid, fromRow: number): PutStream {
     const headers: Record<string, string> = this.isEdge ? { [resumeHeader]: String(fromRow) } : {};
-    return this.#connection.openPut(writePutCommand(locator, uuid), headers, this.#signal);
+    return this.#connection.openPut(writePutDescriptor(locator, uuid), headers, this.#signal);
   }
 
   async #act(action: string, body: object): Promise<JsonValue | undefined> {
@@ -184,6 +186,7 @@ export class Remote implements Disposable {
   async #show(locator: string, isListed: () => Promise<boolean>): Promise<Buffer | undefined> {
     try {
       const [answer] = await this.#connection.call("GetFlightInfo", writeDescriptor(locator), this.#signal);
+      if (answer === undefined) throw new Fault("invalid", `The remote answers nothing of \`${locator}\`.`);
       return answer;
     } catch (error) {
       if (!(error instanceof Fault)) throw error;

@@ -19,6 +19,11 @@ export interface SyncClass {
   readonly isSent: boolean;
 }
 
+/** Of sessions that no class finds. */
+export function restClass(isSent: boolean): SyncClass {
+  return { name: "rest", query: "{}", priority: 0, isSent };
+}
+
 export interface Target {
   readonly id: Ulid;
   readonly name: string;
@@ -32,13 +37,13 @@ export interface Target {
   readonly include: readonly string[];
   readonly exclude: readonly string[];
   /** The first that finds a session counts. */
-  readonly classes?: readonly SyncClass[] | undefined;
+  readonly classes: readonly SyncClass[];
   /** Whether sessions go there that no class finds; they have priority 0. */
-  readonly restIsSent?: boolean | undefined;
+  readonly restIsSent: boolean;
   /** How many bytes may go per second, the first that holds. */
-  readonly rates?: readonly RateRule[] | undefined;
+  readonly rates: readonly RateRule[];
   /** Only while one of these network interfaces is connected, and while this address takes connections. */
-  readonly interfaces?: readonly string[] | undefined;
+  readonly interfaces: readonly string[];
   readonly whenReachable?: { readonly host: string; readonly port: number } | undefined;
   readonly paused: boolean;
   /** What is known of it is being forgotten; nothing is added to that any more. */

@@ -7,9 +7,6 @@ import { setImmediate as turn } from "node:timers/promises";
 import { Fault } from "../model/fault.ts";
 import { querySteps } from "../model/limits.ts";
 
-/** A value costs some nanoseconds: as much as a step. */
-const stepsPerValue = 1;
-
 export class Effort {
   readonly #signal: AbortSignal;
   /** Since the last pause. */
@@ -28,9 +25,9 @@ export class Effort {
     if (this.#steps > querySteps.atOnceMax) throw tooCostly(querySteps.atOnceMax, "for one condition on one resource");
   }
 
-  /** A pass over values in memory: what a message holds bounds it, so that it is never too much at once. */
+  /** A pass over values in memory, each of which costs as much as a step: what a message holds bounds it, so that it is never too much at once. */
   scan(values: number): void {
-    this.#scanned += values * stepsPerValue;
+    this.#scanned += values;
   }
 
   /** Whether enough was spent for others to go first. */

@@ -9,7 +9,7 @@ import { bytesOfTopics } from "../model/extent.ts";
 import type { SessionLocator } from "../model/locator.ts";
 import type { Sequence, Session, Ulid } from "../model/resource.ts";
 import { parkedShownMax, pendingHeldMax } from "../model/sync-limits.ts";
-import type { SyncClass, Target } from "../model/target.ts";
+import { restClass, type SyncClass, type Target } from "../model/target.ts";
 import type { TimeNs } from "../model/time.ts";
 import type { ParkCause } from "../model/transfer.ts";
 
@@ -88,7 +88,7 @@ export async function takeCensus(
   return { next, pending: { sessions, bytes, oldestNs }, synced, leftOut, parked, parkedSessions };
 }
 
-const unclassed: SyncClass = { name: "rest", query: "{}", priority: 0, isSent: true };
+const unclassed = restClass(true);
 
 /** High priority before low, old before new. */
 function keepFirst(next: PendingSession[]): void {

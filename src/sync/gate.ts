@@ -7,13 +7,13 @@ import { rateAt } from "../model/timetable.ts";
 
 /** Bytes per second that may go now; undefined for as many as can. */
 export function rateNow({ rates }: Pick<Target, "rates">, now: Date): number | undefined {
-  return rateAt(rates ?? [], 60 * now.getHours() + now.getMinutes());
+  return rateAt(rates, 60 * now.getHours() + now.getMinutes());
 }
 
 /** Why nothing may go now; undefined when it may. */
 export async function whyClosed(target: Target, now: Date): Promise<string | undefined> {
   if (rateNow(target, now) === 0) return "the timetable lets nothing go at this time of day";
-  const { interfaces = [], whenReachable } = target;
+  const { interfaces, whenReachable } = target;
   if (interfaces.length > 0 && !interfaces.some(isConnected)) return `no connection over ${interfaces.join(" or ")}`;
   if (whenReachable !== undefined && !(await isReachable(whenReachable, reachWaitMs)))
     return `${whenReachable.host}:${whenReachable.port} is not reachable`;

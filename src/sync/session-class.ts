@@ -10,7 +10,7 @@ import { isJsonObject, parseJson } from "../model/json.ts";
 import type { CatalogQuery } from "../model/predicate.ts";
 import type { Sequence, Session, Ulid } from "../model/resource.ts";
 import { classesRememberedMax } from "../model/sync-limits.ts";
-import type { SyncClass, Target } from "../model/target.ts";
+import { restClass, type SyncClass, type Target } from "../model/target.ts";
 import { findTopics } from "../query/find-topics.ts";
 import { hasContents, noSearchCounts, type SearchParts, searchContents } from "../query/search.ts";
 import { parseQuery } from "../wire/query.ts";
@@ -28,10 +28,10 @@ export class SessionClasses {
   readonly #rest: SyncClass;
   readonly #known = new Map<Ulid, SyncClass>();
 
-  constructor(search: SearchParts, { classes = [], restIsSent = true }: Target) {
+  constructor(search: SearchParts, { classes, restIsSent }: Target) {
     this.#search = search;
     this.#classes = classes.map((of) => ({ of, query: parseClassQuery(of.query) }));
-    this.#rest = { name: "rest", query: "{}", priority: 0, isSent: restIsSent };
+    this.#rest = restClass(restIsSent);
   }
 
   async classOf(sequence: Sequence, session: Session, signal: AbortSignal): Promise<SyncClass> {

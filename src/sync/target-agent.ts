@@ -171,7 +171,7 @@ export class TargetAgent {
     this.#state = "sending";
     for (; next.length > 0; next = await this.#look(signal)) {
       for (const { session, class: of } of next) {
-        if (of.isSent) await this.#ship(remote, session, signal);
+        if (of.isSent) await this.#ship(remote, session, signal).finally(() => (this.#sending = undefined));
         else await this.#leaveOut(session, of);
         this.#failures = 0;
         this.#lastError = undefined;
@@ -240,7 +240,6 @@ export class TargetAgent {
     const { log, clock } = this.#parts;
     const reason = error instanceof Error ? error.message : String(error);
     this.#brokenOff += 1;
-    this.#sending = undefined;
     const code = error instanceof Fault || error instanceof BrokenOff ? error.code : "internal";
     const during = error instanceof BrokenOff ? error.command : "connect";
     // The same time after time is one line.
@@ -272,14 +271,13 @@ export class TargetAgent {
     let stored = findTransfer(catalog, ulid, this.#target.id)?.cursor;
     const first: Cursor = { ...firstCursor, sequence: findClaim(catalog, session.sequenceUlid, this.#target.id) };
     const unsuitable = traits.kind === "edge" ? undefined : whyTopicsUnsuitable(catalog, shipment);
-    if (unsuitable !== undefined) {
-      await this.#park(shipment, stored ?? first, unsuitable);
-      return;
-    }
-    const facts = traits.countsRows ? shipment.facts : await this.#countedFacts(remote, shipment, signal);
+    const from = stored ?? first;
+    const cursor = unsuitable === undefined ? from : parkedCursor(from, "refused", unsuitable);
+    const isCounted = !traits.countsRows && unsuitable === undefined;
+    const facts = isCounted ? await this.#countedFacts(remote, shipment, signal) : shipment.facts;
     const context = { facts, traits };
-    let transfer = beginTransfer(stored ?? first, context);
-    if (stored !== undefined)
+    let transfer = beginTransfer(cursor, context);
+    if (stored !== undefined && unsuitable === undefined)
       log.info("session_goes_on", { target: this.#target.name, session: session.locator, at: stored.place.kind });
     const sending: Progress = {
       session: session.locator,
@@ -313,23 +311,14 @@ export class TargetAgent {
     const isStored = await this.#store(shipment, transfer.cursor);
     const isOver = isStored && (place.kind === "synced" || place.kind === "parked");
     if (!isOver) return await this.#leave(hands, shipment, transfer.cursor);
-    this.#sending = undefined;
     this.#trouble = undefined;
     const fields = { target: this.#target.name, session: session.locator };
-    if (place.kind === "parked") log.warning("session_parked", { ...fields, cause: place.cause, reason: place.reason });
-    else
-      log.info("session_synced", {
-        ...fields,
-        bytes: sending.sentBytes,
-        ms: Math.round(clock.monotonicMs() - sending.sinceMs),
-      });
-  }
-
-  async #park(shipment: Shipment, cursor: Cursor, reason: string): Promise<void> {
-    const { log } = this.#parts;
-    if (!(await this.#store(shipment, parkedCursor(cursor, "refused", reason)))) return;
-    const { locator: session } = shipment.session;
-    log.warning("session_parked", { target: this.#target.name, session, cause: "refused", reason });
+    if (place.kind === "parked") {
+      log.warning("session_parked", { ...fields, cause: place.cause, reason: place.reason });
+      return;
+    }
+    const ms = Math.round(clock.monotonicMs() - sending.sinceMs);
+    log.info("session_synced", { ...fields, bytes: sending.sentBytes, ms });
   }
 
   /** For a remote that tells messages in place of rows: how many there will be. */

@@ -1,7 +1,15 @@
-/** What calls of the Flight service have beside their messages, for whoever answers and whoever makes them. */
+/** Paths and headers of calls of the Flight service, for whoever answers and whoever makes them; and the requests that we make. */
 
 import { create, toBinary } from "@bufbuild/protobuf";
-import { FlightDescriptor_DescriptorType, FlightDescriptorSchema } from "./flight_pb.js";
+import { composeJson } from "../model/json-text.ts";
+import type { Uuid } from "../model/resource.ts";
+import {
+  ActionSchema,
+  CriteriaSchema,
+  FlightDataSchema,
+  FlightDescriptor_DescriptorType,
+  FlightDescriptorSchema,
+} from "./flight_pb.js";
 
 /** The path of a method. */
 export function flightPath(method: string): string {
@@ -13,8 +21,31 @@ export const acksHeader = "x-mosaico-edge-acks";
 /** The rows that the client has been told are durable: the upload goes on behind them. */
 export const resumeHeader = "x-mosaico-edge-resume-rows";
 
-/** A descriptor of type CMD. @param command JSON */
-export function commandDescriptor(command: string): Uint8Array {
-  const message = { type: FlightDescriptor_DescriptorType.CMD, cmd: new TextEncoder().encode(command) };
-  return toBinary(FlightDescriptorSchema, create(FlightDescriptorSchema, message));
+/** @param body may have embedded texts among its members */
+export function writeAction(type: string, body: object): Uint8Array {
+  return toBinary(ActionSchema, create(ActionSchema, { type, body: utf8(composeJson(body)) }));
+}
+
+/** The criteria that list all sequences. */
+export function writeAllCriteria(): Uint8Array {
+  return toBinary(CriteriaSchema, create(CriteriaSchema, { expression: new Uint8Array(0) }));
+}
+
+/** The descriptor of a resource. */
+export function writeDescriptor(locator: string): Uint8Array {
+  return toBinary(FlightDescriptorSchema, create(FlightDescriptorSchema, commandOf({ resource_locator: locator })));
+}
+
+/** The descriptor of an upload as the beginning of its first FlightData: the other fields follow. */
+export function writePutDescriptor(locator: string, uuid: Uuid): Uint8Array {
+  const flightDescriptor = commandOf({ resource_locator: locator, topic_uuid: uuid });
+  return toBinary(FlightDataSchema, create(FlightDataSchema, { flightDescriptor }));
+}
+
+function commandOf(command: object): { type: FlightDescriptor_DescriptorType; cmd: Uint8Array } {
+  return { type: FlightDescriptor_DescriptorType.CMD, cmd: utf8(composeJson(command)) };
+}
+
+function utf8(text: string): Uint8Array {
+  return new TextEncoder().encode(text);
 }

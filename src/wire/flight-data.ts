@@ -139,14 +139,6 @@ export function bareFlightDataHead(header: Uint8Array, bodyBytes: number): Uint8
   return flightDataHead(header, bodyBytes).subarray(grpcPrefixBytes);
 }
 
-/** What stands in front of the first FlightData of an upload. */
-export function writeDescriptorField(descriptor: Uint8Array): Uint8Array {
-  const field = new Uint8Array(1 + varintBytes(descriptor.byteLength) + descriptor.byteLength);
-  field[0] = 0x0a;
-  field.set(descriptor, writeVarint(field, 1, descriptor.byteLength));
-  return field;
-}
-
 function varintBytes(value: number): number {
   let bytes = 1;
   for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) bytes += 1;

@@ -1,33 +1,16 @@
-/** Requests to other Mosaicos and what they answer, in the dialects of mosaicod 0.4 to 0.7 and of other edges. */
+/** What other Mosaicos answer, in the dialects of mosaicod 0.4 to 0.7 and of other edges. */
 
-import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { fromBinary } from "@bufbuild/protobuf";
 import { z } from "zod";
 import { splitFrame } from "../arrow/frame.ts";
 import { schemaMetadata } from "../arrow/metadata.ts";
 import { Fault } from "../model/fault.ts";
 import { type JsonValue, parseJson } from "../model/json.ts";
-import { composeJson } from "../model/json-text.ts";
 import type { Uuid } from "../model/resource.ts";
 import { centralMessageBytes } from "../model/sync-limits.ts";
 import type { TimeRange } from "../model/time.ts";
-import { ActionSchema, CriteriaSchema, FlightInfoSchema, ResultSchema } from "./flight_pb.js";
-import { commandDescriptor } from "./flight-call.ts";
+import { FlightInfoSchema, ResultSchema } from "./flight_pb.js";
 import { int64, parseUuid, parseWith } from "./shape.ts";
-
-/** @param body may have embedded texts among its members */
-export function writeAction(type: string, body: object): Uint8Array {
-  return toBinary(ActionSchema, create(ActionSchema, { type, body: new TextEncoder().encode(composeJson(body)) }));
-}
-
-/** The command of an upload. */
-export function writePutCommand(locator: string, uuid: Uuid): string {
-  return composeJson({ resource_locator: locator, topic_uuid: uuid });
-}
-
-/** The descriptor of a resource. */
-export function writeDescriptor(locator: string): Uint8Array {
-  return commandDescriptor(composeJson({ resource_locator: locator }));
-}
 
 const userMetadataKey = "mosaico:user_metadata";
 
@@ -41,11 +24,6 @@ export function readResponse(action: string, results: readonly Uint8Array[]): Js
   return text === ""
     ? undefined
     : parseWith(envelope, parseJson(text, `the answer of ${action}`), `the answer of ${action}`).response;
-}
-
-/** The criteria that list all sequences. */
-export function writeAllCriteria(): Uint8Array {
-  return toBinary(CriteriaSchema, create(CriteriaSchema, { expression: new Uint8Array(0) }));
 }
 
 export interface RemoteVersion {

@@ -6,8 +6,9 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Random } from "../model/random.ts";
-import { type RunningServer, readStatus, runToEnd, startServer } from "../server.ts";
+import { type RunningServer, readStatus, startServer } from "../server.ts";
 import { openBadLink } from "../sync/bad-link.ts";
+import { command } from "../sync/edges.ts";
 import { bytesOf, images, type Load, single, small } from "./loads.ts";
 import { cpuSeconds, memoryOf } from "./process-use.ts";
 import { putAll } from "./put-load.ts";
@@ -50,8 +51,6 @@ async function timeCuts(where: string): Promise<void> {
     await using near = await startServer({ dataDir: path.join(root, "near") });
     await using far = await startServer({ dataDir: path.join(root, "far") });
     await putAll(near.port, load);
-    const stored = (await readStatus(near.dataDir)).sync;
-    if (Object.keys(stored).length > 0) throw new Error("there is no target yet");
     await using link = await openBadLink({
       target: () => far.port,
       random: new Random("cuts"),
@@ -128,8 +127,7 @@ async function timed(act: () => Promise<unknown>): Promise<number> {
 }
 
 async function addTarget({ dataDir }: RunningServer, port: number): Promise<void> {
-  const { code, stderr } = await runToEnd(["sync", "add", "far", `grpc://127.0.0.1:${port}`, "--data-dir", dataDir]);
-  if (code !== 0) throw new Error(`sync add ended with ${code}: ${stderr}`);
+  await command(dataDir, "add", "far", `grpc://127.0.0.1:${port}`);
 }
 
 /** Reads the log: to ask would cost CPU. */

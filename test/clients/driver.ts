@@ -88,6 +88,15 @@ export async function runDriver(environment: string, script: string, args: reado
   return startDriver(environment, script, args).result;
 }
 
+/** All models of an SDK, recorded on a server; the name of their sequence. @param dump file to note in what was written */
+export async function recordModels(version: string, port: number, dump?: string): Promise<string> {
+  const dumped = dump === undefined ? [] : ["--dump", dump];
+  const args = ["all", "127.0.0.1", String(port), "--only", "models", ...dumped];
+  const written = await runDriver(`sdk-${version}`, "sdk.py", args);
+  expectAllOk(`${version} models`, written, ["models: group ran to its end"]);
+  return `sdk${version.replaceAll(".", "")}-models-${seed}`;
+}
+
 /** Fails with every failed check; and unless the driver ended well after the checks named in `wanted`. */
 export function expectAllOk(what: string, result: DriverResult, wanted: readonly string[]): void {
   const failed = result.checks

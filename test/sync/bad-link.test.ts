@@ -14,7 +14,7 @@ import { Coverage } from "../model/coverage.ts";
 import { Random } from "../model/random.ts";
 import { type RunningServer, startServer } from "../server.ts";
 import { openBadLink } from "./bad-link.ts";
-import { command, contents, record, targetOf } from "./edges.ts";
+import { command, contents, logged, record, targetOf } from "./edges.ts";
 
 const runs = Number(process.env["MOSAICO_SYNC_RUNS"] ?? 20);
 const isLong = runs >= 200;
@@ -103,11 +103,7 @@ test(`${runs} sessions or more over a bad link, between servers that are killed,
   await command(nearDir, "add", "far", `grpc://127.0.0.1:${link.port}`);
 
   /** Which of the commands were broken off, as the log tells. */
-  const brokenOff = (): string[] =>
-    `${logBefore}\n${near.stderr()}`
-      .split("\n")
-      .filter((line) => line.includes("sync_broken_off"))
-      .map((line) => (JSON.parse(line) as { during: string }).during);
+  const brokenOff = (): string[] => logged(logBefore + near.stderr(), "sync_broken_off").map(({ during }) => during);
   const recordOne = async (): Promise<void> => {
     const sequence = `run-${topicsOf.size}`;
     const topics = randomTopics(random);
@@ -118,7 +114,7 @@ test(`${runs} sessions or more over a bad link, between servers that are killed,
     deaths.set(dies, (deaths.get(dies) ?? 0) + 1);
     await sleep(random.below(200));
     if (dies === "near") {
-      logBefore += near.stderr();
+      logBefore += `${near.stderr()}\n`;
       await near.kill();
       near = await startServer({ dataDir: nearDir });
     } else {

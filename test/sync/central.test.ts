@@ -8,13 +8,13 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseRemoteUrl } from "../../src/model/remote-url.ts";
-import { expectAllOk, python, runDriver, seed } from "../clients/driver.ts";
+import { expectAllOk, python, recordModels, runDriver } from "../clients/driver.ts";
 import { baseTopics, labelTopics } from "../load/robot.ts";
 import { Coverage } from "../model/coverage.ts";
 import { Random } from "../model/random.ts";
 import { type RunningServer, startServer } from "../server.ts";
 import { openBadLink } from "./bad-link.ts";
-import { command, record, type TargetView, targetOf, until } from "./edges.ts";
+import { command, logged, record, type TargetView, targetOf, until } from "./edges.ts";
 
 const url = process.env["MOSAICOD_URL"];
 const keyFile = process.env["MOSAICOD_KEY_FILE"];
@@ -75,17 +75,7 @@ describe.skipIf(url === undefined)("a central daemon", () => {
 
   it("gets what an SDK and a robot record, equal", { timeout: slowMs }, async () => {
     const dump = path.join(dataDir, "models.dump");
-    const written = await runDriver("sdk-0.4.3", "sdk.py", [
-      "all",
-      "127.0.0.1",
-      String(near.port),
-      "--only",
-      "models",
-      "--dump",
-      dump,
-    ]);
-    expectAllOk("0.4.3 here", written, ["models: group ran to its end"]);
-    const models = `sdk043-models-${seed}`;
+    const models = await recordModels("0.4.3", near.port, dump);
     await record(near.port, `${run}-drive`, baseTopics(drive));
     await record(near.port, `${run}-drive`, labelTopics(drive), false);
     // What runs before this one brought has the same names.
@@ -129,11 +119,7 @@ describe.skipIf(url === undefined)("a central daemon", () => {
     let log = "";
     let deaths = 0;
     const sequences: string[] = [];
-    const brokenOff = (): string[] =>
-      `${log}\n${near.stderr()}`
-        .split("\n")
-        .filter((line) => line.includes("sync_broken_off"))
-        .map((line) => (JSON.parse(line) as { during: string }).during);
+    const brokenOff = (): string[] => logged(log + near.stderr(), "sync_broken_off").map(({ during }) => during);
     const isCovered = (): boolean => phases.every((one) => brokenOff().includes(one));
     let view: TargetView = await targetOf(dataDir);
     do {
@@ -147,7 +133,7 @@ describe.skipIf(url === undefined)("a central daemon", () => {
         sequences.push(sequence);
         if (!random.chance(0.2)) continue;
         await sleep(random.below(500));
-        log += near.stderr();
+        log += `${near.stderr()}\n`;
         await near.kill();
         near = await startServer({ dataDir });
         deaths += 1;

@@ -11,7 +11,7 @@ import { baseTopics, labelTopics, type TopicLoad } from "../load/robot.ts";
 import { Coverage } from "../model/coverage.ts";
 import { Random } from "../model/random.ts";
 import { type RunningServer, startServer } from "../server.ts";
-import { command, contents, record, until } from "./edges.ts";
+import { command, contents, logged, record, until } from "./edges.ts";
 
 const deaths = Number(process.env["MOSAICO_SYNC_DEATHS"] ?? 5);
 /** Where a transfer was when its server died: those that take long enough to be met by a few deaths, and all by many. */
@@ -50,8 +50,8 @@ test(`${deaths} deaths of each end in the middle of a sync`, { timeout: 60_000 +
     }
     const view = await until(nearDir, "all is there", ({ pendingSessions }) => pendingSessions === 0);
     expect(view).toMatchObject({ syncedSessions: 1, parkedSessions: 0 });
-    for (const { at, session } of lines(near, "session_goes_on")) {
-      if (!session?.startsWith(`${sequence}:`)) continue;
+    for (const { at, session } of logged(near.stderr(), "session_goes_on")) {
+      if (!session.startsWith(`${sequence}:`)) continue;
       if (death % 2 === 1) coverage.hit("there in between");
       else if (places.some((place) => place === at)) coverage.hit(`here at ${at}`);
       break;
@@ -74,11 +74,3 @@ test(`${deaths} deaths of each end in the middle of a sync`, { timeout: 60_000 +
   await near[Symbol.asyncDispose]();
   await far[Symbol.asyncDispose]();
 });
-
-function lines(server: RunningServer, event: string): { at?: string; session?: string }[] {
-  return server
-    .stderr()
-    .split("\n")
-    .filter((line) => line.includes(`"${event}"`))
-    .map((line) => JSON.parse(line) as { at?: string; session?: string });
-}

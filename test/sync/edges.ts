@@ -15,6 +15,8 @@ export interface TargetView {
   readonly parkedSessions: number;
   readonly parked: readonly { readonly session: string; readonly cause: string; readonly reason: string }[];
   readonly lastError?: string;
+  /** Of a server that runs. */
+  readonly sending?: { readonly session: string } | null;
 }
 
 export async function command(dataDir: string, ...words: string[]): Promise<string> {
@@ -41,6 +43,23 @@ export async function until(
     await sleep(100);
   }
   throw new Error(`not in time: ${what}; ${JSON.stringify(await targetOf(dataDir))}`);
+}
+
+/** What a transfer logs. */
+interface LogLine {
+  readonly session: string;
+  /** Of `sync_broken_off`. */
+  readonly during: string;
+  /** Of `session_goes_on`. */
+  readonly at: string;
+}
+
+/** Whole lines of one event. @param text of one log or of several, in the order of time; what a kill cut off is left out */
+export function logged(text: string, event: string): LogLine[] {
+  return text
+    .split("\n")
+    .filter((line) => line.includes(`"${event}"`) && line.endsWith("}"))
+    .map((line) => JSON.parse(line) as LogLine);
 }
 
 export async function record(

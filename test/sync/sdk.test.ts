@@ -4,7 +4,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { expectAllOk, python, runDriver, seed, skipsPython } from "../clients/driver.ts";
+import { expectAllOk, python, recordModels, runDriver, skipsPython } from "../clients/driver.ts";
 import { type RunningServer, startServer } from "../server.ts";
 import { command, until } from "./edges.ts";
 
@@ -31,22 +31,12 @@ describe.skipIf(skipsPython)("SDKs at both ends of a sync", () => {
 
   it.each(["0.4.3", "0.7.0"])("%s reads there what it wrote here", { timeout: slowMs }, async (version) => {
     const dump = path.join(folder, `models-${version}`);
-    const written = await runDriver(`sdk-${version}`, "sdk.py", [
-      "all",
-      "127.0.0.1",
-      String(near.port),
-      "--only",
-      "models",
-      "--dump",
-      dump,
-    ]);
-    expectAllOk(`${version} here`, written, ["models: group ran to its end"]);
+    const sequence = await recordModels(version, near.port, dump);
     await until(
       near.dataDir,
       "all is there",
       ({ pendingSessions, syncedSessions }) => pendingSessions === 0 && syncedSessions > 0,
     );
-    const sequence = `sdk${version.replaceAll(".", "")}-models-${seed}`;
     const args = ["read-foreign", "127.0.0.1", "0", "--foreign", String(far.port), sequence, dump];
     const read = await runDriver(`sdk-${version}`, "sdk.py", args);
     expectAllOk(`${version} there`, read, [`foreign: ${sequence} read by ${version}`]);

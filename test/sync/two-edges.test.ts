@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { FlightClient } from "../load/flight-client.ts";
 import { baseTopics, labelTopics } from "../load/robot.ts";
 import { createKey, type RunningServer, runToEnd, startServer } from "../server.ts";
-import { command, contents, metadataOf, record, until } from "./edges.ts";
+import { command, contents, logged, metadataOf, record, until } from "./edges.ts";
 
 const drive = { startNs: 1_700_000_000_000_000_000n, seconds: 20, seed: 7 } as const;
 
@@ -253,7 +253,9 @@ describe("two edges", () => {
     using operator = new FlightClient(recorder.port);
     await operator.action("sequence_delete", { locator: "short-lived" });
     while (await isThere()) await sleep(20);
-    expect(recorder.stderr()).toMatch(/"session_deleted_while_sent".*"there":"deleted"/);
+    // It is gone there before its answer is here.
+    expect(await until(own, "nothing is sent", ({ state }) => state === "idle")).toMatchObject({ sending: null });
+    await expect.poll(() => recorder.stderr()).toMatch(/"session_deleted_while_sent".*"there":"deleted"/);
     expect(recorder.stderr()).not.toMatch(/session_synced/);
     expect((await runToEnd(["verify", "--data-dir", own])).code).toBe(0);
   });
@@ -275,8 +277,10 @@ describe("two edges", () => {
     await command(own, "add", "centre", `grpc://127.0.0.1:${far.port}`, ...words);
     const view = await until(own, "three are there", ({ syncedSessions }) => syncedSessions === 3);
     expect(view).toMatchObject({ leftOutSessions: 1, pendingSessions: 0 });
-    const order = [...recorder.stderr().matchAll(/"session_synced".*?"session":"([^":]+):/g)].map(([, name]) => name);
-    expect(order).toEqual(["drive-long", "drive-short", "plain-1"]);
+    // The log follows the catalog.
+    await expect
+      .poll(() => logged(recorder.stderr(), "session_synced").map(({ session }) => session.split(":", 1)[0]))
+      .toEqual(["drive-long", "drive-short", "plain-1"]);
     using client = new FlightClient(far.port);
     await expect(client.info({ resource_locator: "test-1" })).rejects.toThrow(/Not found/);
     const { code, stderr } = await runToEnd([
@@ -307,7 +311,7 @@ describe("two edges", () => {
     expect(JSON.parse(await command(own, "status", "--json"))).toEqual([]);
     await command(own, "add", "centre", `grpc://127.0.0.1:${far.port}`);
     await until(own, "it is known to be there", ({ syncedSessions }) => syncedSessions === 1);
-    expect(recorder.stderr()).toMatch(/"session_synced".*"bytes":0,/);
+    await expect.poll(() => recorder.stderr()).toMatch(/"session_synced".*"bytes":0,/);
     await record(recorder.port, "rebuilt", labelTopics(drive), false);
     await until(own, "and the next one", ({ syncedSessions }) => syncedSessions === 2);
     using client = new FlightClient(far.port);

@@ -5,7 +5,6 @@ import { describe, expect, test } from "vitest";
 import { frameHeader } from "../../src/arrow/frame.ts";
 import { emptySchema } from "../../src/arrow/metadata.ts";
 import { parseJson } from "../../src/model/json.ts";
-import type { Uuid } from "../../src/model/resource.ts";
 import { FlightInfoSchema, ResultSchema } from "../../src/wire/flight_pb.js";
 import {
   readCreated,
@@ -16,7 +15,6 @@ import {
   readTopicInfo,
   readTopicStatus,
   readVersion,
-  writePutCommand,
 } from "../../src/wire/remote-answer.ts";
 
 const json = (value: unknown) => parseJson(JSON.stringify(value), "a test");
@@ -149,8 +147,4 @@ test("names of sequences are the first parts of their paths", () => {
   const flight = (path: string[]) =>
     toBinary(FlightInfoSchema, create(FlightInfoSchema, { flightDescriptor: { type: 1, path } }));
   expect(readSequenceNames([flight(["a"]), flight(["b", "more"]), flight([])])).toEqual(["a", "b"]);
-});
-
-test("the command of an upload", () => {
-  expect(writePutCommand("s/t", uuid as Uuid)).toBe(`{"resource_locator":"s/t","topic_uuid":"${uuid}"}`);
 });
