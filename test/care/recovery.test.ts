@@ -110,6 +110,7 @@ describe("a catalog that is older than the directory", () => {
           true,
         );
       expect(told).toMatch(/"event":"path_quarantined","path":"sessions\/[0-9A-Z]{26}","to":"quarantine\/.*"rows":1,/);
+      expect(told).toMatch(/"event":"path_quarantined","path":"sequences\/[0-9A-Z]{26}\.json"/);
       expect(told).not.toContain("session_swept");
       const notes = filesBelow(path.join(dataDir, "quarantine"))
         .filter((file) => /note-[0-9]+\.json$/.test(file))

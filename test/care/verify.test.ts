@@ -6,7 +6,15 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Finding } from "../../src/care/finding.ts";
-import { tailFile } from "../../src/store/layout.ts";
+import { openCatalog } from "../../src/catalog/catalog.ts";
+import { listAllSessions } from "../../src/catalog/resources.ts";
+import { listTargets } from "../../src/catalog/target-rows.ts";
+import { putClaim, putTransfer } from "../../src/catalog/transfer-rows.ts";
+import { findDisk } from "../../src/host/disk.ts";
+import { newUlid } from "../../src/host/entropy.ts";
+import type { TimeNs } from "../../src/model/time.ts";
+import { firstCursor } from "../../src/model/transfer.ts";
+import { catalogDirectory, tailFile } from "../../src/store/layout.ts";
 import { tailHeaderBytes } from "../../src/store/tail-frame.ts";
 import { FlightClient } from "../load/flight-client.ts";
 import { randomFrom } from "../load/random.ts";
@@ -99,6 +107,43 @@ describe("a store that is whole", () => {
 });
 
 /** How many topics; sessions are finalized and deleted in between. */
+test("what is known of targets has to fit to sessions, sequences and targets that there are", async () => {
+  const dataDir = corpus.copy("closed");
+  const [nobody, nowhere] = [newUlid(1), newUlid(2)];
+  expect(await runToEnd(["sync", "add", "centre", "grpc://127.0.0.1:1", "--data-dir", dataDir])).toMatchObject({
+    code: 0,
+  });
+  expect(await verify(dataDir)).toMatchObject({ code: 0, findings: [] });
+  {
+    const disk = await findDisk(dataDir);
+    const options = { directory: catalogDirectory, whenMissing: "refuse", onFailure: () => undefined } as const;
+    await using catalog = await openCatalog({ disk, ...options });
+    const [target] = listTargets(catalog);
+    const [session] = listAllSessions(catalog);
+    if (target === undefined || session === undefined) throw new RangeError("there is a target, and a session");
+    const row = { cursor: firstCursor, changedAtNs: 1n as TimeNs };
+    await catalog.transaction(() => {
+      putTransfer(catalog, session.ulid, target.id, row);
+      putTransfer(catalog, nobody, target.id, row);
+      putTransfer(catalog, session.ulid, nowhere, row);
+      putClaim(catalog, session.sequenceUlid, target.id, "ours");
+      putClaim(catalog, nobody, target.id, "ours");
+      putClaim(catalog, session.sequenceUlid, nowhere, "ours");
+      catalog.targets.put("other", catalog.targets.get("centre") ?? "");
+    });
+  }
+  const { code, findings } = await verify(dataDir);
+  expect(code).toBe(1);
+  expect(findings.every(({ what }) => what === "reference")).toBe(true);
+  expect(findings.map(({ where, expected, found }) => `${where}: ${expected}, ${found}`)).toEqual([
+    'catalog: targets "other": "centre", "other"',
+    expect.stringMatching(`^catalog: transfers \\["${nobody}",".*"\\]: a session, none$`),
+    expect.stringMatching(`^catalog: transfers \\[".*","${nowhere}"\\]: a target, none$`),
+    expect.stringMatching(`^catalog: claims \\["${nobody}",".*"\\]: a sequence, none$`),
+    expect.stringMatching(`^catalog: claims \\[".*","${nowhere}"\\]: a target, none$`),
+  ]);
+});
+
 async function uploadUntil(port: number, signal: AbortSignal): Promise<number> {
   using client = new FlightClient(port);
   const loads = baseTopics({ startNs: 1n, seconds: 1, seed: 3 });
