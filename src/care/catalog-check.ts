@@ -14,7 +14,7 @@ import { Fault } from "../model/fault.ts";
 import { sequenceOfTopic } from "../model/locator.ts";
 import { isCompleted, isFinalized, type Sequence, type Session, type Topic, type Ulid } from "../model/resource.ts";
 import type { Target } from "../model/target.ts";
-import type { TransferRow } from "../model/transfer.ts";
+import type { Leftover, TransferRow } from "../model/transfer.ts";
 import { damage, type Finding, type FindingKind } from "./finding.ts";
 
 const factNames: readonly string[] = ["store", "owner", "latestTime", "bytes", wholeFact];
@@ -182,6 +182,11 @@ class CatalogCheck {
       const [sequence = "", target = ""] = typeof key === "string" ? [] : key.map(String);
       if (!sequences.has(sequence)) this.#reference("claims", key, "a sequence", "none");
       else if (!targets.has(target)) this.#reference("claims", key, "a target", "none");
+    }
+    for (const { key } of this.#decoded<Leftover>("leftovers")) {
+      const [target = "", session = ""] = typeof key === "string" ? [] : key.map(String);
+      if (!targets.has(target)) this.#reference("leftovers", key, "a target", "none");
+      else if (this.#sessions.has(session)) this.#reference("leftovers", key, "a session that was deleted", "one");
     }
   }
 

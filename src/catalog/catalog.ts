@@ -83,6 +83,8 @@ export interface Catalog extends AsyncDisposable {
   readonly transfers: TextTable;
   /** [sequence ULID, target ULID] -> SequenceClaim: what of a sequence there is of our making. */
   readonly claims: TextTable;
+  /** [target ULID, session ULID] -> Leftover: what was deleted here and is to be deleted there. */
+  readonly leftovers: TextTable;
   /** ULID -> directory that has to go. */
   readonly trash: TextTable;
   /**
@@ -120,6 +122,7 @@ export const textTableNames = [
   "targets",
   "transfers",
   "claims",
+  "leftovers",
   "trash",
 ] as const;
 export const bytesTableNames = ["schemas", "chunks", "statistics", "zones", "batches", "tails"] as const;
@@ -272,6 +275,7 @@ const laterTables: ReadonlySet<string> = new Set([
   "targets",
   "transfers",
   "claims",
+  "leftovers",
 ]);
 
 function table<Value>(name: string, database: Database<Value, string> | undefined, seal: RowSeal<Value>): Table<Value> {

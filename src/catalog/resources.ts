@@ -104,7 +104,7 @@ export function putSession(catalog: Catalog, session: Session): void {
 
 export function removeSession(catalog: Catalog, session: Session): void {
   catalog.sessions.remove([session.sequenceUlid, session.ulid]);
-  removeTransfers(catalog, session.ulid);
+  removeTransfers(catalog, session);
   for (const id of idsOf(session)) catalog.sessionKeys.remove(id);
 }
 

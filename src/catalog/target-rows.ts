@@ -15,10 +15,15 @@ export function listTargets(catalog: Catalog): Target[] {
   return targets.filter(({ leaving }) => leaving !== true);
 }
 
-/** Whether anything is to go there now: it is not forgotten, not another one of its name, and not paused. */
-export function isActive(catalog: Catalog, { name, id }: Target): boolean {
+/** Whether it is not forgotten, and not another one of its name. */
+export function isKnown(catalog: Catalog, { name, id }: Target): boolean {
   const target = findTarget(catalog, name);
-  return target?.id === id && target.leaving !== true && !target.paused;
+  return target?.id === id && target.leaving !== true;
+}
+
+/** Whether anything is to go there now. */
+export function isActive(catalog: Catalog, target: Target): boolean {
+  return isKnown(catalog, target) && findTarget(catalog, target.name)?.paused === false;
 }
 
 export function putTarget(catalog: Catalog, target: Target): void {

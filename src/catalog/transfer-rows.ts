@@ -3,8 +3,8 @@
  * are to be called inside a transaction.
  */
 
-import type { Ulid } from "../model/resource.ts";
-import type { SequenceClaim, TransferRow } from "../model/transfer.ts";
+import type { Session, Ulid } from "../model/resource.ts";
+import { type Cursor, type Leftover, leftoverOf, type SequenceClaim, type TransferRow } from "../model/transfer.ts";
 import type { Catalog } from "./catalog.ts";
 import { keyPages } from "./key-pages.ts";
 import { decodeRow, encodeRow } from "./row.ts";
@@ -49,7 +49,34 @@ export function removeClaims(catalog: Catalog, sequence: Ulid): void {
   for (const key of catalog.claims.keys([sequence, ""], [sequence, behindAscii])) catalog.claims.remove(key);
 }
 
-/** All of a session. */
-export function removeTransfers(catalog: Catalog, session: Ulid): void {
-  for (const key of catalog.transfers.keys([session, ""], [session, behindAscii])) catalog.transfers.remove(key);
+/** All of a session that is deleted. What was begun of it at targets is noted, for it has to go there too. */
+export function removeTransfers(catalog: Catalog, session: Session): void {
+  const { ulid } = session;
+  for (const [target, { cursor }] of transfersOf(catalog, ulid)) putLeftover(catalog, target, session, cursor);
+  for (const key of catalog.transfers.keys([ulid, ""], [ulid, behindAscii])) catalog.transfers.remove(key);
+}
+
+/** Of a session that is deleted, if there may be anything of it there. */
+export function putLeftover(catalog: Catalog, target: Ulid, session: Session, cursor: Cursor): void {
+  const leftover = leftoverOf(session, cursor);
+  if (leftover !== undefined) catalog.leftovers.put([target, session.ulid], encodeRow(leftover));
+}
+
+export function hasLeftovers(catalog: Catalog, target: Ulid): boolean {
+  return catalog.leftovers.keys([target, ""], [target, behindAscii], 1).length > 0;
+}
+
+/** What is to be deleted at a target, by the session that it was here. */
+export function* listLeftovers(catalog: Catalog, target: Ulid): Generator<readonly [session: Ulid, Leftover]> {
+  for (const { key, value } of catalog.leftovers.range([target, ""], [target, behindAscii]))
+    yield [String(key[1]) as Ulid, decodeRow<Leftover>(value)];
+}
+
+export function removeLeftover(catalog: Catalog, target: Ulid, session: Ulid): void {
+  catalog.leftovers.remove([target, session]);
+}
+
+/** All of a target that is forgotten: nobody deletes there any more. */
+export function removeLeftovers(catalog: Catalog, target: Ulid): void {
+  for (const key of catalog.leftovers.keys([target, ""], [target, behindAscii])) catalog.leftovers.remove(key);
 }

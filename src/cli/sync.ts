@@ -2,7 +2,7 @@
 
 import type { Catalog } from "../catalog/catalog.ts";
 import { findTarget, putTarget, removeTarget } from "../catalog/target-rows.ts";
-import { findTransfer, keysOfTarget, putTransfer } from "../catalog/transfer-rows.ts";
+import { findTransfer, keysOfTarget, putTransfer, removeLeftovers } from "../catalog/transfer-rows.ts";
 import { machineClock } from "../host/clock.ts";
 import { newUlid } from "../host/entropy.ts";
 import { printOut } from "../host/log.ts";
@@ -63,7 +63,10 @@ export async function forgetTarget(dataDirectory: string, name: string): Promise
         });
       }
     }
-    await catalog.transaction(() => removeTarget(catalog, name));
+    await catalog.transaction(() => {
+      removeLeftovers(catalog, id);
+      removeTarget(catalog, name);
+    });
   });
 }
 

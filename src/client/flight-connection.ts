@@ -11,11 +11,11 @@ import {
   type ServiceError,
   type StatusObject,
 } from "@grpc/grpc-js";
-import { Fault } from "../model/fault.ts";
+import { Fault, type FaultCode } from "../model/fault.ts";
+import { shownWords } from "../model/foreign-words.ts";
 import { keepalive } from "../model/limits.ts";
 import type { RemoteUrl } from "../model/remote-url.ts";
-import { hideTokens } from "../model/secret.ts";
-import { remoteAnswerBytesMax, remoteCallMs } from "../model/sync-limits.ts";
+import { remoteAnswerBytes, remoteCallMs } from "../model/sync-limits.ts";
 import { flightPath } from "../wire/flight-call.ts";
 import { faultCodeOf } from "../wire/grpc-status.ts";
 import { tokenHeader } from "../wire/token.ts";
@@ -27,6 +27,16 @@ export interface ConnectionOptions {
   readonly token: string | undefined;
 }
 
+export interface Question {
+  readonly method: "DoAction" | "GetFlightInfo" | "ListFlights";
+  readonly request: Uint8Array;
+  /** Of all answers together. */
+  readonly bytesMax: number;
+}
+
+/** How grpc-js says of a message that it is above `grpc.max_receive_message_length`, with the status of a remote that has no room. */
+const answerTooLarge = "Received message larger than max";
+
 const raw = (bytes: Buffer): Buffer => bytes;
 
 export class FlightConnection implements Disposable {
@@ -37,7 +47,7 @@ export class FlightConnection implements Disposable {
   constructor({ url, ca, token }: ConnectionOptions) {
     const channel = url.tls ? credentials.createSsl(ca ?? null) : credentials.createInsecure();
     this.#client = new Client(`${url.host}:${url.port}`, channel, {
-      "grpc.max_receive_message_length": remoteAnswerBytesMax,
+      "grpc.max_receive_message_length": remoteAnswerBytes.resource,
       "grpc.max_send_message_length": -1,
       "grpc.keepalive_time_ms": keepalive.everyMs,
       "grpc.keepalive_timeout_ms": keepalive.timeoutMs,
@@ -54,29 +64,61 @@ export class FlightConnection implements Disposable {
     this.#client.close();
   }
 
-  /** One request, and all that is answered. @throws Fault as the remote says, unavailable, expired */
-  async call(
-    method: "DoAction" | "GetFlightInfo" | "ListFlights",
-    request: Uint8Array,
-    signal: AbortSignal,
-  ): Promise<Buffer[]> {
+  /**
+   * One request, and what all that is answered says.
+   * @throws Fault as the remote says; invalid when it answers more than it may, or what `read` refuses; unavailable, expired
+   */
+  async call<T>(question: Question, read: (answers: readonly Buffer[]) => T, signal: AbortSignal): Promise<T> {
+    const answers: Buffer[] = [];
+    await this.#ask(question, (answer) => void answers.push(answer), signal);
+    try {
+      return read(answers);
+    } catch (error) {
+      throw this.#unreadable(question, error);
+    }
+  }
+
+  /** One request, and whether one of the answers is meant: each is looked at and let go. @throws Fault as `call` */
+  async some(question: Question, isMeant: (answer: Buffer) => boolean, signal: AbortSignal): Promise<boolean> {
+    let found = false;
+    const look = (answer: Buffer): void => {
+      found ||= isMeant(answer);
+    };
+    await this.#ask(question, look, signal);
+    return found;
+  }
+
+  async #ask(question: Question, take: (answer: Buffer) => void, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
+    const { method, request, bytesMax } = question;
     const deadline = Date.now() + remoteCallMs;
-    return await new Promise<Buffer[]>((resolve, reject) => {
-      const answers: Buffer[] = [];
+    await new Promise<void>((resolve, reject) => {
+      let bytes = 0;
+      const ended = (fault?: Fault): void => {
+        signal.removeEventListener("abort", abort);
+        if (fault === undefined) resolve();
+        else reject(signal.aborted ? signal.reason : fault);
+      };
       // A call with one answer is on the wire as one with many.
       const call = this.#client
         .makeServerStreamRequest(flightPath(method), raw, raw, Buffer.from(request), this.#metadata({}), { deadline })
-        .on("data", (answer: Buffer) => answers.push(answer))
-        .on("error", (error: ServiceError) => ended(this.#faultOf(method, error)))
+        .on("data", (answer: Buffer) => {
+          bytes += answer.byteLength;
+          try {
+            if (bytes > bytesMax) throw new Fault("invalid", `it answers more than ${bytesMax} bytes`);
+            take(answer);
+          } catch (error) {
+            call.cancel();
+            ended(this.#unreadable(question, error));
+          }
+        })
+        .on("error", ({ code, details }: ServiceError) =>
+          // This one is not the remote's: it would be tried again for ever.
+          ended(this.#fault(method, details.startsWith(answerTooLarge) ? "invalid" : faultCodeOf(code), details)),
+        )
         .on("end", () => ended());
       const abort = (): void => call.cancel();
       signal.addEventListener("abort", abort, { once: true });
-      const ended = (fault?: Fault): void => {
-        signal.removeEventListener("abort", abort);
-        if (fault === undefined) resolve(answers);
-        else reject(signal.aborted ? signal.reason : fault);
-      };
     });
   }
 
@@ -84,7 +126,11 @@ export class FlightConnection implements Disposable {
   openPut(descriptor: Uint8Array, headers: Readonly<Record<string, string>>, signal: AbortSignal): PutStream {
     signal.throwIfAborted();
     const call = this.#client.makeBidiStreamRequest(flightPath("DoPut"), raw, raw, this.#metadata(headers), {});
-    return new PutStream(call, { descriptor, signal, faultOf: (status) => this.#faultOf("DoPut", status) });
+    return new PutStream(call, {
+      descriptor,
+      signal,
+      faultOf: ({ code, details }) => this.#fault("DoPut", faultCodeOf(code), details),
+    });
   }
 
   #metadata(headers: Readonly<Record<string, string>>): Metadata {
@@ -94,8 +140,17 @@ export class FlightConnection implements Disposable {
     return metadata;
   }
 
-  #faultOf(method: string, { code, details }: Pick<StatusObject, "code" | "details">): Fault {
-    return new Fault(faultCodeOf(code), hideTokens(`${this.#name}: ${method}: ${details}`));
+  #unreadable({ method }: Question, error: unknown): Fault {
+    if (error instanceof Fault) return this.#fault(method, error.code, error.message);
+    return this.#fault(
+      method,
+      "invalid",
+      `its answer cannot be read: ${error instanceof Error ? error.message : error}`,
+    );
+  }
+
+  #fault(method: string, code: FaultCode, words: string): Fault {
+    return new Fault(code, `${this.#name}: ${method}: ${shownWords(words)}`);
   }
 }
 

@@ -7,6 +7,7 @@ import { type JsonValue, parseJson } from "../model/json.ts";
 import { EmbeddedJson } from "../model/json-text.ts";
 import { type SequenceName, sequenceOfTopic, type TopicLocator } from "../model/locator.ts";
 import type { JsonText, SerializationFormat, Uuid } from "../model/resource.ts";
+import { remoteAnswerBytes } from "../model/sync-limits.ts";
 import {
   resumeHeader,
   writeAction,
@@ -22,7 +23,7 @@ import {
   readNotifications,
   readResponse,
   readSequenceInfo,
-  readSequenceNames,
+  readSequenceName,
   readTopicInfo,
   readTopicStatus,
   readVersion,
@@ -109,7 +110,7 @@ export class Remote implements Disposable {
     sequence: SequenceName,
     uuid: Uuid | undefined,
   ): Promise<{ uuid: Uuid; locator: string | undefined }> {
-    return readCreated(await this.#act("session_create", { locator: sequence, uuid }));
+    return await this.#act("session_create", { locator: sequence, uuid }, readCreated);
   }
 
   async finalizeSession(session: Uuid): Promise<void> {
@@ -131,7 +132,7 @@ export class Remote implements Disposable {
       user_metadata: new EmbeddedJson(userMetadata),
       uuid,
     };
-    return readCreated(await this.#act("topic_create", body)).uuid;
+    return (await this.#act("topic_create", body, readCreated)).uuid;
   }
 
   async deleteTopic(locator: TopicLocator): Promise<void> {
@@ -140,24 +141,26 @@ export class Remote implements Disposable {
 
   /** Of an edge; the upload that goes on is ended by that. */
   async topicStatus(uuid: Uuid): Promise<ReturnType<typeof readTopicStatus>> {
-    return readTopicStatus(await this.#act("edge_topic_status", { topic_uuid: uuid }));
+    return await this.#act("edge_topic_status", { topic_uuid: uuid }, readTopicStatus);
   }
 
   /** Undefined when there is none. */
   async showTopic(locator: TopicLocator): Promise<RemoteTopicView | undefined> {
     const isListed = async (): Promise<boolean> =>
       (await this.#sequence(sequenceOfTopic(locator)))?.topics.includes(locator) ?? false;
-    const answer = await this.#show(locator, isListed);
-    return answer === undefined ? undefined : readTopicInfo(answer);
+    return await this.#show(locator, readTopicInfo, isListed);
   }
 
   async #sequence(name: SequenceName): Promise<RemoteSequenceView | undefined> {
     const isListed = async (): Promise<boolean> => {
-      const flights = await this.#connection.call("ListFlights", writeAllCriteria(), this.#signal);
-      return readSequenceNames(flights).includes(name);
+      const flights = {
+        method: "ListFlights",
+        request: writeAllCriteria(),
+        bytesMax: remoteAnswerBytes.list,
+      } as const;
+      return await this.#connection.some(flights, (flight) => readSequenceName(flight) === name, this.#signal);
     };
-    const answer = await this.#show(name, isListed);
-    return answer === undefined ? undefined : readSequenceInfo(answer);
+    return await this.#show(name, readSequenceInfo, isListed);
   }
 
   async addNotification(
@@ -169,7 +172,8 @@ export class Remote implements Disposable {
   }
 
   async listNotifications(of: "sequence" | "topic", locator: SequenceName | TopicLocator): Promise<string[]> {
-    return readNotifications(await this.#act(`${of}_notification_list`, { locator }));
+    const request = { action: `${of}_notification_list`, body: { locator }, bytesMax: remoteAnswerBytes.resource };
+    return await act(this.#connection, { ...request, read: readNotifications }, this.#signal);
   }
 
   /** @param fromRow at an edge: how many rows are durable there, or the upload is refused */
@@ -178,16 +182,30 @@ export class Remote implements Disposable {
     return this.#connection.openPut(writePutDescriptor(locator, uuid), headers, this.#signal);
   }
 
-  async #act(action: string, body: object): Promise<JsonValue | undefined> {
-    return await act(this.#connection, { action, body }, this.#signal);
+  #act(action: string, body: object): Promise<void>;
+  #act<T>(action: string, body: object, read: (response: JsonValue | undefined) => T): Promise<T>;
+  async #act<T>(action: string, body: object, read?: (response: JsonValue | undefined) => T): Promise<T | undefined> {
+    const bytesMax = remoteAnswerBytes.word;
+    return await act(this.#connection, { action, body, bytesMax, read: (said) => read?.(said) }, this.#signal);
   }
 
   /** @param isListed whether it is there after all: the central daemon says INTERNAL of what is not, and of trouble */
-  async #show(locator: string, isListed: () => Promise<boolean>): Promise<Buffer | undefined> {
+  async #show<T>(
+    locator: string,
+    read: (answer: Buffer) => T,
+    isListed: () => Promise<boolean>,
+  ): Promise<T | undefined> {
+    const question = {
+      method: "GetFlightInfo",
+      request: writeDescriptor(locator),
+      bytesMax: remoteAnswerBytes.resource,
+    } as const;
+    const readOne = ([answer]: readonly Buffer[]): T => {
+      if (answer === undefined) throw new Fault("invalid", `it answers nothing of \`${locator}\``);
+      return read(answer);
+    };
     try {
-      const [answer] = await this.#connection.call("GetFlightInfo", writeDescriptor(locator), this.#signal);
-      if (answer === undefined) throw new Fault("invalid", `The remote answers nothing of \`${locator}\`.`);
-      return answer;
+      return await this.#connection.call(question, readOne, this.#signal);
     } catch (error) {
       if (!(error instanceof Fault)) throw error;
       if (error.code === "absent") return undefined;
@@ -213,21 +231,30 @@ function isNoAnswer(code: FaultCode): boolean {
   return code === "unavailable" || code === "expired" || code === "cancelled" || code === "overloaded";
 }
 
-async function act(
+interface ActionQuestion<T> {
+  readonly action: string;
+  readonly body: object;
+  readonly bytesMax: number;
+  read(response: JsonValue | undefined): T;
+}
+
+async function act<T>(
   connection: FlightConnection,
-  { action, body }: { action: string; body: object },
+  { action, body, bytesMax, read }: ActionQuestion<T>,
   signal: AbortSignal,
-): Promise<JsonValue | undefined> {
-  return readResponse(action, await connection.call("DoAction", writeAction(action, body), signal));
+): Promise<T> {
+  const question = { method: "DoAction", request: writeAction(action, body), bytesMax } as const;
+  return await connection.call(question, (results) => read(readResponse(action, results)), signal);
 }
 
 async function askVersion(connection: FlightConnection, signal: AbortSignal): Promise<RemoteVersion> {
+  const question = { body: {}, bytesMax: remoteAnswerBytes.word, read: readVersion };
   try {
-    return readVersion(await act(connection, { action: "info", body: {} }, signal));
+    return await act(connection, { ...question, action: "info" }, signal);
   } catch (error) {
     // Before 0.7 there is no such action, and each version says that in another way.
     const isAnswer = error instanceof Fault && error.code !== "unauthenticated" && !isNoAnswer(error.code);
     if (!isAnswer) throw error;
-    return readVersion(await act(connection, { action: "version", body: {} }, signal));
+    return await act(connection, { ...question, action: "version" }, signal);
   }
 }

@@ -39,6 +39,13 @@ export function readCertificate({ chain, key }: { chain: NamedFile; key: NamedFi
   return { chain: Buffer.from(chainText), key: Buffer.from(keyText) };
 }
 
+/** Certificates of others that are to be trusted (PEM). @throws Fault as `readCertificate` */
+export function readTrusted(trusted: NamedFile): Buffer {
+  const text = readNamed(trusted);
+  parseNamed(trusted, "certificates to trust in PEM", () => certificatesOf(text));
+  return Buffer.from(text);
+}
+
 function readNamed({ setting, file }: NamedFile): string {
   try {
     return readOutsideText(file);

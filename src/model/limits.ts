@@ -73,6 +73,9 @@ assert(
 /** Bytes of an action body and of the command of a `do_put`; user metadata with whole message definitions is tens of kB. */
 export const actionBytesMax = 4 * MiB;
 
+/** Bytes that such a body may have beyond that when it names a UUID: who passes on what came with a full body adds it. */
+export const relayedBytes = KiB;
+
 /**
  * Messages up to this many bytes, bodies of actions and answers, take nothing from a budget and so wait for nobody: like the
  * headers of a call, the number of streams bounds them.
@@ -458,3 +461,6 @@ export const zoneBytes = 256 * KiB;
 
 /** Items of a streamed answer that are written at once, some 100 bytes each. */
 export const itemsAtOnce = 64;
+
+/** Characters that are shown and kept of what others say, as servers that we call. */
+export const foreignWordsMax = 500;

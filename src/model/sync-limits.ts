@@ -13,8 +13,20 @@ export const transferLimits = { askedMax: 8, anewMax: 8, settledMax: 3 } as cons
 /** Time in which a remote answers a call, or takes a message: a disk that stands still for seconds is no dead one. */
 export const remoteCallMs = 60_000;
 
-/** Bytes of an answer of a remote: what a sequence with thousands of topics tells of itself. */
-export const remoteAnswerBytesMax = 64 * MiB;
+/**
+ * Bytes that a remote may answer: words are UUIDs, states and versions. A resource has user metadata as large as the body of an action,
+ * a topic has them twice, and a sequence has thousands of topics; to parse so much takes a second or two, in which nothing else goes
+ * on. Of a list of all flights each is looked at and let go.
+ */
+export const remoteAnswerBytes = { word: 64 * 1024, resource: 12 * MiB, list: 256 * MiB } as const;
+
+/** Bytes of a message that a remote has to take: less is none that is meant. */
+export const remoteMessageBytesMin: number = 256 * 1024;
+
+/** Characters of the version of a remote, and of the names of what it can do. */
+export const remoteNameMax = 100;
+/** Of these there are so many at most. */
+export const remoteCapabilitiesMax = 100;
 
 /** Bytes of a message that a central daemon takes which does not tell: those of 0.4, and of 0.5 and 0.6. */
 export const centralMessageBytes = { first: 25_000_000, later: 50_000_000 } as const;
@@ -45,6 +57,9 @@ export const pendingHeldMax = 1_000;
 /** Time between two walks over all sessions, and how many times as long as the last one took: each is a walk over the catalog. */
 export const censusRest = { leastMs: 200, timesTaken: 10 } as const;
 
+/** Time between two looks at the timetable, while sync waits for its rate to allow a message. */
+export const rateLookMs = 1_000;
+
 /** Sessions whose class is remembered; beyond, all of them are looked at again. */
 export const classesRememberedMax = 10_000;
 
@@ -57,15 +72,26 @@ export const parkedShownMax = 100;
 /** Time between two looks at the targets, which other processes may change. */
 export const targetsLookMs = 1_000;
 
-/** Time until a target to which nothing may go now is looked at again, and in which an address takes a connection. */
+/** Time for which it holds that something, or nothing, may go to a target now; and in which an address takes a connection. */
 export const closedLookMs = 5_000;
 export const reachWaitMs = 3_000;
 
 /**
  * Time until a transfer that broke off is tried again: doubled each time, up to a minute, for a link may come back any time; one whose
- * key is refused waits for people. And how often a remote may fail at one session before that is parked.
+ * key is refused waits for people. A session that has broken off so often without having come further lets others go first, for up to
+ * some minutes. And how often a remote may fail at one session before that is parked.
  */
-export const syncRetry = { firstMs: 200, mostMs: 60_000, refusedMs: 300_000, troubleMax: 10 } as const;
+export const syncRetry = {
+  firstMs: 200,
+  mostMs: 60_000,
+  refusedMs: 300_000,
+  firstTimes: 3,
+  heldMs: 600_000,
+  troubleMax: 10,
+} as const;
+
+/** Sessions of which an agent remembers that they broke off: fewer than are held, so that others are left. */
+export const setbacksMax: number = pendingHeldMax / 2;
 
 /**
  * Time until sync looks again whether an upload still waits for memory. While uploads take nearly all time there is, it rests so many

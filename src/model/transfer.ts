@@ -3,7 +3,8 @@
  * remote, so that whoever finds it knows what may have been done there, and that nothing behind it was.
  */
 
-import type { Uuid } from "./resource.ts";
+import type { SessionLocator } from "./locator.ts";
+import type { Session, Uuid } from "./resource.ts";
 import type { TimeNs } from "./time.ts";
 
 export type ParkCause =
@@ -51,6 +52,7 @@ export type SequenceClaim = "unknown" | "asked" | "ours";
 export interface Cursor {
   readonly place: Place;
   readonly sequence: SequenceClaim;
+  /** As it is there, or, where its UUID is ours to choose, may be. */
   readonly session: RemoteSession | undefined;
   /** How often all was begun anew. */
   readonly anew: number;
@@ -73,4 +75,18 @@ export interface TransferRow {
 
 export function isSynced({ place }: Cursor): boolean {
   return place.kind === "synced";
+}
+
+/** An incomplete session at a target that was deleted here, and is to be deleted there. */
+export interface Leftover {
+  /** What it was called here. */
+  readonly locator: SessionLocator;
+  readonly session: RemoteSession;
+}
+
+/** What of a session may be at a target without being complete there; undefined when nothing is. */
+export function leftoverOf({ locator }: Pick<Session, "locator">, { place, session }: Cursor): Leftover | undefined {
+  const at = place.kind === "parked" ? place.from : place;
+  const isIncomplete = at.kind !== "check" && at.kind !== "synced" && at.kind !== "left_out";
+  return session !== undefined && isIncomplete ? { locator, session } : undefined;
 }

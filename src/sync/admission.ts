@@ -2,8 +2,8 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../host/clock.ts";
-import { Fault } from "../model/fault.ts";
-import { captureRest } from "../model/sync-limits.ts";
+import { captureRest, rateLookMs } from "../model/sync-limits.ts";
+import type { Gate } from "./gate.ts";
 import { Rate } from "./rate.ts";
 
 export interface AdmissionParts {
@@ -25,16 +25,17 @@ export class Admission {
     this.#rate = new Rate(parts.clock);
   }
 
-  /**
-   * Waits until so many bytes may go.
-   * @param bytesPerSecond now; undefined for as many as can
-   * @throws Fault overloaded when nothing may go at this time of day, the signal's reason
-   */
-  async admit(bytes: number, bytesPerSecond: number | undefined, signal: AbortSignal): Promise<void> {
+  /** Waits until so many bytes may go. @throws GateClosed when nothing may any more, the signal's reason */
+  async admit(bytes: number, gate: Gate, signal: AbortSignal): Promise<void> {
     await this.yield(signal);
-    if (bytesPerSecond === 0) throw new Fault("overloaded", "The timetable lets nothing go any more.");
-    const waitMs = bytesPerSecond === undefined ? 0 : this.#rate.admit(bytes, bytesPerSecond);
-    if (waitMs > 0) await sleep(waitMs, undefined, { signal });
+    for (;;) {
+      await gate.check();
+      const waitMs = this.#rate.waitMs(gate.rate());
+      if (waitMs <= 0) break;
+      // Meanwhile another rate may have come to hold.
+      await sleep(Math.min(waitMs, rateLookMs), undefined, { signal });
+    }
+    this.#rate.sent(bytes);
     this.#admittedAtMs = this.#parts.clock.monotonicMs();
   }
 

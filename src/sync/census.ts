@@ -16,6 +16,8 @@ import type { ParkCause } from "../model/transfer.ts";
 export interface PendingSession {
   readonly session: Ulid;
   readonly class: SyncClass;
+  /** Why its class cannot be found out; it has any then. */
+  readonly damage: string | undefined;
   readonly completedAtNs: TimeNs;
   readonly bytes: number;
 }
@@ -41,7 +43,7 @@ export interface Census {
 }
 
 /** Says to which class a session belongs. */
-export type Classify = (sequence: Sequence, session: Session) => Promise<SyncClass>;
+export type Classify = (sequence: Sequence, session: Session) => Promise<Pick<PendingSession, "class" | "damage">>;
 
 /** @param classify undefined where only numbers are asked for */
 export async function takeCensus(
@@ -68,7 +70,7 @@ export async function takeCensus(
         } else {
           const own = {
             session: session.ulid,
-            class: classify === undefined ? unclassed : await classify(sequence, session),
+            ...(classify === undefined ? unclassed : await classify(sequence, session)),
             completedAtNs: session.completedAtNs,
             bytes: bytesOfTopics(listTopicsOfSession(catalog, session)),
           };
@@ -88,7 +90,8 @@ export async function takeCensus(
   return { next, pending: { sessions, bytes, oldestNs }, synced, leftOut, parked, parkedSessions };
 }
 
-const unclassed = restClass(true);
+/** Where it does not matter. */
+export const unclassed = { class: restClass(true), damage: undefined };
 
 /** High priority before low, old before new. */
 function keepFirst(next: PendingSession[]): void {

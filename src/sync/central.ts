@@ -10,12 +10,19 @@ import type { StreamLimits } from "./topic-stream.ts";
 export function limitsOf({ version, isEdge }: Pick<Remote, "version" | "isEdge">): StreamLimits {
   if (isEdge) {
     const { messageBytesMax } = version;
-    return { messageBytesMax, targetBytes: syncMessageBytes.edge, wideRowBytes: Number.POSITIVE_INFINITY };
+    return {
+      messageBytesMax,
+      targetBytes: syncMessageBytes.edge,
+      wideRowBytes: Number.POSITIVE_INFINITY,
+      keepsCompression: true,
+    };
   }
   return {
     messageBytesMax: Math.min(version.messageBytesMax, centralRowBytes.most),
     targetBytes: syncMessageBytes.central,
     wideRowBytes: centralRowBytes.wide,
+    // How wide its rows are is to be seen; it keeps nothing as it is anyway.
+    keepsCompression: false,
   };
 }
 

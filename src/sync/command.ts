@@ -1,6 +1,7 @@
 /** What a transfer asks of a remote, and what it may be answered: values, so that whoever carries them out decides nothing. */
 
 import type { FaultCode } from "../model/fault.ts";
+import type { TopicLocator } from "../model/locator.ts";
 import type { Uuid } from "../model/resource.ts";
 import type { TimeRange } from "../model/time.ts";
 import type { RemoteSession } from "../model/transfer.ts";
@@ -22,6 +23,8 @@ export interface TransferFacts {
 }
 
 export interface TopicFacts {
+  readonly locator: TopicLocator;
+  /** What its UUID will be at a remote that lets us choose. */
   readonly uuid: Uuid;
   readonly rows: number;
   readonly range: TimeRange | undefined;

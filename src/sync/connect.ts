@@ -1,33 +1,31 @@
 /** Connects to a target. Its files are read anew each time: keys and certificates are exchanged while servers run. */
 
 import { Remote } from "../client/remote.ts";
+import { readTrusted } from "../host/certificate.ts";
 import { readOutsideText } from "../host/disk.ts";
 import { Fault } from "../model/fault.ts";
 import { parseRemoteUrl } from "../model/remote-url.ts";
 import type { Target } from "../model/target.ts";
 
-/** @throws Fault unavailable naming the file that cannot be read; as `Remote.connect` */
+/** @throws Fault invalid, unavailable naming the file that cannot be read or is no such; as `Remote.connect` */
 export async function connectTo(
   { url, caFile, keyFile }: Pick<Target, "url" | "caFile" | "keyFile">,
   signal: AbortSignal,
 ): Promise<Remote> {
-  const ca = caFile === undefined ? undefined : Buffer.from(readFile("certificates to trust", caFile));
+  const ca = caFile === undefined ? undefined : readTrusted({ setting: "--ca", file: caFile });
   const token = keyFile === undefined ? undefined : readKey(keyFile);
   return await Remote.connect({ url: parseRemoteUrl(url), ca, token }, signal);
 }
 
 /** What is no key may be another secret: nothing of it is repeated. */
 function readKey(file: string): string {
-  const text = readFile("API key", file).trim();
-  if (/^[\x21-\x7e]{1,200}$/.test(text)) return text;
-  throw new Fault("invalid", `The API key in ${file} is not one line of at most 200 printable ASCII characters.`);
-}
-
-function readFile(what: string, file: string): string {
+  let text: string;
   try {
-    return readOutsideText(file);
+    text = readOutsideText(file).trim();
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new Fault("unavailable", `Cannot read the ${what} in ${file}: ${reason}`, error);
+    throw new Fault("unavailable", `Cannot read the API key in ${file}: ${reason}`, error);
   }
+  if (/^[\x21-\x7e]{1,200}$/.test(text)) return text;
+  throw new Fault("invalid", `The API key in ${file} is not one line of at most 200 printable ASCII characters.`);
 }

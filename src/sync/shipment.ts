@@ -31,7 +31,8 @@ export function findShipment(catalog: Catalog, ulid: Ulid): Shipment | undefined
     topics,
     facts: {
       session: derivedUuid(session.uuid, "session"),
-      topics: topics.map(({ uuid, extent: { rows, range } }) => ({
+      topics: topics.map(({ locator, uuid, extent: { rows, range } }) => ({
+        locator,
         uuid: derivedUuid(uuid, "topic"),
         rows,
         range,

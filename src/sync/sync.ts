@@ -1,6 +1,7 @@
 /** An agent for each target that the catalog has, also when commands add, change or remove some while the server runs. */
 
 import { listTargets } from "../catalog/target-rows.ts";
+import { hasLeftovers } from "../catalog/transfer-rows.ts";
 import { startPeriodic } from "../flow/periodic.ts";
 import { targetsLookMs } from "../model/sync-limits.ts";
 import type { Target } from "../model/target.ts";
@@ -49,7 +50,12 @@ export class Sync implements AsyncDisposable {
       await stopped(running);
       this.#running.delete(name);
     }
-    for (const [name, target] of wanted) if (!this.#running.has(name)) this.#running.set(name, this.#begin(target));
+    for (const [name, target] of wanted) {
+      const running = this.#running.get(name);
+      if (running === undefined) this.#running.set(name, this.#begin(target));
+      // A deletion here has left something there.
+      else if (hasLeftovers(catalog, target.id)) running.agent.wake();
+    }
   }
 
   #begin(target: Target): Running {

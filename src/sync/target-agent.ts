@@ -6,28 +6,38 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Space } from "../care/space.ts";
 import { rowBytes } from "../catalog/row.ts";
-import { isActive } from "../catalog/target-rows.ts";
-import { findClaim, findTransfer, putClaim, putTransfer } from "../catalog/transfer-rows.ts";
+import { isActive, isKnown } from "../catalog/target-rows.ts";
+import {
+  findClaim,
+  findTransfer,
+  hasLeftovers,
+  listLeftovers,
+  putClaim,
+  putLeftover,
+  putTransfer,
+  removeLeftover,
+} from "../catalog/transfer-rows.ts";
 import type { Remote } from "../client/remote.ts";
 import type { Clock } from "../host/clock.ts";
 import { newJitter } from "../host/entropy.ts";
 import type { Log } from "../host/log.ts";
 import { Fault, type FaultCode } from "../model/fault.ts";
 import type { SessionLocator } from "../model/locator.ts";
-import type { Ulid } from "../model/resource.ts";
+import type { Session, Ulid } from "../model/resource.ts";
 import { censusRest, closedLookMs, syncRetry } from "../model/sync-limits.ts";
-import type { SyncClass, Target } from "../model/target.ts";
-import { type Cursor, firstCursor, type TransferRow } from "../model/transfer.ts";
+import type { Target } from "../model/target.ts";
+import { type Cursor, firstCursor, type ParkCause, type TransferRow } from "../model/transfer.ts";
 import type { SearchParts } from "../query/search.ts";
 import type { Poison } from "../store/poison.ts";
 import { Admission, type AdmissionParts } from "./admission.ts";
-import { type Census, type Classify, type PendingSession, takeCensus } from "./census.ts";
+import { type Census, type Classify, type PendingSession, takeCensus, unclassed } from "./census.ts";
 import { limitsOf, whyTopicsUnsuitable } from "./central.ts";
 import { breaksOff, type Command, type RemoteTraits, type TopicFacts, type TransferFacts } from "./command.ts";
 import { connectTo } from "./connect.ts";
-import { rateNow, whyClosed } from "./gate.ts";
+import { Gate, GateClosed } from "./gate.ts";
 import { Hands } from "./hands.ts";
 import { SessionClasses } from "./session-class.ts";
+import { Setbacks } from "./setbacks.ts";
 import { findShipment, type Shipment } from "./shipment.ts";
 import { countMessages, type StreamParts } from "./topic-stream.ts";
 import { beginTransfer, park, parkedCursor, step, type Transfer, type TransferContext } from "./transfer.ts";
@@ -75,6 +85,10 @@ interface Progress {
   readonly sinceMs: number;
 }
 
+type Settled =
+  | { readonly kind: "left_out"; readonly class: string }
+  | { readonly kind: "parked"; readonly cause: ParkCause; readonly reason: string };
+
 /** A transfer that broke off: at which command, with what the remote or the link said. */
 class BrokenOff extends Error {
   readonly code: FaultCode;
@@ -91,7 +105,9 @@ export class TargetAgent {
   readonly #parts: AgentParts;
   readonly #target: Target;
   readonly #admission: Admission;
+  readonly #gate: Gate;
   readonly #classes: SessionClasses;
+  readonly #setbacks = new Setbacks();
   #state: AgentState = "idle";
   #remote: string | undefined;
   #census: Census | undefined;
@@ -104,8 +120,6 @@ export class TargetAgent {
   #retryAtMs: number | undefined;
   /** In a row, without anything having come further. */
   #failures = 0;
-  /** The session at which the remote itself failed, and how often in a row. */
-  #trouble: { session: Ulid; times: number } | undefined;
   /** Why nothing may go now. */
   #closed: string | undefined;
   #wake: (() => void) | undefined;
@@ -119,6 +133,7 @@ export class TargetAgent {
     this.#parts = parts;
     this.#target = target;
     this.#admission = new Admission(parts);
+    this.#gate = new Gate(parts.clock, target);
     this.#classes = new SessionClasses(parts.search, target);
   }
 
@@ -153,51 +168,70 @@ export class TargetAgent {
         await this.#work(signal);
       } catch (error) {
         if (signal.aborted) return;
-        await this.#rest(error, signal);
+        if (!(error instanceof GateClosed)) await this.#rest(error, signal);
       }
     }
   }
 
   async #work(signal: AbortSignal): Promise<void> {
     let next = await this.#look(signal);
-    if (next.length === 0) {
-      this.#state = "idle";
-      if (!this.#isStale) await this.#idle(signal);
-      return;
-    }
+    if (next.length === 0 && !this.#hasLeftovers()) return await this.#idle(signal);
     if (await this.#isClosed(signal)) return;
     this.#state = "connecting";
     using remote = await this.#connect(signal);
     this.#state = "sending";
-    for (; next.length > 0; next = await this.#look(signal)) {
-      for (const { session, class: of } of next) {
-        if (of.isSent) await this.#ship(remote, session, signal).finally(() => (this.#sending = undefined));
-        else await this.#leaveOut(session, of);
-        this.#failures = 0;
-        this.#lastError = undefined;
-        this.#told = undefined;
-        // What was finalized meanwhile may be more urgent.
+    for (; ; next = await this.#look(signal)) {
+      await this.#deleteLeftovers(remote, signal);
+      if (next.length === 0) return;
+      for (const pending of next) {
+        await this.#gate.check();
+        await this.#bring(remote, pending, signal).finally(() => (this.#sending = undefined));
+        this.#cameFurther();
+        // What was finalized or deleted meanwhile may be more urgent.
         if (this.#isStale && this.#parts.clock.monotonicMs() >= this.#censusAtMs) break;
       }
     }
   }
 
-  /** Sessions that are to be sent, the most urgent first. */
+  async #bring(remote: Remote, { session, class: of, damage }: PendingSession, signal: AbortSignal): Promise<void> {
+    if (damage !== undefined) await this.#settle(session, { kind: "parked", cause: "damaged", reason: damage });
+    else if (!of.isSent) await this.#settle(session, { kind: "left_out", class: of.name });
+    else await this.#ship(remote, session, signal);
+  }
+
+  #cameFurther(): void {
+    this.#failures = 0;
+    this.#lastError = undefined;
+    this.#told = undefined;
+  }
+
+  #hasLeftovers(): boolean {
+    return hasLeftovers(this.#parts.catalog, this.#target.id);
+  }
+
+  /** Sessions that are to be sent now, the most urgent first. */
   async #look(signal: AbortSignal): Promise<readonly PendingSession[]> {
     const { catalog, clock } = this.#parts;
     await sleep(Math.max(0, this.#censusAtMs - clock.monotonicMs()), undefined, { signal });
     this.#isStale = false;
     const startedMs = clock.monotonicMs();
-    const classify: Classify = (sequence, session) => this.#classes.classOf(sequence, session, signal);
+    const classify: Classify = async (sequence, session) => {
+      try {
+        return { class: await this.#classes.classOf(sequence, session, signal), damage: undefined };
+      } catch (error) {
+        if (!(error instanceof Fault && error.code === "corrupt")) throw error;
+        return { ...unclassed, damage: `Its class cannot be found out: ${error.message}` };
+      }
+    };
     this.#census = await takeCensus(catalog, this.#target, { classify, signal });
     const endedMs = clock.monotonicMs();
     this.#censusAtMs = endedMs + Math.max(censusRest.leastMs, censusRest.timesTaken * (endedMs - startedMs));
-    return this.#census.next;
+    return this.#census.next.filter(({ session }) => this.#setbacks.restMs(session, endedMs) === 0);
   }
 
   /** Whether nothing may go now; then it has waited a little. */
   async #isClosed(signal: AbortSignal): Promise<boolean> {
-    const why = await whyClosed(this.#target, this.#now());
+    const why = await this.#gate.whyClosed();
     if (why !== this.#closed) this.#parts.log.info("sync_gate", { target: this.#target.name, closed: why ?? null });
     this.#closed = why;
     if (why === undefined) return false;
@@ -206,24 +240,44 @@ export class TargetAgent {
     return true;
   }
 
-  /** By the wall clock, as people and timetables have it. */
-  #now(): Date {
-    return new Date(Number(this.#parts.clock.wallNs() / 1_000_000n));
-  }
-
-  async #leaveOut(ulid: Ulid, of: SyncClass): Promise<void> {
-    const shipment = findShipment(this.#parts.catalog, ulid);
+  /** Ends a session without the remote. */
+  async #settle(ulid: Ulid, place: Settled): Promise<void> {
+    const { catalog } = this.#parts;
+    const shipment = findShipment(catalog, ulid);
     if (shipment === undefined) return;
-    const sequence = findClaim(this.#parts.catalog, shipment.sequence.ulid, this.#target.id);
-    await this.#store(shipment, { ...firstCursor, sequence, place: { kind: "left_out", class: of.name } });
+    const stored = findTransfer(catalog, ulid, this.#target.id)?.cursor;
+    const cursor = stored ?? this.#firstCursorOf(shipment.session);
+    await this.#store(shipment, {
+      ...cursor,
+      place: place.kind === "parked" ? { ...place, from: cursor.place } : place,
+    });
+    if (place.kind === "parked") this.#tellParked(shipment, place);
   }
 
+  #firstCursorOf({ sequenceUlid }: Session): Cursor {
+    return { ...firstCursor, sequence: findClaim(this.#parts.catalog, sequenceUlid, this.#target.id) };
+  }
+
+  #tellParked({ session }: Shipment, { cause, reason }: { cause: ParkCause; reason: string }): void {
+    this.#parts.log.warning("session_parked", { target: this.#target.name, session: session.locator, cause, reason });
+  }
+
+  /** Until there is something new, or one of the sessions that let others go first is to be tried again. */
   async #idle(signal: AbortSignal): Promise<void> {
-    await new Promise<void>((resolve) => {
-      this.#wake = resolve;
-      signal.addEventListener("abort", () => resolve(), { once: true });
-    });
+    if (this.#isStale) return;
+    const { clock } = this.#parts;
+    const nowMs = clock.monotonicMs();
+    const held = (this.#census?.next ?? []).map(({ session }) => this.#setbacks.restMs(session, nowMs));
+    const restMs = held.length === 0 ? undefined : Math.min(...held);
+    this.#state = restMs === undefined ? "idle" : "waiting";
+    this.#retryAtMs = restMs === undefined ? undefined : nowMs + restMs;
+    const woken = Promise.withResolvers<void>();
+    this.#wake = woken.resolve;
+    const waiting = AbortSignal.any([signal, ...(restMs === undefined ? [] : [AbortSignal.timeout(restMs)])]);
+    waiting.addEventListener("abort", () => woken.resolve(), { once: true });
+    await woken.promise;
     this.#wake = undefined;
+    this.#retryAtMs = undefined;
   }
 
   async #connect(signal: AbortSignal): Promise<Remote> {
@@ -263,21 +317,16 @@ export class TargetAgent {
     const shipment = findShipment(catalog, ulid);
     if (shipment === undefined || !isActive(catalog, this.#target)) return;
     const { session } = shipment;
-    const traits: RemoteTraits = {
-      kind: remote.isEdge ? "edge" : "central",
-      countsRows: remote.version.major > 0 || remote.version.minor >= 7,
-      onConflict: this.#target.onConflict,
-    };
+    const traits = traitsOf(remote, this.#target);
     let stored = findTransfer(catalog, ulid, this.#target.id)?.cursor;
-    const first: Cursor = { ...firstCursor, sequence: findClaim(catalog, session.sequenceUlid, this.#target.id) };
+    const from = stored ?? this.#firstCursorOf(session);
     const unsuitable = traits.kind === "edge" ? undefined : whyTopicsUnsuitable(catalog, shipment);
-    const from = stored ?? first;
     const cursor = unsuitable === undefined ? from : parkedCursor(from, "refused", unsuitable);
     const isCounted = !traits.countsRows && unsuitable === undefined;
     const facts = isCounted ? await this.#countedFacts(remote, shipment, signal) : shipment.facts;
     const context = { facts, traits };
     let transfer = beginTransfer(cursor, context);
-    if (stored !== undefined && unsuitable === undefined)
+    if (stored !== undefined && unsuitable === undefined && this.#setbacks.timesOf(ulid) < 2)
       log.info("session_goes_on", { target: this.#target.name, session: session.locator, at: stored.place.kind });
     const sending: Progress = {
       session: session.locator,
@@ -291,34 +340,26 @@ export class TargetAgent {
       remote,
       shipment,
       signal,
-      admit: (bytes) => this.#admission.admit(bytes, rateNow(this.#target, this.#now()), signal),
+      admit: (bytes) => this.#admission.admit(bytes, this.#gate, signal),
       sent: (bytes, rows) => {
         sending.sentBytes += bytes;
         this.#sentBytes += bytes;
         this.#sentRows += rows;
-        this.#failures = 0;
       },
     });
     while (transfer.command.kind !== "end") {
-      if (transfer.cursor !== stored && !(await this.#store(shipment, transfer.cursor))) {
-        await this.#leave(hands, shipment, stored);
-        return;
-      }
+      if (transfer.cursor !== stored && !(await this.#store(shipment, transfer.cursor))) return;
       stored = transfer.cursor;
+      if (this.#setbacks.cameTo(ulid, transfer)) this.#cameFurther();
       transfer = await this.#act(hands, transfer, context, { shipment, signal });
     }
     const { place } = transfer.cursor;
-    const isStored = await this.#store(shipment, transfer.cursor);
-    const isOver = isStored && (place.kind === "synced" || place.kind === "parked");
-    if (!isOver) return await this.#leave(hands, shipment, transfer.cursor);
-    this.#trouble = undefined;
-    const fields = { target: this.#target.name, session: session.locator };
-    if (place.kind === "parked") {
-      log.warning("session_parked", { ...fields, cause: place.cause, reason: place.reason });
-      return;
-    }
+    if (!(await this.#store(shipment, transfer.cursor))) return;
+    if (place.kind === "synced" || place.kind === "parked") this.#setbacks.forget(ulid);
+    if (place.kind === "parked") this.#tellParked(shipment, place);
+    if (place.kind !== "synced") return;
     const ms = Math.round(clock.monotonicMs() - sending.sinceMs);
-    log.info("session_synced", { ...fields, bytes: sending.sentBytes, ms });
+    log.info("session_synced", { target: this.#target.name, session: session.locator, bytes: sending.sentBytes, ms });
   }
 
   /** For a remote that tells messages in place of rows: how many there will be. */
@@ -340,13 +381,25 @@ export class TargetAgent {
     return this.#counted.facts;
   }
 
-  /** What was begun of a session that was deleted here goes there too, where that is allowed. */
-  async #leave(hands: Hands, { session }: Shipment, cursor: Cursor | undefined): Promise<void> {
+  /** What was begun of sessions that were deleted here goes there too, where that is allowed. @throws BrokenOff */
+  async #deleteLeftovers(remote: Remote, signal: AbortSignal): Promise<void> {
     const { catalog, log } = this.#parts;
-    if (cursor?.session === undefined || catalog.sessionKeys.has(session.ulid)) return;
-    const answer = await hands.carryOut({ kind: "delete_session", session: cursor.session });
-    const there = answer.kind === "refused" ? answer.reason : "deleted";
-    log.warning("session_deleted_while_sent", { target: this.#target.name, session: session.locator, there });
+    const { id, name } = this.#target;
+    for (const [ulid, { locator, session }] of [...listLeftovers(catalog, id)]) {
+      const command: Command = { kind: "delete_session", session };
+      let there = "deleted";
+      try {
+        await remote.deleteSession(session);
+      } catch (error) {
+        if (!(error instanceof Fault)) throw error;
+        if (breaksOff(command, error.code, traitsOf(remote, this.#target)))
+          throw new BrokenOff(command.kind, error.code, error.message);
+        if (error.code !== "absent") there = error.message;
+      }
+      signal.throwIfAborted();
+      log.warning("session_deleted_while_sent", { target: name, session: locator, there });
+      await catalog.transaction(() => removeLeftover(catalog, id, ulid));
+    }
   }
 
   async #act(
@@ -359,9 +412,9 @@ export class TargetAgent {
       const answer = await hands.carryOut(transfer.command);
       signal.throwIfAborted();
       if (answer.kind === "refused" && breaksOff(transfer.command, answer.code, context.traits)) {
-        if (answer.code !== "internal" || !this.#isTooMuch(shipment))
-          throw new BrokenOff(transfer.command.kind, answer.code, answer.reason);
-        return park(transfer, "refused", answer.reason);
+        const failures = this.#setbacks.brokeOff(shipment.session.ulid, answer.code, this.#parts.clock.monotonicMs());
+        if (failures > syncRetry.troubleMax) return park(transfer, "refused", answer.reason);
+        throw new BrokenOff(transfer.command.kind, answer.code, answer.reason);
       }
       return step(transfer, answer, context);
     } catch (error) {
@@ -373,13 +426,6 @@ export class TargetAgent {
     }
   }
 
-  /** Whether the remote fails at this session again and again, while it answers all else. */
-  #isTooMuch({ session }: Shipment): boolean {
-    const times = this.#trouble?.session === session.ulid ? this.#trouble.times + 1 : 1;
-    this.#trouble = { session: session.ulid, times };
-    return times > syncRetry.troubleMax;
-  }
-
   /** False when the session was deleted here, or the target is paused or forgotten. */
   async #store({ session }: Shipment, cursor: Cursor): Promise<boolean> {
     const { catalog, clock, poison, space } = this.#parts;
@@ -387,12 +433,20 @@ export class TargetAgent {
     const row: TransferRow = { cursor, changedAtNs: clock.wallNs() };
     using _row = space.admitRow(rowBytes(row));
     return await catalog.transaction(() => {
-      if (!catalog.sessionKeys.has(session.ulid) || !isActive(catalog, this.#target)) return false;
+      if (!catalog.sessionKeys.has(session.ulid)) {
+        if (isKnown(catalog, this.#target)) putLeftover(catalog, this.#target.id, session, cursor);
+        return false;
+      }
+      if (!isActive(catalog, this.#target)) return false;
       putTransfer(catalog, session.ulid, this.#target.id, row);
       putClaim(catalog, session.sequenceUlid, this.#target.id, cursor.sequence);
       return true;
     });
   }
+}
+
+function traitsOf({ isEdge, version }: Remote, { onConflict }: Target): RemoteTraits {
+  return { kind: isEdge ? "edge" : "central", countsRows: version.major > 0 || version.minor >= 7, onConflict };
 }
 
 function sendingOf({ session, bytes, sentBytes, sinceMs }: Progress, nowMs: number): Sending {

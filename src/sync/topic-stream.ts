@@ -4,6 +4,7 @@
  */
 
 import type { Batch } from "../arrow/batch.ts";
+import { unfoldedBytes } from "../arrow/compression.ts";
 import { gather } from "../arrow/gather.ts";
 import type { RowRun } from "../arrow/gather-job.ts";
 import { readSchema, type Schema } from "../arrow/schema.ts";
@@ -17,7 +18,7 @@ import { Fault } from "../model/fault.ts";
 import type { Topic } from "../model/resource.ts";
 import { SentDictionaries } from "../query/dictionaries.ts";
 import { readStoredBatch, readStoredMessage, unfoldStoredBatch } from "../query/stored-batch.ts";
-import { ChunkReader, type StoredMessage } from "../store/chunk-reader.ts";
+import { ChunkReader } from "../store/chunk-reader.ts";
 import { chunkFile } from "../store/layout.ts";
 import { bareFlightDataHead } from "../wire/flight-data.ts";
 
@@ -37,6 +38,8 @@ export interface StreamLimits {
   readonly targetBytes: number;
   /** Bytes of a row, on average, from which on each goes alone. */
   readonly wideRowBytes: number;
+  /** Whether compressed batches go and stay as they are; they are not gathered then. Otherwise they are unfolded. */
+  readonly keepsCompression: boolean;
 }
 
 /** A message of an upload. It may be used until the next one is asked for. */
@@ -121,31 +124,60 @@ class ChunkStream {
     const { topic, chunk, limits } = this.#place;
     await using reader = await this.#open(disk, chunkFile(topic.session, topic.number, chunk.number));
     for (const entry of dictionaries.switchTo(chunk)) {
-      using _held = await this.#hold(messageBytesOf(entry), 1);
-      yield { flightData: await this.#read(reader, entry), rows: 0 };
+      const bytes = messageBytesOf(entry);
+      if (bytes + frameBytes > limits.messageBytesMax)
+        throw new Fault(
+          "unsupported",
+          `A dictionary of \`${topic.locator}\` has ${bytes} bytes, the remote takes messages of ${limits.messageBytesMax}.`,
+        );
+      using _held = await this.#hold(bytes, 1);
+      const { flightData } = await this.#read(reader, entry);
+      yield { flightData, rows: 0 };
     }
     for (const group of groupsOf(chunk.batches, fromRow, limits)) yield* this.#group(reader, group);
   }
 
   /** Neighbours that go together, or one batch alone. */
   async *#group(reader: ChunkReader, pieces: readonly Piece[]): AsyncGenerator<StreamMessage> {
-    const { limits } = this.#place;
-    const bytes = pieces.reduce((sum, { entry }) => sum + messageBytesOf(entry), 0);
-    // As it was read, and as it is sent.
-    using _held = await this.#hold(bytes, 2);
     const [first] = pieces;
-    if (first === undefined) return;
-    const isWide = isWideEntry(first.entry, limits);
-    const isWhole = pieces.length === 1 && first.length === first.entry.rows && !(isWide && first.length > 1);
-    if (isWhole && bytes + frameBytes <= limits.messageBytesMax) {
-      yield { flightData: await this.#read(reader, first.entry), rows: first.entry.rows };
-      return;
+    if (pieces.length === 1 && first !== undefined) return yield* this.#alone(reader, first);
+    {
+      const bytes = pieces.reduce((sum, { entry }) => sum + messageBytesOf(entry), 0);
+      // As it was read, and as it is sent.
+      using _held = await this.#hold(bytes, 2);
+      const batches: Batch[] = [];
+      for (const { entry } of pieces) batches.push(await this.#stored(reader, entry));
+      if (batches.every(({ compression }) => compression === "none")) return yield* this.#cut(batches, runsOf(pieces));
     }
-    const batches: Batch[] = [];
-    for (const { entry } of pieces) batches.push(await this.#plain(entry, await reader.readMessage(entry)));
-    const runs = pieces.map(({ start, length }, source) => ({ source, start, length }));
-    if (!isWide) return yield* this.#cut(batches, runs);
-    const { start, length } = first;
+    for (const piece of pieces) yield* this.#alone(reader, piece);
+  }
+
+  async *#alone(reader: ChunkReader, piece: Piece): AsyncGenerator<StreamMessage> {
+    const { limits } = this.#place;
+    const { entry } = piece;
+    const bytes = messageBytesOf(entry);
+    const isWide = isWideEntry(entry, limits);
+    const isWhole = piece.length === entry.rows && !(isWide && entry.rows > 1);
+    let plainBytes: number;
+    {
+      using _held = await this.#hold(bytes, 2);
+      if (isWhole && bytes + frameBytes <= limits.messageBytesMax) {
+        const { flightData, isCompressed } = await this.#read(reader, entry);
+        if (limits.keepsCompression || !isCompressed) return yield { flightData, rows: entry.rows };
+      }
+      const batch = await this.#stored(reader, entry);
+      if (batch.compression === "none") return yield* this.#rows([batch], piece, isWide);
+      plainBytes = this.#plainBytes(entry, batch);
+    }
+    // What was held was given back first: who waits for more while it holds some waits for whoever does the same.
+    using _held = await this.#hold(Math.max(0, plainBytes - bytes), 2, 3 * bytes);
+    const batch = await this.#plain(entry, await this.#stored(reader, entry));
+    yield* this.#rows([batch], piece, isWideRow(batch.body.byteLength, batch.rows, limits));
+  }
+
+  *#rows(batches: readonly [Batch], piece: Piece, isWide: boolean): Generator<StreamMessage> {
+    if (!isWide) return yield* this.#cut(batches, runsOf([piece]));
+    const { start, length } = piece;
     for (let row = start; row < start + length; row += 1)
       yield* this.#cut(batches, [{ source: 0, start: row, length: 1 }]);
   }
@@ -178,9 +210,13 @@ class ChunkStream {
   }
 
   /** A whole message as it lies on disk, its checksum checked. */
-  async #read(reader: ChunkReader, entry: BatchEntry): Promise<Buffer> {
+  async #read(
+    reader: ChunkReader,
+    entry: BatchEntry,
+  ): Promise<{ readonly flightData: Buffer; readonly isCompressed: boolean }> {
     const { header, bytes } = await reader.readMetadata(entry);
-    const { bodyBytes } = readStoredMessage(this.#placeOf(entry), header);
+    const message = readStoredMessage(this.#placeOf(entry), header);
+    const { bodyBytes } = message;
     const head = bareFlightDataHead(header, bodyBytes);
     // On disk there is padding behind the body, which is not sent.
     const whole = this.#place.room.take(head.byteLength + entry.bodyBytes);
@@ -189,7 +225,8 @@ class ChunkStream {
     await reader.readBody(entry, 0, body);
     const checksum = crc32([bytes, body]);
     if (checksum !== entry.crc32) throw reader.wrongChecksum(entry, checksum);
-    return whole.subarray(0, head.byteLength + bodyBytes);
+    const isCompressed = message.kind === "batch" && message.lists.compression !== "none";
+    return { flightData: whole.subarray(0, head.byteLength + bodyBytes), isCompressed };
   }
 
   #placeOf(entry: BatchEntry): string {
@@ -197,13 +234,24 @@ class ChunkStream {
     return `chunk ${chunk.number} of \`${topic.locator}\` at ${entry.offset}`;
   }
 
-  async #plain(entry: BatchEntry, message: StoredMessage): Promise<Batch> {
-    const { schema } = this.#place;
-    const place = this.#placeOf(entry);
-    const batch = readStoredBatch(place, schema, message);
-    return batch.compression === "none"
-      ? batch
-      : await unfoldStoredBatch(place, schema, batch, this.#parts.budget.limitBytes);
+  async #stored(reader: ChunkReader, entry: BatchEntry): Promise<Batch> {
+    return readStoredBatch(this.#placeOf(entry), this.#place.schema, await reader.readMessage(entry));
+  }
+
+  async #plain(entry: BatchEntry, batch: Batch): Promise<Batch> {
+    return await unfoldStoredBatch(this.#placeOf(entry), this.#place.schema, batch, this.#parts.budget.limitBytes);
+  }
+
+  /** @throws Fault unsupported when they are more than there is memory for */
+  #plainBytes(entry: BatchEntry, batch: Batch): number {
+    const { limitBytes } = this.#parts.budget;
+    try {
+      return unfoldedBytes(batch, limitBytes);
+    } catch (error) {
+      if (!(error instanceof Fault && error.code === "overloaded")) throw error;
+      const problem = `unfolds to more than the ${limitBytes} bytes of memory that there are for messages`;
+      throw new Fault("unsupported", `A batch of ${this.#placeOf(entry)} ${problem}.`, error);
+    }
   }
 
   async #open(disk: Disk, path: string): Promise<ChunkReader> {
@@ -224,11 +272,11 @@ class ChunkStream {
     }
   }
 
-  /** @param times how often it is in memory */
-  async #hold(bytes: number, times: number): Promise<Disposable> {
+  /** @param times how often what is to be sent is in memory; @param besides what else is, which is not sent */
+  async #hold(bytes: number, times: number, besides = 0): Promise<Disposable> {
     const { budget, admit } = this.#parts;
     await admit(bytes);
-    return await budget.take(Math.min(times * bytes, budget.limitBytes), this.#place.signal);
+    return await budget.take(Math.min(times * bytes + besides, budget.limitBytes), this.#place.signal);
   }
 }
 
@@ -236,8 +284,16 @@ function deleted({ locator }: Topic): Fault {
   return new Fault("absent", `Topic \`${locator}\` was deleted while it was sent.`);
 }
 
-function isWideEntry({ bodyBytes, rows }: BatchEntry, { wideRowBytes }: StreamLimits): boolean {
-  return bodyBytes / rows >= wideRowBytes;
+function isWideEntry({ bodyBytes, rows }: BatchEntry, limits: StreamLimits): boolean {
+  return isWideRow(bodyBytes, rows, limits);
+}
+
+function isWideRow(bytes: number, rows: number, { wideRowBytes }: StreamLimits): boolean {
+  return bytes / rows >= wideRowBytes;
+}
+
+function runsOf(pieces: readonly Piece[]): RowRun[] {
+  return pieces.map(({ start, length }, source) => ({ source, start, length }));
 }
 
 /** In how many messages the rows of a topic are sent: all of it is read for that, where cutting depends on what is in it. */

@@ -75,11 +75,12 @@ function createSequence(transfer: Transfer): Transfer {
 }
 
 function createSession(transfer: Transfer, facts: TransferFacts, { kind }: RemoteTraits): Transfer {
-  const cursor: Cursor = { ...transfer.cursor, place: { kind: "session" } };
+  const uuid = kind === "edge" ? facts.session : undefined;
+  const session = uuid === undefined ? transfer.cursor.session : { uuid, locator: undefined };
   return {
     ...transfer,
-    cursor,
-    command: { kind: "create_session", uuid: kind === "edge" ? facts.session : undefined },
+    cursor: { ...transfer.cursor, place: { kind: "session" }, session },
+    command: { kind: "create_session", uuid },
   };
 }
 
@@ -269,11 +270,11 @@ function afterStatus(
     return anew(transfer, { kind: "session" }, answer.reason, context);
   if (answer.kind !== "status") return unexpected(transfer, answer);
   const { rows, state, lostRows } = answer.status;
-  const wanted = topicOf(context.facts, index).rows;
-  if (lostRows > 0) return remove(transfer, `topic ${index} has lost ${lostRows} durable rows there`, context);
+  const { locator, rows: wanted } = topicOf(context.facts, index);
+  if (lostRows > 0) return remove(transfer, `\`${locator}\` has lost ${lostRows} durable rows there`, context);
   if (state === "open" && rows <= wanted) return putTopic(transfer, index, uuid, rows, context);
   if (rows === wanted) return nextTopic(transfer, index, context);
-  return remove(transfer, `topic ${index} has ${rows} rows there, sent were ${wanted}`, context);
+  return remove(transfer, `\`${locator}\` has ${rows} rows there, sent were ${wanted}`, context);
 }
 
 function afterPut(
@@ -313,22 +314,24 @@ function afterShowTopic(transfer: Transfer, index: number, answer: Answer, conte
   assert(place.kind === "topic", "a topic is being sent");
   const { state } = place;
   const { found } = answer;
+  const topic = topicOf(context.facts, index);
   const asked = transfer.asked + 1;
   if (found === undefined) {
     // The session may have gone: the central daemon says of that only that it is in trouble.
     if (asked > transferLimits.askedMax)
-      return anew(transfer, { kind: "session" }, "The remote neither has nor makes the topic.", context);
+      return anew(transfer, { kind: "session" }, `The remote neither has nor makes \`${topic.locator}\`.`, context);
     return createTopic({ ...transfer, asked }, index, context);
   }
   const wasSent = state.kind === "sending" || state.kind === "ended";
   if (found.locked && wasSent)
-    return differenceOf(found, topicOf(context.facts, index)) === undefined
+    return differenceOf(found, topic) === undefined
       ? nextTopic(transfer, index, context)
-      : remove(transfer, `topic ${index} is complete there with other contents`, context);
-  if (found.locked) return park(transfer, "conflict", "The remote has a topic of this name that was not sent by us.");
+      : remove(transfer, `\`${topic.locator}\` is complete there with other contents`, context);
+  if (found.locked)
+    return park(transfer, "conflict", `The remote has a topic \`${topic.locator}\` that was not sent by us.`);
   if (!transfer.mayDelete) return withoutDelete(transfer, index, context);
   if (asked > transferLimits.askedMax)
-    return park(transfer, "refused", "The remote does not delete an incomplete topic.");
+    return park(transfer, "refused", `The remote does not delete \`${topic.locator}\`, which is incomplete.`);
   return { ...transfer, asked, command: { kind: "delete_topic", index } };
 }
 
@@ -337,11 +340,16 @@ function withoutDelete(transfer: Transfer, index: number, context: TransferConte
   const { place } = transfer.cursor;
   assert(place.kind === "topic", "a topic is being sent");
   const { state } = place;
+  const { locator } = topicOf(context.facts, index);
   const asked = transfer.asked + 1;
   switch (state.kind) {
     case "new":
     case "asked":
-      return park(transfer, "reply_lost", "The topic exists there, and the UUID that allows to upload it got lost.");
+      return park(
+        transfer,
+        "reply_lost",
+        `\`${locator}\` exists there, and the UUID that allows to upload it got lost.`,
+      );
     case "sending":
       // Its end was never sent, so it cannot become complete by itself: it is overwritten from its first row on.
       return putTopic(transfer, index, state.uuid, 0, context);
@@ -349,7 +357,11 @@ function withoutDelete(transfer: Transfer, index: number, context: TransferConte
       // Perhaps it is still being completed. To send it again meanwhile would mix the two.
       return asked <= transferLimits.settledMax
         ? { ...transfer, asked, command: { kind: "wait" } }
-        : park(transfer, "reply_lost", "All rows were sent, and the remote does not say that the topic is complete.");
+        : park(
+            transfer,
+            "reply_lost",
+            `All rows of \`${locator}\` were sent, and the remote does not say that it is complete.`,
+          );
   }
 }
 
@@ -378,9 +390,10 @@ function afterCheck(transfer: Transfer, index: number, answer: Answer, context: 
   if (answer.kind !== "topic") return unexpected(transfer, answer);
   const { found } = answer;
   const { topics } = context.facts;
-  if (found === undefined) return remove(transfer, `topic ${index} is not there`, context);
-  const difference = differenceOf(found, topicOf(context.facts, index));
-  if (difference !== undefined) return remove(transfer, `topic ${index} ${difference}`, context);
+  const topic = topicOf(context.facts, index);
+  if (found === undefined) return remove(transfer, `\`${topic.locator}\` is not there`, context);
+  const difference = differenceOf(found, topic);
+  if (difference !== undefined) return remove(transfer, `\`${topic.locator}\` ${difference}`, context);
   const next: Place = index + 1 < topics.length ? { kind: "check", index: index + 1 } : { kind: "synced" };
   return arrive(transfer, next, context);
 }

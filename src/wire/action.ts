@@ -5,7 +5,7 @@ import { assert } from "../model/assert.ts";
 import { Fault } from "../model/fault.ts";
 import { isJsonObject, type JsonObject, parseJson } from "../model/json.ts";
 import { memberText } from "../model/json-text.ts";
-import { actionBytesMax, notificationBytesMax, ontologyTagCharactersMax } from "../model/limits.ts";
+import { actionBytesMax, notificationBytesMax, ontologyTagCharactersMax, relayedBytes } from "../model/limits.ts";
 import {
   parseSequenceName,
   parseSessionLocator,
@@ -343,16 +343,14 @@ export function listActions(): { name: string; description: string }[] {
 }
 
 function readBody(name: string, body: Uint8Array, kind: ActionKind): { json: JsonObject; text: string } {
-  if (body.byteLength > actionBytesMax) {
-    throw new Fault(
-      "overloaded",
-      `The body of ${name} has ${body.byteLength} bytes, at most ${actionBytesMax} are allowed.`,
-    );
-  }
+  const tooLarge = (): Fault =>
+    new Fault("overloaded", `The body of ${name} has ${body.byteLength} bytes, at most ${actionBytesMax} are allowed.`);
+  if (body.byteLength > actionBytesMax + relayedBytes) throw tooLarge();
   if (body.byteLength === 0 && kind.bodiless === true) return { json: {}, text: "{}" };
   const text = readText(body, `the body of ${name}`);
   const json = parseJson(text, `the body of ${name}`);
   if (!isJsonObject(json)) throw new Fault("invalid", `Bad request: the body of ${name} is no JSON object.`);
+  if (body.byteLength > actionBytesMax && json["uuid"] === undefined) throw tooLarge();
   return { json, text };
 }
 

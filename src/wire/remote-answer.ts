@@ -5,12 +5,19 @@ import { z } from "zod";
 import { splitFrame } from "../arrow/frame.ts";
 import { schemaMetadata } from "../arrow/metadata.ts";
 import { Fault } from "../model/fault.ts";
+import { shownWords } from "../model/foreign-words.ts";
 import { type JsonValue, parseJson } from "../model/json.ts";
+import { locatorCharactersMax } from "../model/limits.ts";
 import type { Uuid } from "../model/resource.ts";
-import { centralMessageBytes } from "../model/sync-limits.ts";
+import {
+  centralMessageBytes,
+  remoteCapabilitiesMax,
+  remoteMessageBytesMin,
+  remoteNameMax,
+} from "../model/sync-limits.ts";
 import type { TimeRange } from "../model/time.ts";
 import { FlightInfoSchema, ResultSchema } from "./flight_pb.js";
-import { int64, parseUuid, parseWith } from "./shape.ts";
+import { int64, integerWithin, parseUuid, parseWith } from "./shape.ts";
 
 const userMetadataKey = "mosaico:user_metadata";
 
@@ -35,12 +42,18 @@ export interface RemoteVersion {
   readonly messageBytesMax: number;
 }
 
-const count = int64.transform(Number);
+const count = integerWithin("a count", { least: 0n, most: BigInt(Number.MAX_SAFE_INTEGER) }).transform(Number);
+const messageBytes = integerWithin(`at least ${remoteMessageBytesMin} bytes`, {
+  least: BigInt(remoteMessageBytesMin),
+  most: BigInt(Number.MAX_SAFE_INTEGER),
+}).transform(Number);
+/** Words that are shown. */
+const name = z.string().max(remoteNameMax).transform(shownWords);
 const versionShape = z.object({
-  version: z.string(),
+  version: name,
   semver: z.object({ major: count, minor: count }),
-  config: z.object({ grpc_max_decode_message_size: count }).optional(),
-  edge: z.object({ version: z.string(), capabilities: z.array(z.string()) }).optional(),
+  config: z.object({ grpc_max_decode_message_size: messageBytes }).optional(),
+  edge: z.object({ version: name, capabilities: z.array(name).max(remoteCapabilitiesMax) }).optional(),
 });
 
 /** Of `info` or `version`. @throws Fault invalid */
@@ -51,7 +64,7 @@ export function readVersion(response: JsonValue | undefined): RemoteVersion {
   return { text: version, major, minor, edge, messageBytesMax: config?.grpc_max_decode_message_size ?? untold };
 }
 
-const createdShape = z.object({ uuid: z.string(), locator: z.string().optional() });
+const createdShape = z.object({ uuid: z.string(), locator: z.string().max(locatorCharactersMax.session).optional() });
 
 /** Of `session_create` and `topic_create`. @throws Fault invalid */
 export function readCreated(response: JsonValue | undefined): { uuid: Uuid; locator: string | undefined } {
@@ -106,9 +119,9 @@ export function readSequenceInfo(answer: Uint8Array): RemoteSequenceView {
   };
 }
 
-/** Names of the sequences in a list of flights. */
-export function readSequenceNames(answers: readonly Uint8Array[]): string[] {
-  return answers.flatMap((answer) => fromBinary(FlightInfoSchema, answer).flightDescriptor?.path.slice(0, 1) ?? []);
+/** The name of a sequence in a list of flights; undefined when it is something else. */
+export function readSequenceName(answer: Uint8Array): string | undefined {
+  return fromBinary(FlightInfoSchema, answer).flightDescriptor?.path[0];
 }
 
 const interval = z.object({ start_ns: int64, end_ns: int64 }).nullish();

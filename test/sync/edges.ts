@@ -16,6 +16,7 @@ export interface TargetView {
   readonly parked: readonly { readonly session: string; readonly cause: string; readonly reason: string }[];
   readonly lastError?: string;
   /** Of a server that runs. */
+  readonly sentRows?: number;
   readonly sending?: { readonly session: string } | null;
 }
 

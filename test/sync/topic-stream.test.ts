@@ -25,7 +25,7 @@ function idsOf(header: Uint8Array, body: Uint8Array): number[] {
 
 interface Sent {
   readonly ids: number[];
-  readonly messages: { readonly bytes: number; readonly rows: number }[];
+  readonly messages: { readonly bytes: number; readonly rows: number; readonly compression: string }[];
 }
 
 function partsOf({ parts: { disk, catalog, mergeBudget: budget } }: Stored): StreamParts {
@@ -41,7 +41,14 @@ async function send(stored: Stored, fromRow: number, limits: StreamLimits): Prom
     const found = idsOf(header, body);
     expect(found.length).toBe(rows);
     sent.ids.push(...found);
-    sent.messages.push({ bytes: flightData.byteLength, rows });
+    // What is sent, and where it was unfolded from.
+    const { compression } = readBatch(schema, readMessage(header), body);
+    const held = parts.budget.use().heldBytes;
+    expect(held).toBeGreaterThanOrEqual(
+      Math.min(rows * payloadBytes * (compression === "none" ? 2 : 0), memory.mergeBytes),
+    );
+    expect(held).toBeGreaterThanOrEqual(body.byteLength);
+    sent.messages.push({ bytes: flightData.byteLength, rows, compression });
   }
   expect(parts.budget.use().heldBytes).toBe(0);
   return sent;
@@ -60,6 +67,9 @@ test("random topics from random rows on, whole, gathered and cut", { timeout: 60
     "gathered",
     "cut",
     "row by row",
+    "kept compressed",
+    "unfolded to be cut",
+    "unfolded as is wanted",
   ]);
   for (let round = 0; round < 60; round += 1) {
     let id = 0;
@@ -87,6 +97,7 @@ test("random topics from random rows on, whole, gathered and cut", { timeout: 60
         messageBytesMax: frameBytes + cutBytes,
         targetBytes: random.pick([0, 2_000, 30_000]),
         wideRowBytes,
+        keepsCompression: random.below(2) === 1,
       };
       const { ids, messages } = await send(stored, fromRow, limits);
       expect(ids).toEqual(Array.from({ length: id - fromRow }, (_none, index) => fromRow + index));
@@ -97,6 +108,16 @@ test("random topics from random rows on, whole, gathered and cut", { timeout: 60
       if (fromRow === 0)
         expect(await countMessages(partsOf(stored), stored.topic, { limits, signal: never })).toBe(messages.length);
       for (const { bytes } of messages) expect(bytes).toBeLessThanOrEqual(limits.messageBytesMax);
+      const plain = messages.filter(({ compression }) => compression === "none").length;
+      if (encoding === "zstd" && limits.keepsCompression && wideRowBytes !== 1) {
+        // Unfolded is only the batch that is begun inside.
+        if (fromRow === 0) expect(plain).toBe(0);
+        if (plain < messages.length) coverage.hit("kept compressed");
+        if (plain > 0) coverage.hit("unfolded to be cut");
+      } else {
+        expect(plain).toBe(messages.length);
+        if (encoding === "zstd" && plain > 0) coverage.hit("unfolded as is wanted");
+      }
       const kind =
         fromRow === 0
           ? "from the start"
@@ -117,7 +138,7 @@ test("random topics from random rows on, whole, gathered and cut", { timeout: 60
 
 test("a row that is larger than the remote takes is refused, naming topic and bytes", async () => {
   await using stored = await store([[[{ timeNs: 1n, id: 1 }]]], memory);
-  const limits = { messageBytesMax: frameBytes + 100, targetBytes: 0, wideRowBytes: 1e9 };
+  const limits = { messageBytesMax: frameBytes + 100, targetBytes: 0, wideRowBytes: 1e9, keepsCompression: true };
   await expect(send(stored, 0, limits)).rejects.toMatchObject({
     code: "unsupported",
     message: expect.stringContaining(`A row of \`s/t\` is larger than ${limits.messageBytesMax} bytes`) as string,

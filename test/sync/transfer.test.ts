@@ -3,6 +3,7 @@
 
 import { expect, test } from "vitest";
 import type { FaultCode } from "../../src/model/fault.ts";
+import type { TopicLocator } from "../../src/model/locator.ts";
 import type { Uuid } from "../../src/model/resource.ts";
 import { type Cursor, firstCursor, type ParkCause } from "../../src/model/transfer.ts";
 import { type Answer, breaksOff, type Command, type TransferFacts } from "../../src/sync/command.ts";
@@ -106,7 +107,8 @@ function randomFacts(random: Random): TransferFacts {
   const topics = Array.from({ length: 1 + random.below(3) }, (_none, index) => {
     const rows = random.pick([0, 1, 2, 5]);
     const range = rows === 0 ? undefined : { startNs: 0n, endNs: BigInt(rows - 1) };
-    return { uuid: `topic-${index}` as Uuid, rows, range, messages: rows };
+    const locator = `s/topic-${index}` as TopicLocator;
+    return { locator, uuid: `topic-${index}` as Uuid, rows, range, messages: rows };
   });
   return { session: "session" as Uuid, topics };
 }

@@ -1,6 +1,8 @@
 // Sync of one server with another, both as they run on machines, over real sockets: what was recorded on one is read on the other.
 
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -235,6 +237,30 @@ describe("two edges", () => {
     await command(own, "add", "centre", `grpc://127.0.0.1:${far.port}`, ...words);
     const view = await until(own, "it is closed", ({ state }) => state === "closed");
     expect(view).toMatchObject({ closed: why, pendingSessions: 1, brokenOff: 0 });
+  });
+
+  test("what is on its way stops when nothing may go any more, and goes on later", { timeout: 60_000 }, async () => {
+    const own = directory();
+    await using recorder = await startServer({ dataDir: own });
+    await record(recorder.port, "interrupted", baseTopics(drive));
+    const opened = async (port: number): Promise<Server> => {
+      const door = createServer((socket) => socket.destroy()).listen(port, "127.0.0.1");
+      await once(door, "listening");
+      return door;
+    };
+    const door = await opened(0);
+    const { port } = door.address() as AddressInfo;
+    const words = ["--when-reachable", `127.0.0.1:${port}`, "--rate", "1MB"];
+    await command(own, "add", "centre", `grpc://127.0.0.1:${far.port}`, ...words);
+    await until(own, "it is on its way", ({ sentRows }) => (sentRows ?? 0) > 0);
+    door.close();
+    const why = `127.0.0.1:${port} is not reachable`;
+    const view = await until(own, "it is closed", ({ state }) => state === "closed");
+    expect(view).toMatchObject({ closed: why, pendingSessions: 1, syncedSessions: 0, brokenOff: 0, sending: null });
+    const again = await opened(port);
+    await until(own, "it is there", ({ syncedSessions }) => syncedSessions === 1);
+    expect(logged(recorder.stderr(), "session_goes_on")).toHaveLength(1);
+    again.close();
   });
 
   test("what is deleted here while it is sent goes there too", { timeout: 60_000 }, async () => {

@@ -1,7 +1,7 @@
 // Action bodies as SDK 0.4, 0.5, 0.6 and 0.7 send them, and every key of them with every wrong type.
 
 import { describe, expect, test } from "vitest";
-import { actionBytesMax, notificationBytesMax } from "../../src/model/limits.ts";
+import { actionBytesMax, notificationBytesMax, relayedBytes } from "../../src/model/limits.ts";
 import {
   type ActionRequest,
   type DialectProof,
@@ -374,12 +374,31 @@ describe("bodies that are none", () => {
     );
   });
 
+  const tooLarge = (action: string, bytes: number) =>
+    expect.objectContaining({
+      code: "overloaded",
+      message: `The body of ${action} has ${bytes} bytes, at most ${actionBytesMax} are allowed.`,
+    });
+
   test("more bytes than allowed, counted before they are read", () => {
-    expect(() => parseAction("query", new Uint8Array(actionBytesMax + 1))).toThrow(
-      expect.objectContaining({
-        code: "overloaded",
-        message: `The body of query has ${actionBytesMax + 1} bytes, at most ${actionBytesMax} are allowed.`,
-      }),
+    const bytes = actionBytesMax + relayedBytes + 1;
+    expect(() => parseAction("query", new Uint8Array(bytes))).toThrow(tooLarge("query", bytes));
+  });
+
+  test("more bytes than allowed, but for who names a UUID", () => {
+    const filled = (body: object, bytes: number): Uint8Array => {
+      const left = bytes - JSON.stringify({ ...body, user_metadata: "" }).length;
+      return Buffer.from(JSON.stringify({ ...body, user_metadata: "y".repeat(left) }));
+    };
+    const body = { locator: "s" };
+    const relayed = { ...body, uuid: "3f0c1a52-7f0e-4c7b-9b1e-6a1f2f6f9a10" };
+    expect(() => parseAction("sequence_create", filled(body, actionBytesMax + 1))).toThrow(
+      tooLarge("sequence_create", actionBytesMax + 1),
+    );
+    parseAction("sequence_create", filled(body, actionBytesMax));
+    parseAction("sequence_create", filled(relayed, actionBytesMax + relayedBytes));
+    expect(() => parseAction("sequence_create", filled(relayed, actionBytesMax + relayedBytes + 1))).toThrow(
+      tooLarge("sequence_create", actionBytesMax + relayedBytes + 1),
     );
   });
 });

@@ -11,7 +11,7 @@ import {
   readNotifications,
   readResponse,
   readSequenceInfo,
-  readSequenceNames,
+  readSequenceName,
   readTopicInfo,
   readTopicStatus,
   readVersion,
@@ -35,10 +35,10 @@ describe("versions", () => {
       "an edge",
       {
         ...semver(7),
-        config: { grpc_max_decode_message_size: 7 },
+        config: { grpc_max_decode_message_size: 262_144 },
         edge: { version: "1.2.3", capabilities: ["resume"] },
       },
-      { messageBytesMax: 7, edge: { version: "1.2.3", capabilities: ["resume"] } },
+      { messageBytesMax: 262_144, edge: { version: "1.2.3", capabilities: ["resume"] } },
     ],
   ])("%s", (_name, given, expected) => {
     expect(readVersion(json(given))).toMatchObject(expected);
@@ -54,7 +54,11 @@ describe("what none of them would answer is refused, naming it", () => {
     ],
     ["no version", () => readVersion(undefined), /remote's version/],
     ["a UUID", () => readCreated(json({ uuid: "x" })), /invalid uuid "x"/],
-    ["a status", () => readTopicStatus(json({ rows: "1", state: "open" })), /topic status: rows: expected an int64/],
+    [
+      "a status",
+      () => readTopicStatus(json({ rows: "1", state: "open" })),
+      /topic status: rows: expected a count, found the string "1"/,
+    ],
     [
       "a state",
       () => readTopicStatus(json({ rows: 1, state: "odd" })),
@@ -146,5 +150,5 @@ test("a topic tells rows since 0.7, messages before, and its times exactly", () 
 test("names of sequences are the first parts of their paths", () => {
   const flight = (path: string[]) =>
     toBinary(FlightInfoSchema, create(FlightInfoSchema, { flightDescriptor: { type: 1, path } }));
-  expect(readSequenceNames([flight(["a"]), flight(["b", "more"]), flight([])])).toEqual(["a", "b"]);
+  expect([["a"], ["b", "more"], []].map((parts) => readSequenceName(flight(parts)))).toEqual(["a", "b", undefined]);
 });

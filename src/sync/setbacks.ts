@@ -1,0 +1,82 @@
+/**
+ * Sessions on whose way something broke off: how far each had come, and when it is tried again. One that breaks off again and again
+ * without coming further lets the others go first, whatever the reason: it may be the session.
+ */
+
+import type { FaultCode } from "../model/fault.ts";
+import type { Ulid } from "../model/resource.ts";
+import { setbacksMax, syncRetry } from "../model/sync-limits.ts";
+import type { Transfer } from "./transfer.ts";
+
+interface Setback {
+  furthest: Mark;
+  /** How often it broke off since it came that far, and how often because the remote itself failed. */
+  times: number;
+  failures: number;
+  retryAtMs: number;
+}
+
+/** How far a transfer has come; compared from the left. */
+type Mark = readonly [stage: number, topic: number, rows: number];
+
+const stages = ["sequence", "session", "topic", "notes", "finalize", "check", "synced"];
+
+/** Rows count when they are durable there. Undefined for a step back. */
+function markOf({ cursor: { place }, command }: Transfer): Mark | undefined {
+  const stage = stages.indexOf(place.kind);
+  if (stage < 0) return undefined;
+  const rows = command.kind === "put" ? command.fromRow : 0;
+  return [stage, "index" in place ? place.index : 0, rows];
+}
+
+function isFurther(mark: Mark, than: Mark): boolean {
+  const at = mark.findIndex((value, index) => value !== than[index]);
+  return at >= 0 && (mark[at] ?? 0) > (than[at] ?? 0);
+}
+
+export class Setbacks {
+  readonly #of = new Map<Ulid, Setback>();
+
+  /** Whether the session has come further than ever before; what broke off before does not count any more then. */
+  cameTo(session: Ulid, transfer: Transfer): boolean {
+    const mark = markOf(transfer);
+    if (mark === undefined) return false;
+    const known = this.#of.get(session);
+    if (known !== undefined && !isFurther(mark, known.furthest)) return false;
+    this.#put(session, { furthest: mark, times: 0, failures: 0, retryAtMs: Number.NEGATIVE_INFINITY });
+    return known !== undefined;
+  }
+
+  /** @returns how often the remote itself failed at it in a row */
+  brokeOff(session: Ulid, code: FaultCode, nowMs: number): number {
+    const known = this.#of.get(session);
+    // Who is not let in is not let in with any session.
+    if (known === undefined || code === "unauthenticated" || code === "denied") return 0;
+    known.times += 1;
+    known.failures = code === "internal" ? known.failures + 1 : 0;
+    const { firstMs, heldMs, firstTimes } = syncRetry;
+    if (known.times >= firstTimes) known.retryAtMs = nowMs + Math.min(heldMs, firstMs * 2 ** Math.min(known.times, 20));
+    return known.failures;
+  }
+
+  forget(session: Ulid): void {
+    this.#of.delete(session);
+  }
+
+  /** How often it broke off without having come further since. */
+  timesOf(session: Ulid): number {
+    return this.#of.get(session)?.times ?? 0;
+  }
+
+  /** Milliseconds until it is tried again; 0 for now. */
+  restMs(session: Ulid, nowMs: number): number {
+    return Math.max(0, (this.#of.get(session)?.retryAtMs ?? nowMs) - nowMs);
+  }
+
+  #put(session: Ulid, setback: Setback): void {
+    this.#of.delete(session);
+    const [oldest] = this.#of.keys();
+    if (this.#of.size >= setbacksMax && oldest !== undefined) this.#of.delete(oldest);
+    this.#of.set(session, setback);
+  }
+}

@@ -1,0 +1,144 @@
+// Sessions that cannot go, or not now, and what was begun of those that are not here any more: nothing of it holds the others up.
+
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, expect, test } from "vitest";
+import { actionBytesMax } from "../../src/model/limits.ts";
+import { FlightClient } from "../load/flight-client.ts";
+import { baseTopics, labelTopics } from "../load/robot.ts";
+import { runToEnd, startServer } from "../server.ts";
+import { command, logged, metadataOf, record, until } from "./edges.ts";
+
+const drive = { startNs: 1_700_000_000_000_000_000n, seconds: 20, seed: 8 } as const;
+const dirs: string[] = [];
+
+function directory(): string {
+  dirs.push(mkdtempSync(path.join(tmpdir(), "mosaico-edge-setbacks-")));
+  return dirs.at(-1) ?? "";
+}
+
+afterAll(() => {
+  for (const dir of dirs) rmSync(dir, { recursive: true, force: true });
+});
+
+async function isThere(port: number, locator: string): Promise<boolean> {
+  using client = new FlightClient(port);
+  return await client.info({ resource_locator: locator }).then(
+    () => true,
+    () => false,
+  );
+}
+
+test("a session that a remote has no room for lets others go, and comes when there is room", {
+  timeout: 60_000,
+}, async () => {
+  const [own, farDir] = [directory(), directory()];
+  await using recorder = await startServer({ dataDir: own });
+  // Twenty seconds have 6 MB.
+  const full = await startServer({ dataDir: farDir, args: ["--max-bytes", "5MB"] });
+  await record(recorder.port, "large", baseTopics(drive));
+  await command(own, "add", "centre", `grpc://127.0.0.1:${full.port}`);
+  await until(own, "it is refused", ({ lastError }) => /quota|max_bytes/.test(lastError ?? ""));
+  for (const name of ["small-1", "small-2"]) await record(recorder.port, name, labelTopics(drive));
+  const view = await until(own, "the others are there", ({ syncedSessions }) => syncedSessions === 2);
+  expect(view).toMatchObject({ pendingSessions: 1, parkedSessions: 0 });
+  expect(logged(recorder.stderr(), "session_goes_on").length).toBeLessThanOrEqual(3);
+  await full.stop();
+  await using _roomy = await startServer({ dataDir: farDir, port: full.port });
+  await command(own, "now", "centre");
+  await until(own, "there was room", ({ syncedSessions }) => syncedSessions === 3);
+});
+
+test("user metadata as large as an action may be go to an edge too", { timeout: 60_000 }, async () => {
+  const own = directory();
+  await using recorder = await startServer({ dataDir: own });
+  await using far = await startServer({ dataDir: directory() });
+  using client = new FlightClient(recorder.port);
+  const filled = (body: object): object => {
+    const left = actionBytesMax - JSON.stringify({ ...body, user_metadata: { x: "" } }).length;
+    return { ...body, user_metadata: { x: "y".repeat(left) } };
+  };
+  await client.action("sequence_create", filled({ locator: "full" }));
+  const { uuid: session } = (await client.action("session_create", { locator: "full" })) as { uuid: string };
+  const [label] = labelTopics(drive);
+  if (label === undefined) throw new RangeError("there is a topic");
+  const { path: below, ontologyTag: ontology_tag, messages } = label;
+  const locator = `full/${below}`;
+  const body = { session_uuid: session, locator, serialization_format: "default", ontology_tag };
+  const { uuid } = (await client.action("topic_create", filled(body))) as { uuid: string };
+  await client.put({ locator, uuid }, messages);
+  await client.action("session_finalize", { session_uuid: session });
+  await command(own, "add", "centre", `grpc://127.0.0.1:${far.port}`);
+  await until(own, "it is there", ({ syncedSessions }) => syncedSessions === 1);
+  const { user_metadata: there } = await metadataOf(far.port, locator);
+  expect(there).toEqual((await metadataOf(recorder.port, locator)).user_metadata);
+});
+
+test("what is deleted here while a target is paused, or no server runs, goes there later", {
+  timeout: 60_000,
+}, async () => {
+  const own = directory();
+  await using far = await startServer({ dataDir: directory() });
+  {
+    await using recorder = await startServer({ dataDir: own });
+    for (const name of ["cut-1", "cut-2"]) await record(recorder.port, name, baseTopics(drive));
+    await command(own, "add", "centre", `grpc://127.0.0.1:${far.port}`, "--rate", "500kB");
+    while (!(await isThere(far.port, "cut-1/sensors/gps"))) await sleep(20);
+    await command(own, "pause", "centre");
+    await until(own, "it is paused", ({ state }) => state === "paused");
+    using operator = new FlightClient(recorder.port);
+    await operator.action("sequence_delete", { locator: "cut-1" });
+    expect((await runToEnd(["verify", "--data-dir", own])).code).toBe(0);
+    await recorder.kill();
+  }
+  expect(await isThere(far.port, "cut-1/sensors/gps")).toBe(true);
+  await using recorder = await startServer({ dataDir: own });
+  using operator = new FlightClient(recorder.port);
+  await operator.action("sequence_delete", { locator: "cut-2" });
+  await command(own, "resume", "centre");
+  await expect.poll(() => isThere(far.port, "cut-1/sensors/gps"), { timeout: 20_000 }).toBe(false);
+  await expect.poll(() => recorder.stderr()).toMatch(/"session_deleted_while_sent".*"cut-1:.*"there":"deleted"/);
+  expect(logged(recorder.stderr(), "session_deleted_while_sent").length).toBe(1);
+  expect((await runToEnd(["verify", "--data-dir", own])).code).toBe(0);
+});
+
+test("what was parked and is deleted here goes there, though nothing else is to be sent", {
+  timeout: 60_000,
+}, async () => {
+  const own = directory();
+  await using recorder = await startServer({ dataDir: own });
+  await using far = await startServer({ dataDir: directory() });
+  const topics = baseTopics(drive);
+  await record(far.port, "shared", topics.slice(1, 2));
+  await record(recorder.port, "shared", topics);
+  await command(own, "add", "centre", `grpc://127.0.0.1:${far.port}`, "--on-conflict", "extend");
+  const { parked } = await until(own, "it is parked", ({ parkedSessions }) => parkedSessions === 1);
+  const [first, second] = topics.map(({ path: below }) => `shared/${below}`);
+  expect(parked).toMatchObject([{ cause: "conflict", reason: expect.stringContaining(`${second}`) as string }]);
+  expect(await isThere(far.port, `${first}`)).toBe(true);
+  using operator = new FlightClient(recorder.port);
+  await operator.action("sequence_delete", { locator: "shared" });
+  await expect.poll(() => isThere(far.port, `${first}`), { timeout: 20_000 }).toBe(false);
+  expect(await isThere(far.port, `${second}`)).toBe(true);
+});
+
+test("a damaged session does not hold up a target whose classes ask for contents", { timeout: 60_000 }, async () => {
+  const own = directory();
+  await using recorder = await startServer({ dataDir: own });
+  await using far = await startServer({ dataDir: directory() });
+  await record(recorder.port, "damaged", baseTopics({ ...drive, seconds: 70 }).slice(1, 2));
+  const [session] = readdirSync(path.join(own, "sessions"));
+  const chunk = path.join(own, "sessions", `${session}`, "0", "00000.arrow");
+  const bytes = readFileSync(chunk);
+  for (let at = 4_096; at < bytes.byteLength - 8_192; at += 1_024) bytes[at] = ~(bytes[at] ?? 0);
+  writeFileSync(chunk, bytes);
+  await record(recorder.port, "sound", labelTopics(drive));
+  const query = JSON.stringify({ ontology: { "imu.acceleration.x": { $lt: -5 } } });
+  await command(own, "add", "centre", `grpc://127.0.0.1:${far.port}`, "--class", `stop:10=${query}`);
+  const { parked } = await until(own, "the sound one is there", (view) => view.syncedSessions === 1);
+  expect(parked).toMatchObject([
+    { cause: "damaged", reason: expect.stringMatching(/^Its class cannot be found out: .*00000\.arrow/) as string },
+  ]);
+});
