@@ -1,7 +1,10 @@
-// Sync to a real central daemon, which somebody has started: MOSAICOD_URL says where, MOSAICOD_KEY_FILE has the API key where it wants
-// one. What an SDK and a robot record here is read there, equal; also over a link on which everything goes wrong, from a server that is
-// killed now and then. `npm run test:central` fails without a daemon; other runs of the tests leave this out.
+// Sync to a real central daemon: MOSAICOD_URL says where it is, MOSAICOD_KEY_FILE has the API key where it wants one, and
+// MOSAICOD_COMMAND starts it where it is to be killed too. What an SDK and a robot record here is read there, equal; also over a link on
+// which everything goes wrong, while both ends are killed again and again. `npm run test:central` fails without a daemon; other runs of
+// the tests leave this out.
 
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
@@ -12,17 +15,20 @@ import { expectAllOk, python, recordModels, runDriver } from "../clients/driver.
 import { baseTopics, labelTopics } from "../load/robot.ts";
 import { Coverage } from "../model/coverage.ts";
 import { Random } from "../model/random.ts";
-import { type RunningServer, startServer } from "../server.ts";
+import { type RunningServer, runToEnd, startServer } from "../server.ts";
 import { openBadLink } from "./bad-link.ts";
 import { command, logged, record, type TargetView, targetOf, until } from "./edges.ts";
 
 const url = process.env["MOSAICOD_URL"];
 const keyFile = process.env["MOSAICOD_KEY_FILE"];
+const daemonCommand = process.env["MOSAICOD_COMMAND"];
 const isWanted = process.env["MOSAICO_CENTRAL"] === "1";
 if (isWanted && url === undefined)
   throw new Error("MOSAICOD_URL says where the central daemon is, like grpc://127.0.0.1:6726");
 const slowMs = 600_000;
 const runs = Number(process.env["MOSAICO_SYNC_RUNS"] ?? 20);
+/** Of each end. */
+const deathsWanted = Number(process.env["MOSAICO_SYNC_DEATHS"] ?? 3);
 const drive = { startNs: 1_700_000_000_000_000_000n, seconds: 20, seed: 7 } as const;
 const phases = [
   "create_sequence",
@@ -43,11 +49,28 @@ describe.skipIf(url === undefined)("a central daemon", () => {
   let dataDir: string;
   let near: RunningServer;
   let permissions: readonly string[] = [];
+  let daemon: ChildProcess | undefined;
+
+  /** Starts it and waits until it answers, where it is ours to start. */
+  async function startDaemon(): Promise<void> {
+    if (daemonCommand === undefined) return;
+    daemon = spawn("sh", ["-c", `exec ${daemonCommand}`], { stdio: "ignore" });
+    while ((await runToEnd(["sync", "check", url ?? "", ...keyWords, "--data-dir", dataDir])).code !== 0)
+      await sleep(100);
+  }
+
+  async function killDaemon(): Promise<void> {
+    if (daemon === undefined) return;
+    const ended = once(daemon, "exit");
+    daemon.kill("SIGKILL");
+    await ended;
+  }
 
   beforeAll(async () => {
     await python.ensureEnvironments();
     dataDir = mkdtempSync(path.join(tmpdir(), "mosaico-edge-central-"));
     near = await startServer({ dataDir });
+    await startDaemon();
     const check = JSON.parse(await command(dataDir, "check", url ?? "", ...keyWords, "--json")) as {
       kind: string;
       permissions: string[];
@@ -59,6 +82,7 @@ describe.skipIf(url === undefined)("a central daemon", () => {
 
   afterAll(async () => {
     await near?.[Symbol.asyncDispose]();
+    await killDaemon();
     if (dataDir !== undefined) rmSync(dataDir, { recursive: true, force: true });
   });
 
@@ -105,7 +129,7 @@ describe.skipIf(url === undefined)("a central daemon", () => {
     await command(dataDir, "remove", "images");
   });
 
-  it("gets each session once over a bad link, from a server that is killed", { timeout: slowMs }, async () => {
+  it("gets each session once over a bad link, while both ends are killed", { timeout: 6 * slowMs }, async () => {
     const random = new Random("central: bad link");
     const mayDelete = permissions.includes("delete");
     await using link = await openBadLink({
@@ -117,10 +141,13 @@ describe.skipIf(url === undefined)("a central daemon", () => {
     });
     await command(dataDir, "add", "bad", `grpc://127.0.0.1:${link.port}`, ...keyWords, "--include", `${run}-bad-*`);
     let log = "";
-    let deaths = 0;
+    const deaths = { here: 0, there: 0 };
     const sequences: string[] = [];
     const brokenOff = (): string[] => logged(log + near.stderr(), "sync_broken_off").map(({ during }) => during);
-    const isCovered = (): boolean => phases.every((one) => brokenOff().includes(one));
+    const isCovered = (): boolean =>
+      phases.every((one) => brokenOff().includes(one)) &&
+      deaths.here >= deathsWanted &&
+      (daemon === undefined || deaths.there >= deathsWanted);
     let view: TargetView = await targetOf(dataDir);
     do {
       for (let one = 0; one < 10; one += 1) {
@@ -131,22 +158,28 @@ describe.skipIf(url === undefined)("a central daemon", () => {
           random.chance(0.3) ? [...baseTopics({ ...drive, seconds: 2 }), ...labelTopics(drive)] : labelTopics(drive),
         );
         sequences.push(sequence);
-        if (!random.chance(0.2)) continue;
+        if (!random.chance(0.4)) continue;
         await sleep(random.below(500));
-        log += `${near.stderr()}\n`;
-        await near.kill();
-        near = await startServer({ dataDir });
-        deaths += 1;
+        if (daemon !== undefined && random.chance(0.5)) {
+          await killDaemon();
+          await startDaemon();
+          deaths.there += 1;
+        } else {
+          log += `${near.stderr()}\n`;
+          await near.kill();
+          near = await startServer({ dataDir });
+          deaths.here += 1;
+        }
       }
       view = await until(dataDir, "all have ended", ({ pendingSessions }) => pendingSessions === 0, 3_000);
-    } while (sequences.length < runs || (!isCovered() && sequences.length < 6 * runs));
+    } while (sequences.length < runs || (!isCovered() && sequences.length < 10 * Math.max(runs, deathsWanted)));
     link.mend();
     const parked = new Set(view.parked.map(({ session }) => session.slice(0, session.indexOf(":"))));
     const causes = [...Map.groupBy(view.parked, ({ cause }) => cause)].map(
       ([cause, list]) => `${cause} ${list.length}`,
     );
     console.log(
-      `central: ${sequences.length} sessions, ${deaths} deaths here, synced ${view.syncedSessions}, parked ${causes.join(", ") || "none"}`,
+      `central: ${sequences.length} sessions, deaths here ${deaths.here}, there ${deaths.there}, synced ${view.syncedSessions}, parked ${causes.join(", ") || "none"}`,
     );
     // Without the permission what a lost reply left cannot be taken away.
     if (mayDelete) expect(view.parked).toEqual([]);
