@@ -257,8 +257,8 @@ function syncCommand(signal: AbortSignal): Command {
       [],
     )
     .option(
-      "--class <NAME[:PRIORITY]=QUERY>",
-      "sessions that a query finds (JSON as clients send it) go in the order of their priority, or never: crash:10={...}, idle:never={...}; the first counts",
+      "--class <NAME[:PRIORITY][@RATE]=QUERY>",
+      "sessions that a query finds (JSON as clients send it) go in the order of their priority, or never, no faster than at their rate: crash:10={...}, video:-1@200kB={...}, idle:never={...}; the first counts",
       more,
       [],
     )
@@ -313,14 +313,22 @@ function remoteOf(url: string, { ca, apiKeyFile, include, exclude }: SyncCheckOp
 
 /** @throws Fault invalid; the query is read by whoever keeps it */
 function readClass(text: string): SyncClass {
-  const [, name, priority = "0", query] = /^([a-z][a-z0-9_-]*)(?::(-?[0-9]{1,6}|never))?=(.+)$/s.exec(text) ?? [];
+  const [, name, priority = "0", rate, query] =
+    /^([a-z][a-z0-9_-]*)(?::(-?[0-9]{1,6}|never))?(?:@([^=]{1,20}))?=(.+)$/s.exec(text) ?? [];
   if (name === undefined || query === undefined) {
     throw new Fault(
       "invalid",
-      `--class: expected NAME=QUERY or NAME:PRIORITY=QUERY, found ${JSON.stringify(text.slice(0, 100))}`,
+      `--class: expected NAME=QUERY, NAME:PRIORITY=QUERY or NAME:PRIORITY@RATE=QUERY, found ${JSON.stringify(text.slice(0, 100))}`,
     );
   }
-  return { name, query, priority: priority === "never" ? 0 : Number(priority), isSent: priority !== "never" };
+  const bytesPerSecond = rate === undefined ? undefined : readBytes("--class", rate);
+  return {
+    name,
+    query,
+    priority: priority === "never" ? 0 : Number(priority),
+    isSent: priority !== "never",
+    bytesPerSecond,
+  };
 }
 
 /** @throws Fault invalid */

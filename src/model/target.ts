@@ -17,6 +17,8 @@ export interface SyncClass {
   readonly priority: number;
   /** Whether such sessions go there at all. */
   readonly isSent: boolean;
+  /** So many may go at most, whatever the time of day allows. */
+  readonly bytesPerSecond?: number | undefined;
 }
 
 /** Of sessions that no class finds. */

@@ -1,8 +1,12 @@
-/** What goes when: capture comes first, then the cap of the time of day. Asked before each message, while nothing of it is held. */
+/**
+ * What goes when: capture comes first, then what is more urgent, then the caps of the time of day and of the class. Asked before each
+ * message, while nothing of it is held.
+ */
 
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Clock } from "../host/clock.ts";
 import { captureRest, rateLookMs } from "../model/sync-limits.ts";
+import type { SyncClass } from "../model/target.ts";
 import type { Gate } from "./gate.ts";
 import { Rate } from "./rate.ts";
 
@@ -17,6 +21,8 @@ export interface AdmissionParts {
 export class Admission {
   readonly #parts: AdmissionParts;
   readonly #rate: Rate;
+  /** Of each class, by name. */
+  readonly #rates = new Map<string, Rate>();
   /** When the last message was let go. */
   #admittedAtMs = 0;
 
@@ -25,18 +31,35 @@ export class Admission {
     this.#rate = new Rate(parts.clock);
   }
 
-  /** Waits until so many bytes may go. @throws GateClosed when nothing may any more, the signal's reason */
-  async admit(bytes: number, gate: Gate, signal: AbortSignal): Promise<void> {
+  /**
+   * Waits until so many bytes of a session of a class may go.
+   * @param meanwhile called at least once, and again while it waits: what it throws ends that
+   * @throws GateClosed when nothing may any more, the signal's reason
+   */
+  async admit(
+    bytes: number,
+    { gate, of, meanwhile }: { gate: Gate; of: SyncClass; meanwhile: () => Promise<void> },
+    signal: AbortSignal,
+  ): Promise<void> {
     await this.yield(signal);
+    const ownRate = this.#rateOf(of);
     for (;;) {
       await gate.check();
-      const waitMs = this.#rate.waitMs(gate.rate());
+      await meanwhile();
+      const waitMs = Math.max(this.#rate.waitMs(gate.rate()), ownRate.waitMs(of.bytesPerSecond));
       if (waitMs <= 0) break;
       // Meanwhile another rate may have come to hold.
       await sleep(Math.min(waitMs, rateLookMs), undefined, { signal });
     }
     this.#rate.sent(bytes);
+    ownRate.sent(bytes);
     this.#admittedAtMs = this.#parts.clock.monotonicMs();
+  }
+
+  #rateOf({ name }: SyncClass): Rate {
+    const rate = this.#rates.get(name) ?? new Rate(this.#parts.clock);
+    this.#rates.set(name, rate);
+    return rate;
   }
 
   /** Lets uploads go first. */

@@ -25,7 +25,7 @@ import { Fault, type FaultCode } from "../model/fault.ts";
 import type { SessionLocator } from "../model/locator.ts";
 import type { Session, Ulid } from "../model/resource.ts";
 import { censusRest, closedLookMs, syncRetry } from "../model/sync-limits.ts";
-import type { Target } from "../model/target.ts";
+import type { SyncClass, Target } from "../model/target.ts";
 import { type Cursor, firstCursor, type ParkCause, type TransferRow } from "../model/transfer.ts";
 import type { SearchParts } from "../query/search.ts";
 import type { Poison } from "../store/poison.ts";
@@ -89,6 +89,9 @@ type Settled =
   | { readonly kind: "left_out"; readonly class: string }
   | { readonly kind: "parked"; readonly cause: ParkCause; readonly reason: string };
 
+/** There is something more urgent: the transfer goes on at its cursor later. */
+class GaveWay extends Error {}
+
 /** A transfer that broke off: at which command, with what the remote or the link said. */
 class BrokenOff extends Error {
   readonly code: FaultCode;
@@ -124,6 +127,8 @@ export class TargetAgent {
   #closed: string | undefined;
   #wake: (() => void) | undefined;
   #isStale = true;
+  /** The sessions that are being brought are not the most urgent ones any more. */
+  #hasNews = false;
   /** Before this there is no other census. */
   #censusAtMs = 0;
   /** Of the session that was last sent to a remote that tells messages. */
@@ -185,18 +190,41 @@ export class TargetAgent {
       if (next.length === 0) return;
       for (const pending of next) {
         await this.#gate.check();
-        await this.#bring(remote, pending, signal).finally(() => (this.#sending = undefined));
+        this.#hasNews = false;
+        try {
+          await this.#bring(remote, pending, signal);
+        } catch (error) {
+          if (!(error instanceof GaveWay)) throw error;
+        } finally {
+          this.#sending = undefined;
+        }
         this.#cameFurther();
         // What was finalized or deleted meanwhile may be more urgent.
-        if (this.#isStale && this.#parts.clock.monotonicMs() >= this.#censusAtMs) break;
+        if (this.#hasNews || this.#mayHaveNews()) break;
       }
     }
   }
 
-  async #bring(remote: Remote, { session, class: of, damage }: PendingSession, signal: AbortSignal): Promise<void> {
+  /** @throws GaveWay, BrokenOff */
+  async #bring(remote: Remote, pending: PendingSession, signal: AbortSignal): Promise<void> {
+    const { session, class: of, damage } = pending;
     if (damage !== undefined) await this.#settle(session, { kind: "parked", cause: "damaged", reason: damage });
     else if (!of.isSent) await this.#settle(session, { kind: "left_out", class: of.name });
-    else await this.#ship(remote, session, signal);
+    else await this.#ship(remote, pending, signal);
+  }
+
+  #mayHaveNews(): boolean {
+    return this.#isStale && this.#parts.clock.monotonicMs() >= this.#censusAtMs;
+  }
+
+  /** Lets a session go first that is more urgent and was finalized since this one was begun. @throws GaveWay */
+  async #giveWay(of: SyncClass, session: SessionLocator, signal: AbortSignal): Promise<void> {
+    if (!this.#mayHaveNews()) return;
+    const [first] = await this.#look(signal);
+    this.#hasNews = true;
+    if (first === undefined || first.class.priority <= of.priority) return;
+    this.#parts.log.info("session_gave_way", { target: this.#target.name, session, to: first.class.name });
+    throw new GaveWay();
   }
 
   #cameFurther(): void {
@@ -311,8 +339,8 @@ export class TargetAgent {
     this.#retryAtMs = undefined;
   }
 
-  /** Brings a session to its end there: synced, parked, or gone here. @throws BrokenOff */
-  async #ship(remote: Remote, ulid: Ulid, signal: AbortSignal): Promise<void> {
+  /** Brings a session to its end there: synced, parked, or gone here. @throws GaveWay, BrokenOff */
+  async #ship(remote: Remote, { session: ulid, class: of }: PendingSession, signal: AbortSignal): Promise<void> {
     const { catalog, log, clock } = this.#parts;
     const shipment = findShipment(catalog, ulid);
     if (shipment === undefined || !isActive(catalog, this.#target)) return;
@@ -335,12 +363,15 @@ export class TargetAgent {
       sinceMs: clock.monotonicMs(),
     };
     this.#sending = sending;
+    const giveWay = (): Promise<void> => this.#giveWay(of, session.locator, signal);
+    // Where an upload cannot be continued it is not interrupted.
+    const meanwhile = traits.kind === "edge" ? giveWay : () => Promise.resolve();
     using hands = new Hands({
       ...this.#parts,
       remote,
       shipment,
       signal,
-      admit: (bytes) => this.#admission.admit(bytes, this.#gate, signal),
+      admit: (bytes) => this.#admission.admit(bytes, { gate: this.#gate, of, meanwhile }, signal),
       sent: (bytes, rows) => {
         sending.sentBytes += bytes;
         this.#sentBytes += bytes;
@@ -351,6 +382,7 @@ export class TargetAgent {
       if (transfer.cursor !== stored && !(await this.#store(shipment, transfer.cursor))) return;
       stored = transfer.cursor;
       if (this.#setbacks.cameTo(ulid, transfer)) this.#cameFurther();
+      if (transfer.command.kind === "create_topic") await giveWay();
       transfer = await this.#act(hands, transfer, context, { shipment, signal });
     }
     const { place } = transfer.cursor;

@@ -173,6 +173,10 @@ describe("two edges", () => {
       64,
       expect.stringMatching(/--rate: expected times .* found "8-9"/),
     ]);
+    expect(await said("add", "y", "grpc://127.0.0.1", "--class", "video@fast={}")).toEqual([
+      64,
+      expect.stringMatching(/--class: expected .* found "fast"/),
+    ]);
     expect(await said("add", "y", "grpc://127.0.0.1", "--when-reachable", "x")).toEqual([
       64,
       expect.stringMatching(/--when-reachable: expected HOST:PORT, found "x"/),
@@ -320,6 +324,26 @@ describe("two edges", () => {
       own,
     ]);
     expect([code, stderr]).toEqual([64, expect.stringMatching(/--class x: .*found "nothing"/)]);
+  });
+
+  test("what is slow by its class gives way to what is more urgent, and goes on later", {
+    timeout: 60_000,
+  }, async () => {
+    const own = directory();
+    await using recorder = await startServer({ dataDir: own });
+    await record(recorder.port, "video-1", baseTopics(drive));
+    const video = JSON.stringify({ sequence: { name: { $match: "video-*" } } });
+    // Six megabytes: by itself it would take a minute.
+    await command(own, "add", "centre", `grpc://127.0.0.1:${far.port}`, "--class", `video:-1@100kB=${video}`);
+    await until(own, "it is on its way", ({ sentRows }) => (sentRows ?? 0) > 0);
+    await record(recorder.port, "event-1", labelTopics(drive));
+    const view = await until(own, "the other one is there", ({ syncedSessions }) => syncedSessions === 1);
+    expect(view).toMatchObject({ pendingSessions: 1, brokenOff: 0 });
+    expect(logged(recorder.stderr(), "session_gave_way").map(({ session }) => session.split(":", 1)[0])).toEqual([
+      "video-1",
+    ]);
+    await until(own, "it goes on", ({ sending }) => sending?.session.startsWith("video-1:") === true);
+    expect((await metadataOf(far.port, `event-1/${labelTopics(drive)[0]?.path}`)).locked).toBe(true);
   });
 
   test("a store that has lost its catalog sends nothing twice", { timeout: 60_000 }, async () => {
