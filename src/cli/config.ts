@@ -43,6 +43,11 @@ export function readNamedPath(name: "data_dir" | "ontology_dir", options: Config
   return sources.length === 0 ? undefined : String(resolveSetting(name, sources));
 }
 
+/** Public keys whose bundles are taken. @throws Fault as `readConfig` */
+export function readTrustedKeys(options: ConfigOptions): readonly string[] {
+  return resolveSetting("bundle_trust", sourcesOf(options)) as readonly string[];
+}
+
 function sourcesOf(options: ConfigOptions): ConfigSource[] {
   checkVariables(options.environment);
   const file = options.file ?? options.environment[configVariable];
