@@ -14,7 +14,7 @@ import {
 } from "../model/bundle.ts";
 import { Fault } from "../model/fault.ts";
 import { readManifest } from "./manifest.ts";
-import { isDocument, manifestName, shown, signatureName } from "./member-name.ts";
+import { isDocument, manifestName, printable, shown, signatureName } from "./member-name.ts";
 import { Parts } from "./parts.ts";
 import { readSignature, signatureMemberBytes } from "./signature.ts";
 import { sizeInTarHeader, tarBlockBytes, tarEndBytes, tarHeader, tarPadding } from "./tar-header.ts";
@@ -55,8 +55,8 @@ export async function openBundle(files: readonly string[]): Promise<Bundle> {
     const members = placeMembers(head);
     const total = bytesOfBundle(head.manifest, head.bytes);
     checkParts(parts, head.manifest, total);
-    for (const member of members.values()) await checkHeader(parts, member);
-    checkLength(parts, members, total);
+    for (const member of members.values()) await checkPlace(parts, member);
+    checkLength(parts, total);
     return { ...head, parts, members, [Symbol.asyncDispose]: () => parts.close() };
   } catch (error) {
     await parts.close();
@@ -94,7 +94,7 @@ export async function readHead(file: ReadableFile & { readonly path: string }): 
     const signer = readSignature(signature, manifestBytes);
     return { manifest: readManifest(manifestBytes), manifestBytes, signer, bytes: end };
   } catch (error) {
-    if (error instanceof Fault) throw new Fault(error.code, `${file.path}: ${error.message}`, error);
+    if (error instanceof Fault) throw new Fault(error.code, `${file.path}: ${printable(error.message)}`, error);
     throw error;
   }
 }
@@ -134,22 +134,22 @@ function checkParts(parts: Parts, { partBytes }: BundleManifest, total: number):
   }
 }
 
-async function checkHeader(parts: Parts, { name, bytes, headerAt }: PlacedMember): Promise<void> {
+/** That a member is where it should be, and that the archive does not end in it. */
+async function checkPlace(parts: Parts, { name, bytes, headerAt }: PlacedMember): Promise<void> {
   if (headerAt + tarBlockBytes > parts.bytes)
     throw wrong(parts.nameAt(headerAt), name, `its header at ${headerAt}`, `the end of the file at ${parts.bytes}`);
   const header = Buffer.alloc(tarBlockBytes);
   await parts.read(header, headerAt);
   if (Buffer.compare(header, tarHeader(name, bytes)) !== 0)
     throw wrong(parts.nameAt(headerAt), name, `its header at ${headerAt}`, foundHeader(header));
+  const end = headerAt + tarBlockBytes + bytes + tarPadding(bytes);
+  if (end > parts.bytes)
+    throw wrong(parts.nameAt(end), name, `its end at ${end}`, `the end of the file at ${parts.bytes}`);
 }
 
-function checkLength(parts: Parts, members: Bundle["members"], total: number): void {
+function checkLength(parts: Parts, total: number): void {
   if (parts.bytes === total) return;
-  const name = parts.nameAt(parts.bytes);
-  if (parts.bytes > total)
-    throw wrong(name, endName, `nothing behind ${total} bytes`, `${parts.bytes - total} bytes more`);
-  const cut = [...members.values()].find((one) => one.headerAt + tarBlockBytes + one.bytes > parts.bytes);
-  throw wrong(name, cut?.name ?? endName, `${total} bytes in all`, `${parts.bytes}`);
+  throw wrong(parts.nameAt(parts.bytes), endName, `${total} bytes in all`, `${parts.bytes}`);
 }
 
 /** Reads every byte of every member. @param onBytes hears how many bytes have been read @throws Fault corrupt */

@@ -25,7 +25,12 @@ const topicPattern = /^sessions\/[0-9A-Z]{26}\/(0|[1-9][0-9]{0,8})\/topic\.json$
 
 /** Text of a stranger, to be shown. */
 export function shown(text: string): string {
-  return JSON.stringify(text.slice(0, 200));
+  return printable(JSON.stringify(text.slice(0, 200)));
+}
+
+/** Without what a terminal would take for a command. */
+export function printable(text: string): string {
+  return text.replace(/\p{Cc}/gu, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
 /**

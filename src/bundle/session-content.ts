@@ -29,7 +29,7 @@ import { manifestDocument, readSequenceDocument, sequenceDocument, topicDocument
 import { FileScan } from "../store/file-scan.ts";
 import { chunkFile, sequenceFile, sessionDirectory, sessionFile, topicFile } from "../store/layout.ts";
 import type { Bundle } from "./bundle-file.ts";
-import { notesName, shown } from "./member-name.ts";
+import { notesName, printable, shown } from "./member-name.ts";
 import { readNotesDocument, type SessionNotes } from "./notes.ts";
 
 export interface SessionContent {
@@ -57,7 +57,7 @@ export async function readSessionContent(
   } catch (error) {
     // Numbers of a stranger may lead anywhere that a reader of bytes does not expect.
     if (!(error instanceof Fault) && !(error instanceof RangeError)) throw error;
-    throw new Fault("corrupt", `Session \`${listed.locator}\`: ${error.message}`, error);
+    throw new Fault("corrupt", `Session \`${listed.locator}\`: ${printable(error.message)}`, error);
   }
 }
 

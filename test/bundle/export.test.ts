@@ -84,7 +84,7 @@ describe("what is in it", () => {
     expect(found.sessions.map(({ session, topics }) => [session.split(":", 1)[0], topics])).toEqual([
       ["drive-1", 4],
       ["drive-1", 1],
-      ["walk-1", 2],
+      ["walk-1", 3],
     ]);
     expect(await view(whole, "--trust", store.publicKey)).toMatchObject({ trusted: true });
     writeFileSync(place.path("trusted"), `# robots\n${store.publicKey} # milo\n`);

@@ -41,7 +41,7 @@ export async function recordStore(port: number): Promise<readonly string[]> {
   const sessions: [string, readonly TopicLoad[], boolean][] = [
     ["drive-1", baseTopics(drive), true],
     ["drive-1", labelTopics(drive), false],
-    ["walk-1", baseTopics({ ...drive, seconds: 3, seed: 5 }).slice(0, 2), true],
+    ["walk-1", baseTopics({ ...drive, seconds: 3, seed: 5 }).slice(0, 3), true],
   ];
   for (const [sequence, topics, isNew] of sessions) await record(port, sequence, topics, isNew);
   using client = new FlightClient(port);
