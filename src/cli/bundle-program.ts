@@ -2,9 +2,14 @@
 
 import { type Command, Option } from "commander";
 import { readTrust } from "../bundle/trust.ts";
+import { bundleWaitMs } from "../model/bundle.ts";
+import { Fault } from "../model/fault.ts";
+import { type ConflictPolicy, conflictPolicies } from "../model/target.ts";
 import { exportSessions, makeBundleKey, verifyBundle } from "./bundle.ts";
-import { asJson, more, newCommand, type PlaceOptions, placeOf, withPlace } from "./command-line.ts";
-import { readNamedPath, readTrustedKeys } from "./config.ts";
+import { importBundle } from "./bundle-import.ts";
+import { pushBundle, type TransferRequest } from "./bundle-transfer.ts";
+import { absolutePath, asJson, more, newCommand, type PlaceOptions, placeOf, withPlace } from "./command-line.ts";
+import { readConfig, readNamedPath, readTrustedKeys } from "./config.ts";
 import { readBytes } from "./settings.ts";
 
 interface ExportFlags extends PlaceOptions {
@@ -23,7 +28,8 @@ interface TrustFlags extends PlaceOptions {
   readonly json?: boolean;
 }
 
-export function bundleCommand(signal: AbortSignal): Command {
+/** @param endWith hears the exit code */
+export function bundleCommand(signal: AbortSignal, endWith: (code: number) => void): Command {
   const command = newCommand("bundle").description("Sessions as a signed file that is carried to where no link goes");
   command
     .command("keygen <file>")
@@ -61,7 +67,56 @@ export function bundleCommand(signal: AbortSignal): Command {
     .action(async (files: readonly string[], options: TrustFlags) =>
       verifyBundle(files, { trust: trustOf(options), json: options.json === true }),
     );
+  withTransfer(command.command("push <file...>"))
+    .description("Bring the sessions of a bundle to another Mosaico; given again it goes on where it broke off")
+    .requiredOption("--to <URL>", "like grpc+tls://central.example:6726")
+    .option("--ca <FILE>", "certificates to trust (PEM) in place of the system's")
+    .option("--api-key-file <FILE>", "file with the API key for it")
+    .option("--data-dir <DIR>", "where it is kept how far it is, until all is there (default ./data)")
+    .action(async (files: readonly string[], options: PushFlags) => {
+      const { to: url, ca, apiKeyFile } = options;
+      const remote = { url, caFile: absolutePath(ca), keyFile: absolutePath(apiKeyFile) };
+      endWith(await pushBundle(placeOf(options), { ...requestOf(files, options, signal), ...remote }));
+    });
+  withTransfer(command.command("import <file...>"))
+    .description("Take the sessions of a bundle into the store of this machine, also while the server runs")
+    .option("--data-dir <DIR>", "the server's data directory (default ./data)")
+    .action(async (files: readonly string[], options: TransferFlags) => {
+      const { dataDir, config } = options;
+      const source = { flags: { data_dir: dataDir }, environment: process.env, file: config };
+      endWith(await importBundle(readConfig(source), requestOf(files, options, signal)));
+    });
   return command;
+}
+
+interface TransferFlags extends TrustFlags {
+  readonly onConflict: ConflictPolicy;
+  readonly wait?: string;
+}
+
+interface PushFlags extends TransferFlags {
+  readonly to: string;
+  readonly ca?: string;
+  readonly apiKeyFile?: string;
+}
+
+function withTransfer(command: Command): Command {
+  return withTrust(command)
+    .addOption(
+      new Option("--on-conflict <POLICY>", "when there is a sequence of that name from somebody else")
+        .choices(conflictPolicies)
+        .default("refuse"),
+    )
+    .option("--wait <SECONDS>", "how long to try again when nothing comes further (default 60)")
+    .addOption(asJson);
+}
+
+function requestOf(files: readonly string[], options: TransferFlags, signal: AbortSignal): TransferRequest {
+  const { onConflict, wait, json = false } = options;
+  const seconds = wait === undefined ? bundleWaitMs / 1_000 : Number(wait);
+  if (!(seconds >= 1 && seconds <= 86_400))
+    throw new Fault("invalid", `--wait: expected seconds from 1 to 86400, found ${JSON.stringify(wait?.slice(0, 40))}`);
+  return { files, trust: trustOf(options), onConflict, waitMs: 1_000 * seconds, json, signal };
 }
 
 function withTrust(command: Command): Command {

@@ -4,7 +4,7 @@ import path from "node:path";
 import { bundleDisk } from "../bundle/bundle-disk.ts";
 import { type Bundle, checkMembers, openBundle } from "../bundle/bundle-file.ts";
 import { exportBundle } from "../bundle/export.ts";
-import { readSessionContent } from "../bundle/session-content.ts";
+import { readSessionContent, type SessionContent } from "../bundle/session-content.ts";
 import { demandTrust, isTrusted, type Trust } from "../bundle/trust.ts";
 import { readStoreFacts } from "../catalog/store-facts.ts";
 import { Budget } from "../flow/budget.ts";
@@ -70,7 +70,7 @@ export async function exportSessions(dataDirectory: string, options: ExportOptio
         version: edgeVersion,
         store: readStoreFacts(catalog)?.id ?? "",
         onBytes: (done, total) => {
-          signal.throwIfAborted();
+          if (signal.aborted) throw new Fault("cancelled", "Stopped; the same command goes on where this one ends.");
           progress.show(done, total);
         },
       },
@@ -94,7 +94,7 @@ export async function verifyBundle(files: readonly string[], { trust, json }: Ve
   await using bundle = await openBundle(files);
   const { manifest, signer, parts } = bundle;
   if (trust.keys.size > 0) demandTrust(trust, signer);
-  const problems = await checkBundle(bundle);
+  const problems = await checkBundle(bundle, async () => undefined);
   const trusted = isTrusted(trust, signer);
   if (json) {
     const sessions = manifest.sessions.map((session) => ({
@@ -120,8 +120,15 @@ export async function verifyBundle(files: readonly string[], { trust, json }: Ve
   if (!json) printOut(`sound: ${manifest.sessions.length} sessions, ${parts.bytes} bytes\n`);
 }
 
-/** Reads everything; which sessions are not what they say, and why. @throws Fault corrupt when the bundle is not as it was signed */
-export async function checkBundle(bundle: Bundle): Promise<Map<BundleSession, string>> {
+/**
+ * Reads everything; which sessions are not what they say, and why.
+ * @param take is given each session that is
+ * @throws Fault corrupt when the bundle is not as it was signed
+ */
+export async function checkBundle(
+  bundle: Bundle,
+  take: (content: SessionContent) => Promise<void>,
+): Promise<Map<BundleSession, string>> {
   const { parts, manifest } = bundle;
   const progress = openProgress(`bundle ${path.basename(parts.path)}`);
   const problems = new Map<BundleSession, string>();
@@ -136,7 +143,7 @@ export async function checkBundle(bundle: Bundle): Promise<Map<BundleSession, st
     const disk = bundleDisk(bundle);
     for (const session of manifest.sessions) {
       try {
-        await readSessionContent(bundle, disk, session, onBytes);
+        await take(await readSessionContent(bundle, disk, session, onBytes));
       } catch (error) {
         if (!(error instanceof Fault) || error.code !== "corrupt") throw error;
         problems.set(session, error.message);

@@ -48,11 +48,11 @@ export async function runProgram(argv: readonly string[], signal: AbortSignal): 
   program.addCommand(queryCommand(signal));
   program.addCommand(statusCommand());
   program.addCommand(syncCommand(signal));
-  program.addCommand(bundleCommand(signal));
   let exitCode = 0;
   const endWith = (code: number): void => {
     exitCode = code;
   };
+  program.addCommand(bundleCommand(signal, endWith));
   program.addCommand(verifyCommand(endWith));
   program.addCommand(repairCommand(endWith));
   program.addCommand(rebuildCommand(endWith));

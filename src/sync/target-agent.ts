@@ -28,7 +28,7 @@ import { connectTo } from "./connect.ts";
 import { rateNow, whyClosed } from "./gate.ts";
 import { Hands } from "./hands.ts";
 import { SessionClasses } from "./session-class.ts";
-import { findShipment, type Shipment } from "./shipment.ts";
+import { findShipment, type Shipment, type UuidThere } from "./shipment.ts";
 import { countMessages, type StreamParts } from "./topic-stream.ts";
 import { beginTransfer, park, parkedCursor, step, type Transfer, type TransferContext } from "./transfer.ts";
 
@@ -38,6 +38,10 @@ export interface AgentParts extends Omit<StreamParts, "admit">, AdmissionParts {
   readonly poison: Poison;
   readonly search: SearchParts;
   readonly space: Pick<Space, "admitRow">;
+  /** Where what is sent has not the UUIDs of the store that it comes from. */
+  readonly uuidThere?: UuidThere;
+  /** Where the target is not reached by its address. */
+  readonly connect?: typeof connectTo;
 }
 
 export type AgentState = "idle" | "closed" | "connecting" | "sending" | "waiting";
@@ -212,7 +216,7 @@ export class TargetAgent {
   }
 
   async #leaveOut(ulid: Ulid, of: SyncClass): Promise<void> {
-    const shipment = findShipment(this.#parts.catalog, ulid);
+    const shipment = findShipment(this.#parts.catalog, ulid, this.#parts.uuidThere);
     if (shipment === undefined) return;
     const sequence = findClaim(this.#parts.catalog, shipment.sequence.ulid, this.#target.id);
     await this.#store(shipment, { ...firstCursor, sequence, place: { kind: "left_out", class: of.name } });
@@ -227,7 +231,7 @@ export class TargetAgent {
   }
 
   async #connect(signal: AbortSignal): Promise<Remote> {
-    const remote = await connectTo(this.#target, signal);
+    const remote = await (this.#parts.connect ?? connectTo)(this.#target, signal);
     const { version } = remote;
     const name = version.edge === undefined ? `mosaicod ${version.text}` : `mosaico-edge ${version.edge.version}`;
     if (this.#remote !== name) this.#parts.log.info("sync_connected", { target: this.#target.name, remote: name });
@@ -260,7 +264,7 @@ export class TargetAgent {
   /** Brings a session to its end there: synced, parked, or gone here. @throws BrokenOff */
   async #ship(remote: Remote, ulid: Ulid, signal: AbortSignal): Promise<void> {
     const { catalog, log, clock } = this.#parts;
-    const shipment = findShipment(catalog, ulid);
+    const shipment = findShipment(catalog, ulid, this.#parts.uuidThere);
     if (shipment === undefined || !isActive(catalog, this.#target)) return;
     const { session } = shipment;
     const traits: RemoteTraits = {

@@ -1,0 +1,59 @@
+/**
+ * The command `bundle import`: into the store of this machine. A server that runs takes it over the socket in its data directory, which
+ * only its owner can open; where none runs, this process serves the store over that socket for as long as it takes. So there is no second
+ * way into a store, with its own idea of limits, room, names and order.
+ */
+
+import { flightSocketOf, isServed } from "../care/ownership.ts";
+import { openCatalogToRead } from "../catalog/catalog.ts";
+import { type Owner, readOwner } from "../catalog/store-facts.ts";
+import { Remote } from "../client/remote.ts";
+import { socketPlaceIn } from "../host/control-socket.ts";
+import { type Disk, openDisk } from "../host/disk.ts";
+import { Fault } from "../model/fault.ts";
+import type { RemoteUrl } from "../model/remote-url.ts";
+import { catalogDirectory } from "../store/layout.ts";
+import { bringTo, openTrusted, type TransferRequest } from "./bundle-transfer.ts";
+import { serve } from "./run.ts";
+import type { Config } from "./settings.ts";
+
+/** The exit code: 0 when all sessions are there. @throws Fault corrupt, denied, as `serve` and `pushBundle` */
+export async function importBundle(config: Config, request: TransferRequest): Promise<number> {
+  await using bundle = await openTrusted(request);
+  const bring = async (disk: Disk, owner: Owner): Promise<number> => {
+    const place = socketPlaceIn(disk.root, flightSocketOf(owner));
+    try {
+      return await bringTo(disk, bundle, {
+        ...request,
+        what: "bundle import",
+        url: "import",
+        caFile: undefined,
+        keyFile: undefined,
+        connect: (_target, signal) =>
+          Remote.connect({ url: local, ca: undefined, token: undefined, socket: place.path }, signal),
+      });
+    } finally {
+      place.release();
+    }
+  };
+  const disk = await openDisk(config.data_dir);
+  const owner = await livingOwner(disk);
+  if (owner !== undefined) return await bring(disk, owner);
+  let code = 0;
+  // What it logs as a server nobody has asked for here, but for what goes wrong.
+  await serve({ ...config, log_level: "warning" }, "socket", async () => {
+    const own = await livingOwner(disk);
+    if (own === undefined) throw new Fault("unavailable", `The store in ${disk.root} does not serve`);
+    code = await bring(disk, own);
+  });
+  return code;
+}
+
+const local: RemoteUrl = { text: "the store", tls: false, host: "localhost", port: 0 };
+
+/** Of the server that runs on the directory. */
+async function livingOwner(disk: Disk): Promise<Owner | undefined> {
+  if (!(await isServed(disk))) return undefined;
+  await using catalog = await openCatalogToRead(disk, catalogDirectory);
+  return readOwner(catalog);
+}
