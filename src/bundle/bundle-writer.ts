@@ -131,6 +131,9 @@ export class BundleWriter implements AsyncDisposable {
       await file.truncate(0);
       await this.#told(file.write([head], 0));
       await file.sync();
+    } catch (error) {
+      await removeOutside(fresh);
+      throw error;
     } finally {
       await file.close();
     }

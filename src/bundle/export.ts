@@ -16,6 +16,7 @@ import { type BundleHead, bytesOfBundle, readHead } from "./bundle-file.ts";
 import { BundleWriter, firstName, unfinishedName } from "./bundle-writer.ts";
 import { writeManifest } from "./manifest.ts";
 import { manifestName, signatureName } from "./member-name.ts";
+import { partName } from "./parts.ts";
 import { type MemberSource, type StoreParts, sessionMembers } from "./session-members.ts";
 import { writeSignature } from "./signature.ts";
 import { tarEndBytes, tarHeader, tarPadding } from "./tar-header.ts";
@@ -24,6 +25,8 @@ export interface ExportRequest extends Pick<BundleManifest, "id" | "createdAtNs"
   readonly file: string;
   readonly sessions: readonly Ulid[];
   readonly key: SigningKey;
+  /** Asked before so many bytes are written. @throws Fault when there is no room for them */
+  admit(bytes: number): Promise<void>;
   /** Of the archive, and of what is hashed before: twice as many as there are. */
   onBytes(bytes: number, bytesTotal: number): void;
 }
@@ -60,6 +63,7 @@ export async function exportBundle(parts: StoreParts, request: ExportRequest): P
   ]);
   const bytes = bytesOfBundle(manifest, head.byteLength);
   checkPartBytes(partBytes, head.byteLength, bytes);
+  await request.admit(Math.max(0, bytes - (await leftBytes(request, bytes))));
   await using writer = new BundleWriter({ file, bytes, partBytes, head });
   await writer.write(head);
   let written = head.byteLength;
@@ -116,6 +120,17 @@ async function readLeft({ file, partBytes, key }: ExportRequest): Promise<Bundle
     }
   }
   return undefined;
+}
+
+/** Of files that an earlier try has left. */
+async function leftBytes({ file, partBytes }: ExportRequest, bytes: number): Promise<number> {
+  const count = partBytes === undefined ? 1 : Math.ceil(bytes / partBytes);
+  let left = 0;
+  for (let index = 0; index < count; index += 1) {
+    const name = partBytes === undefined ? file : partName(file, index);
+    for (const place of [name, unfinishedName(name)]) left += (await outsideState(place))?.bytes ?? 0;
+  }
+  return left;
 }
 
 /** @throws Fault exists when the earlier try was of something else */

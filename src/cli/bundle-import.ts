@@ -6,10 +6,12 @@
 
 import { flightSocketOf, isServed } from "../care/ownership.ts";
 import { openCatalogToRead } from "../catalog/catalog.ts";
+import { findSession } from "../catalog/resources.ts";
 import { type Owner, readOwner } from "../catalog/store-facts.ts";
 import { Remote } from "../client/remote.ts";
 import { socketPlaceIn } from "../host/control-socket.ts";
 import { type Disk, openDisk } from "../host/disk.ts";
+import { derivedUuid } from "../host/entropy.ts";
 import { Fault } from "../model/fault.ts";
 import type { RemoteUrl } from "../model/remote-url.ts";
 import { catalogDirectory } from "../store/layout.ts";
@@ -22,10 +24,16 @@ export async function importBundle(config: Config, request: TransferRequest): Pr
   await using bundle = await openTrusted(request);
   const bring = async (disk: Disk, owner: Owner): Promise<number> => {
     const place = socketPlaceIn(disk.root, flightSocketOf(owner));
+    await using catalog = await openCatalogToRead(disk, catalogDirectory);
     try {
       return await bringTo(disk, bundle, {
         ...request,
         what: "bundle import",
+        isNear: true,
+        hasOwn: ({ ulid, uuid }) => {
+          const known = findSession(catalog, ulid);
+          return known !== undefined && derivedUuid(known.uuid, "session") === uuid;
+        },
         url: "import",
         caFile: undefined,
         keyFile: undefined,

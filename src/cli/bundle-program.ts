@@ -9,7 +9,7 @@ import { exportSessions, makeBundleKey, verifyBundle } from "./bundle.ts";
 import { importBundle } from "./bundle-import.ts";
 import { pushBundle, type TransferRequest } from "./bundle-transfer.ts";
 import { absolutePath, asJson, more, newCommand, type PlaceOptions, placeOf, withPlace } from "./command-line.ts";
-import { readConfig, readNamedPath, readTrustedKeys } from "./config.ts";
+import { readConfig, readFreeSpaceFloor, readNamedPath, readTrustedKeys } from "./config.ts";
 import { readBytes } from "./settings.ts";
 
 interface ExportFlags extends PlaceOptions {
@@ -57,6 +57,7 @@ export function bundleCommand(signal: AbortSignal, endWith: (code: number) => vo
         query,
         partBytes: split === undefined ? undefined : readBytes("--split", split),
         ontologyDir: readNamedPath("ontology_dir", source),
+        floorBytes: readFreeSpaceFloor(source),
         json,
         signal,
       });

@@ -19,9 +19,10 @@ import { type Log, openLog, printOut } from "../host/log.ts";
 import { type BundleManifest, type BundleSession, bundleBudgetBytes, bundleLookMs } from "../model/bundle.ts";
 import { Fault } from "../model/fault.ts";
 import { parseRemoteUrl } from "../model/remote-url.ts";
+import type { Session } from "../model/resource.ts";
 import type { ConflictPolicy, Target } from "../model/target.ts";
 import { Poison } from "../store/poison.ts";
-import type { connectTo } from "../sync/connect.ts";
+import { connectTo } from "../sync/connect.ts";
 import { type AgentParts, type AgentUse, TargetAgent } from "../sync/target-agent.ts";
 import { retriedCursor } from "../sync/transfer.ts";
 import { checkBundle } from "./bundle.ts";
@@ -74,18 +75,26 @@ export interface Destination extends TransferRequest, Pick<Target, "caFile" | "k
   readonly url: string;
   /** Where it is not reached by its address. */
   readonly connect?: typeof connectTo;
+  /** Whether a session is there that was never sent: the one that was exported. */
+  readonly hasOwn?: (session: Session) => boolean;
+  /** Whether what it does not take goes again at once, and no cursor is kept: begun anew it costs nothing. */
+  readonly isNear?: boolean;
 }
 
 /** The exit code. @param store where it is kept how far it is */
 export async function bringTo(store: Disk, bundle: Bundle, destination: Destination): Promise<number> {
   await using scratch = await openScratch(store, bundle.manifest, destination.url);
-  const refused = await checkBundle(bundle, (content) => putContent(scratch.catalog, content));
+  const refused = await checkBundle(bundle, async (content) => {
+    if (destination.hasOwn?.(content.record.session) !== true) await putContent(scratch.catalog, content);
+  });
   const target = await targetIn(scratch.catalog, bundle.manifest, destination);
   const sent = await run(bundle, scratch, target, destination);
+  const isNear = destination.isNear === true;
+  if (isNear) await removeParked(scratch.catalog, bundle.manifest, target, destination);
   const views = bundle.manifest.sessions.map((session) => viewOf(scratch.catalog, target, session, { refused, sent }));
   const isAllThere = views.every(({ state }) => state === "brought" || state === "there");
   tell(bundle, views, destination);
-  if (isAllThere) await scratch.forget();
+  if (isAllThere || isNear) await scratch.forget();
   return isAllThere ? 0 : 1;
 }
 
@@ -172,6 +181,27 @@ async function run(
     progress.end();
   }
   return heard.sent;
+}
+
+/** What was begun of sessions that are not taken is no session: it is all of one or nothing. */
+async function removeParked(
+  catalog: Catalog,
+  { sessions }: BundleManifest,
+  target: Target,
+  { connect = connectTo, signal }: Destination,
+): Promise<void> {
+  const begun = sessions.flatMap(({ ulid }) => {
+    const cursor = findTransfer(catalog, ulid, target.id)?.cursor;
+    return cursor?.place.kind === "parked" && cursor.session !== undefined ? [cursor.session] : [];
+  });
+  if (begun.length === 0) return;
+  using remote = await connect(target, signal);
+  for (const session of begun) {
+    await remote.deleteSession(session).catch((error: unknown) => {
+      // It never came to be.
+      if (!(error instanceof Fault) || error.code !== "absent") throw error;
+    });
+  }
 }
 
 function isDone({ state, census }: AgentUse): boolean {

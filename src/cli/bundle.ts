@@ -12,7 +12,7 @@ import { machineClock } from "../host/clock.ts";
 import { readOutsideText } from "../host/disk.ts";
 import { newUlid } from "../host/entropy.ts";
 import { printOut } from "../host/log.ts";
-import { writeNewSecret } from "../host/outside-file.ts";
+import { freeBytesBeside, writeNewSecret } from "../host/outside-file.ts";
 import { newSigningKeyPem, readSigningKey } from "../host/signing-key.ts";
 import { type BundleSession, bundlePartBytesLeast } from "../model/bundle.ts";
 import { Fault } from "../model/fault.ts";
@@ -36,6 +36,8 @@ export interface ExportOptions extends BundleChoice {
   readonly keyFile: string | undefined;
   readonly partBytes: number | undefined;
   readonly ontologyDir: string | undefined;
+  /** Free bytes that are kept on the disk of the data directory. */
+  readonly floorBytes: number;
   readonly json: boolean;
   readonly signal: AbortSignal;
 }
@@ -69,6 +71,7 @@ export async function exportSessions(dataDirectory: string, options: ExportOptio
         createdAtNs,
         version: edgeVersion,
         store: readStoreFacts(catalog)?.id ?? "",
+        admit: (needed) => checkRoom(options, disk.root, needed),
         onBytes: (done, total) => {
           if (signal.aborted) throw new Fault("cancelled", "Stopped; the same command goes on where this one ends.");
           progress.show(done, total);
@@ -82,6 +85,16 @@ export async function exportSessions(dataDirectory: string, options: ExportOptio
     const known = writtenBytes === bytes ? "" : `, of which ${bytes - writtenBytes} bytes were there already`;
     printOut(`${file}: ${view.sessions} sessions, ${bytes} bytes${cut}${known}, signed by ${key.publicKey}\n`);
   });
+}
+
+/** A bundle beside the data must not take the room that recording needs. @throws Fault overloaded */
+async function checkRoom({ file, floorBytes }: ExportOptions, root: string, needed: number): Promise<void> {
+  const freeBytes = await freeBytesBeside(file, root);
+  if (freeBytes === undefined || freeBytes - needed >= floorBytes) return;
+  throw new Fault(
+    "overloaded",
+    `${file} would be on the disk of the data directory, of which ${freeBytes} bytes are free: it needs ${needed}, and ${floorBytes} are kept (free_space_floor). Take another disk.`,
+  );
 }
 
 export interface VerifyOptions {

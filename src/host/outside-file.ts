@@ -44,6 +44,17 @@ async function checkFile(file: string): Promise<void> {
   if (kind !== "file") throw new Fault("invalid", `Cannot use ${file}: expected a file, found a ${kind}`);
 }
 
+/** Bytes that are free for a file, when it lies on the same file system as a directory; undefined when it does not. */
+export async function freeBytesBeside(file: string, directory: string): Promise<number | undefined> {
+  const own = path.dirname(path.resolve(file));
+  return await wrap(`write ${file}`, async () => {
+    const [there, here] = [await fsp.stat(own), await fsp.stat(directory)];
+    if (there.dev !== here.dev) return undefined;
+    const { bavail, bsize } = await fsp.statfs(own);
+    return bavail * bsize;
+  });
+}
+
 /** Durable when it ends. Nothing may be at the target: whoever calls has looked. */
 export async function renameOutside(source: string, target: string): Promise<void> {
   await wrap(`rename ${source} to ${target}`, () => fsp.rename(source, target));

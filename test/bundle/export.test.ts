@@ -14,6 +14,11 @@ import {
 } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { exportBundle } from "../../src/bundle/export.ts";
+import { openCatalog } from "../../src/catalog/catalog.ts";
+import { listAllSessions } from "../../src/catalog/resources.ts";
+import { openDisk } from "../../src/host/disk.ts";
+import { readSigningKey } from "../../src/host/signing-key.ts";
 import { FlightClient } from "../load/flight-client.ts";
 import { Random } from "../model/random.ts";
 import { runToEnd, startServer } from "../server.ts";
@@ -313,6 +318,57 @@ test("beside a server that runs, and of what it deletes meanwhile nothing is lef
   await client.action("sequence_delete", { locator: "walk-1" });
   expect(await bundle(...words)).toMatchObject({ code: 73, stderr: expect.stringContaining("of 3 sessions, not 2") });
   expect((await runToEnd(["verify", "--data-dir", copy])).code).toBe(0);
+});
+
+test("what goes while it is written leaves nothing that is signed and not whole", { timeout: 60_000 }, async () => {
+  for (const [index, gone] of ["one-file", "parts"].entries()) {
+    const copy = place.path(`going-${gone}`);
+    execFileSync("cp", ["-r", store.dataDir, copy]);
+    const disk = await openDisk(copy);
+    await using catalog = await openCatalog({ disk, directory: "catalog", onFailure: () => undefined });
+    const [first, second] = [...listAllSessions(catalog)].filter((session) => session.completedAtNs !== undefined);
+    if (first === undefined || second === undefined) throw new RangeError("there are two");
+    const file = place.path(`going-${gone}.tar`);
+    let isGone = false;
+    const exporting = exportBundle(
+      { disk, catalog },
+      {
+        file,
+        sessions: [first.ulid, second.ulid],
+        key: readSigningKey(readFileSync(store.keyFile, "utf8"), store.keyFile),
+        id: first.ulid,
+        createdAtNs: 1n,
+        version: "test",
+        store: "test",
+        partBytes: index === 0 ? undefined : 1_000_000,
+        admit: async () => undefined,
+        onBytes(done, total) {
+          if (isGone || done < 0.55 * total) return;
+          isGone = true;
+          expect(readdirSync(place.root).filter((name) => name.startsWith(path.basename(file)))).not.toEqual([]);
+          for (const { ulid } of [first, second]) rmSync(path.join(copy, "sessions", ulid), { recursive: true });
+        },
+      },
+    );
+    await expect(exporting).rejects.toMatchObject({
+      code: "absent",
+      message: expect.stringContaining("while it was exported"),
+    });
+    expect(readdirSync(place.root).filter((name) => name.startsWith(path.basename(file)))).toEqual([]);
+  }
+});
+
+test("beside the data the free space floor is kept", async ({ skip }) => {
+  const disk = mountSmallDisk(60_000_000);
+  if (typeof disk === "string") return skip(disk);
+  using _disk = disk;
+  const copy = path.join(disk.root, "data");
+  execFileSync("cp", ["-r", store.dataDir, copy]);
+  const words = ["export", path.join(disk.root, "b.tar"), "--data-dir", copy, "--key", store.keyFile];
+  expect(await bundle(...words)).toMatchObject({ code: 74, stderr: expect.stringContaining("free_space_floor") });
+  expect(readdirSync(disk.root)).toEqual(["data"]);
+  const { code } = await runToEnd(["bundle", ...words], { MOSAICO_EDGE_FREE_SPACE_FLOOR: "16MiB" });
+  expect(code).toBe(0);
 });
 
 test("a directory that cannot be written to", async () => {

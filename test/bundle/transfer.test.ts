@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "n
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { FlightClient } from "../load/flight-client.ts";
-import { labelTopics } from "../load/robot.ts";
+import { baseTopics, labelTopics } from "../load/robot.ts";
 import { createKey, runToEnd, startServer } from "../server.ts";
 import { command, record, until } from "../sync/edges.ts";
 import {
@@ -120,6 +120,34 @@ describe("import", () => {
     expect(await sessionsOf(server.port, "walk-1")).toBe(1);
     expect(await states(...words, "--on-conflict", "extend")).toEqual(["there", "there", "brought"]);
     expect(await sessionsOf(server.port, "walk-1")).toBe(2);
+  });
+
+  test("a session of which a topic is there from somebody else leaves nothing half", { timeout: 60_000 }, async () => {
+    const dataDir = place.path("topic-conflict");
+    await using server = await startServer({ dataDir });
+    await record(server.port, "walk-1", baseTopics(drive).slice(1, 2));
+    const words = ["import", file, "--data-dir", dataDir, "--on-conflict", "extend", ...trust];
+    expect(await bundle(...words)).toMatchObject({
+      code: 1,
+      stdout: expect.stringMatching(/walk-1:\S+: not taken: conflict: .*sensors\/imu/),
+    });
+    using client = new FlightClient(server.port);
+    const info = await client.info({ resource_locator: "walk-1" });
+    const { sessions } = JSON.parse(Buffer.from(info.appMetadata).toString()) as { sessions: unknown[] };
+    expect(sessions, "not even an open one").toHaveLength(1);
+    expect(readdirSync(dataDir).filter((name) => name === "bundles")).toEqual([]);
+    await client.action("topic_delete", { locator: "walk-1/sensors/imu" }).catch(() => undefined);
+    await client.action("sequence_delete", { locator: "walk-1" });
+    expect(await states(...words)).toEqual(["there", "there", "brought"]);
+  });
+
+  test("into the store that it came from: all is there", { timeout: 60_000 }, async () => {
+    const words = ["import", file, "--data-dir", store.dataDir, ...trust];
+    expect(await states(...words)).toEqual(threeTimes("there"));
+    await using server = await startServer({ dataDir: store.dataDir, args: smallChunks });
+    expect(await states(...words)).toEqual(threeTimes("there"));
+    expect(await everythingOf(server.port, store.locators)).toEqual(store.everything);
+    await server.stop();
   });
 
   test("nothing without trust, and nothing of a bundle that was changed", { timeout: 60_000 }, async () => {
