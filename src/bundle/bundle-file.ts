@@ -5,13 +5,8 @@
 
 import { Sha256 } from "../host/checksum.ts";
 import type { ReadableFile } from "../host/disk.ts";
-import {
-  type BundleManifest,
-  type BundleMember,
-  bundleMax,
-  bundlePieceBytes,
-  type PublicKeyText,
-} from "../model/bundle.ts";
+import type { BundleManifest, BundleMember, PublicKeyText } from "../model/bundle.ts";
+import { bundleMax, bundlePieceBytes } from "../model/bundle-limits.ts";
 import { Fault } from "../model/fault.ts";
 import { readManifest } from "./manifest.ts";
 import { isDocument, manifestName, printable, shown, signatureName } from "./member-name.ts";

@@ -13,7 +13,7 @@ import {
   renameOutside,
   syncOutsideDirectory,
 } from "../host/outside-file.ts";
-import { bundleSyncBytes } from "../model/bundle.ts";
+import { bundleSyncBytes } from "../model/bundle-limits.ts";
 import { Fault } from "../model/fault.ts";
 import { partName } from "./parts.ts";
 

@@ -25,7 +25,8 @@
  * UUIDs of the store, which let whoever has them write, are not in it, nor is who created a session.
  */
 
-import { type BundleManifest, type BundleMember, type BundleSession, bundleMax } from "../model/bundle.ts";
+import type { BundleManifest, BundleMember, BundleSession } from "../model/bundle.ts";
+import { bundleMax } from "../model/bundle-limits.ts";
 import { Fault } from "../model/fault.ts";
 import { jsonInteger } from "../model/json.ts";
 import { parseSessionLocator } from "../model/locator.ts";

@@ -3,7 +3,7 @@
 import path from "node:path";
 import type { ReadableFile } from "../host/disk.ts";
 import { openOutside, outsideState } from "../host/outside-file.ts";
-import { bundleMax } from "../model/bundle.ts";
+import { bundleMax } from "../model/bundle-limits.ts";
 import { Fault } from "../model/fault.ts";
 
 interface Part {

@@ -8,7 +8,7 @@ import type { Catalog } from "../catalog/catalog.ts";
 import { readWholeChunk } from "../catalog/chunk-rows.ts";
 import { findTopic } from "../catalog/resources.ts";
 import type { Disk } from "../host/disk.ts";
-import { bundlePieceBytes } from "../model/bundle.ts";
+import { bundlePieceBytes } from "../model/bundle-limits.ts";
 import type { ChunkSummary } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
 import type { Ulid } from "../model/resource.ts";

@@ -2,7 +2,7 @@
 
 import { type Command, Option } from "commander";
 import { readTrust } from "../bundle/trust.ts";
-import { bundleWaitMs } from "../model/bundle.ts";
+import { bundleWaitMs } from "../model/bundle-limits.ts";
 import { Fault } from "../model/fault.ts";
 import { type ConflictPolicy, conflictPolicies } from "../model/target.ts";
 import { exportSessions, makeBundleKey, verifyBundle } from "./bundle.ts";

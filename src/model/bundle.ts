@@ -4,9 +4,6 @@ import type { SessionLocator } from "./locator.ts";
 import type { Ulid } from "./resource.ts";
 import type { TimeNs } from "./time.ts";
 
-const KiB = 1024;
-const MiB = 1024 * KiB;
-
 export interface BundleMember {
   readonly name: string;
   readonly bytes: number;
@@ -46,29 +43,3 @@ const publicKeyPattern = /^ed25519:[A-Za-z0-9_-]{43}$/;
 export function isPublicKeyText(text: string): text is PublicKeyText {
   return publicKeyPattern.test(text);
 }
-
-/**
- * What a reader takes: bytes of the manifest and of one document, which are read whole; members, of which a manifest of that size lists
- * no more; parts, whose number has three digits.
- */
-export const bundleMax = {
-  manifestBytes: 64 * MiB,
-  documentBytes: 64 * MiB,
-  members: 400_000,
-  sessions: 100_000,
-  parts: 999,
-} as const;
-
-/** The smallest part: what stands before the first session has to fit into it. */
-export const bundlePartBytesLeast: number = 64 * KiB;
-
-/** Bytes that are read and written at a time, and between two syncs of what is written: so much is written again after a power cut. */
-export const bundlePieceBytes: number = MiB;
-export const bundleSyncBytes: number = 64 * MiB;
-
-/** Memory for messages on their way out of a bundle. */
-export const bundleBudgetBytes: number = 256 * MiB;
-
-/** Time without any progress after which a push gives up, and between two looks at how far it is. */
-export const bundleWaitMs = 60_000;
-export const bundleLookMs = 50;
