@@ -138,6 +138,7 @@ export class BundleWriter implements AsyncDisposable {
       await file.close();
     }
     await renameOutside(fresh, place);
+    this.#writtenBytes += head.byteLength;
   }
 
   async #put(part: OpenPart, bytes: Uint8Array, at: number): Promise<void> {

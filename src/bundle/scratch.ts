@@ -7,12 +7,11 @@ import { own } from "../care/ownership.ts";
 import { type Catalog, openCatalog } from "../catalog/catalog.ts";
 import { replaceChunk } from "../catalog/chunk-rows.ts";
 import { listNotifications, putNotification } from "../catalog/notifications.ts";
-import { findSequence, findSession, findTopic, putSequence, putSession, putTopic } from "../catalog/resources.ts";
+import { putSequence, putSession, putTopic } from "../catalog/resources.ts";
 import { readStoreFacts, writeStoreFacts } from "../catalog/store-facts.ts";
 import { Sha256 } from "../host/checksum.ts";
 import { type Disk, openDisk } from "../host/disk.ts";
 import type { BundleManifest } from "../model/bundle.ts";
-import { Fault } from "../model/fault.ts";
 import type { Uuid } from "../model/resource.ts";
 import { storeFormatVersion } from "../store/documents.ts";
 import { bundlesDirectory, catalogDirectory } from "../store/layout.ts";
@@ -62,24 +61,11 @@ function shortHash(text: string): string {
   return hash.end().slice(0, 16);
 }
 
-/** Puts a session there, again and again the same. @throws Fault corrupt when another one of the bundle has what is only once */
+/** Puts a session there, again and again the same. */
 export async function putContent(catalog: Catalog, { sequence, record, notes }: SessionContent): Promise<void> {
   const { session, topics } = record;
-  const known = findSequence(catalog, sequence.name);
-  if (known !== undefined && (known.uuid !== sequence.uuid || known.ulid !== sequence.ulid))
-    throw twice(`sequence ${sequence.name}`);
-  for (const id of [session.uuid, session.alias, session.ulid, session.locator]) {
-    const found = findSession(catalog, id);
-    if (found !== undefined && found.ulid !== session.ulid) throw twice(`the UUIDs of session ${session.locator}`);
-  }
-  for (const { topic } of topics) {
-    const found = findTopic(catalog, topic.locator);
-    const uuidOf = catalog.topicLocators.get(topic.uuid);
-    if ((found !== undefined && found.session !== session.ulid) || (uuidOf !== undefined && uuidOf !== topic.locator))
-      throw twice(`topic \`${topic.locator}\``);
-  }
   await catalog.transaction(() => {
-    if (known === undefined) putSequence(catalog, sequence);
+    putSequence(catalog, sequence);
     putSession(catalog, session);
     addNotes(catalog, sequence.uuid, notes.sequence);
     for (const { topic, schemaHeader, chunks } of topics) {
@@ -95,8 +81,4 @@ export async function putContent(catalog: Catalog, { sequence, record, notes }: 
 function addNotes(catalog: Catalog, resource: Uuid, notes: SessionContent["notes"]["sequence"]): void {
   const known = new Set(listNotifications(catalog, resource).map(({ message }) => message));
   for (const note of notes) if (!known.has(note.message)) putNotification(catalog, resource, note);
-}
-
-function twice(what: string): Fault {
-  return new Fault("corrupt", `expected ${what} once in the bundle, found it in another session too`);
 }

@@ -4,6 +4,7 @@ import path from "node:path";
 import { bundleDisk } from "../bundle/bundle-disk.ts";
 import { type Bundle, checkMembers, openBundle } from "../bundle/bundle-file.ts";
 import { exportBundle } from "../bundle/export.ts";
+import { Once } from "../bundle/once.ts";
 import { readSessionContent, type SessionContent } from "../bundle/session-content.ts";
 import { demandTrust, isTrusted, type Trust } from "../bundle/trust.ts";
 import { readStoreFacts } from "../catalog/store-facts.ts";
@@ -155,9 +156,12 @@ export async function checkBundle(
       progress.show(done, 2 * parts.bytes);
     };
     const disk = bundleDisk(bundle);
+    const once = new Once();
     for (const session of manifest.sessions) {
       try {
-        await take(await readSessionContent(bundle, disk, session, onBytes));
+        const content = await readSessionContent(bundle, disk, session, onBytes);
+        once.add(content);
+        await take(content);
       } catch (error) {
         if (!(error instanceof Fault) || error.code !== "corrupt") throw error;
         problems.set(session, error.message);

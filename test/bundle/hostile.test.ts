@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { bundleDisk } from "../../src/bundle/bundle-disk.ts";
 import { checkMembers, openBundle } from "../../src/bundle/bundle-file.ts";
 import { readSessionContent } from "../../src/bundle/session-content.ts";
+import { writeSignature } from "../../src/bundle/signature.ts";
 import { readChunkRecord } from "../../src/care/chunk-record.ts";
 import { crc32 } from "../../src/host/checksum.ts";
 import { readSigningKey, type SigningKey } from "../../src/host/signing-key.ts";
@@ -412,16 +413,69 @@ describe("of the bundle", () => {
     ]);
   });
 
+  test.each([
+    ["with more in it", '"format":1', '"format":1,"more":2'],
+    ["with space in it", '{"format"', '{ "format"'],
+    ["with a number written otherwise", /"topics":([0-9])/, '"topics":$1.0'],
+    ["with a name twice", '"format":1', '"format":1,"format":1'],
+  ])("a manifest %s is none", async (_title, from, to) => {
+    const [manifest, signature, ...rest] = members;
+    const text = manifest?.content.toString() ?? "";
+    const content = resealed(text.replace(from, to));
+    expect(content.toString()).not.toBe(text);
+    const signed = { name: signature?.name ?? "", content: writeSignature(content, key) };
+    writeFileSync(place.path("odd.tar"), putTogether([{ name: "bundle.json", content }, signed, ...rest]));
+    const error = await refusalOf(place.path("odd.tar"));
+    expect(error).toMatchObject({ code: "corrupt", message: expect.stringContaining("bundle.json: ") });
+  });
+
+  test("a signature in another form is none", async () => {
+    const changed = members.map((member) => {
+      if (member.name !== "bundle.sig") return member;
+      // The last character has bits that no byte has.
+      const text = member.content.toString();
+      const last = text.at(-2) ?? "";
+      const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+      return { ...member, content: Buffer.from(`${text.slice(0, -2)}${alphabet[alphabet.indexOf(last) + 1]}\n`) };
+    });
+    writeFileSync(place.path("odd.tar"), putTogether(changed));
+    expect(await refusalOf(place.path("odd.tar"))).toMatchObject({
+      code: "corrupt",
+      message: expect.stringContaining("bundle.sig: "),
+    });
+  });
+
   test("a newer format is told from damage", async () => {
     const [manifest, signature, ...rest] = members;
     const content = resealed(manifest?.content.toString().replace('"format":1', '"format":2') ?? "");
-    const { writeSignature } = await import("../../src/bundle/signature.ts");
     const signed = { name: signature?.name ?? "", content: writeSignature(content, key) };
     writeFileSync(place.path("newer.tar"), putTogether([{ name: "bundle.json", content }, signed, ...rest]));
     expect(await bundle("verify", place.path("newer.tar"))).toMatchObject({
       code: 69,
       stderr: expect.stringContaining("format 2"),
     });
+  });
+});
+
+test("what is once in a store is once in a bundle: of two sessions with one topic the first comes", {
+  timeout: 60_000,
+}, async () => {
+  const [, second] = members.filter(({ name }) => name.endsWith("/session.json"));
+  const folder = second?.name.replace("session.json", "") ?? "";
+  const changed = all(
+    [`${folder}session.json`, "drive-1/labels/scene", "drive-1/status/mode"],
+    [`${folder}0/topic.json`, "drive-1/labels/scene", "drive-1/status/mode"],
+  );
+  const file = write("twice.tar", changed);
+  const words = [file, "--trust", store.publicKey];
+  const ended = await bundle("import", ...words, "--data-dir", place.path("twice"));
+  expect(ended).toMatchObject({
+    code: 1,
+    stdout: expect.stringMatching(/refused: .*topic `drive-1\/status\/mode` once.*\n.*\n2 brought/),
+  });
+  expect(await bundle("verify", ...words)).toMatchObject({
+    code: 65,
+    stderr: expect.stringMatching(/status\/mode` once/),
   });
 });
 
