@@ -178,7 +178,7 @@ export class BundleWriter implements AsyncDisposable {
       if (isFileTooLarge(error))
         throw new Fault(
           "overloaded",
-          `${reason}. The file system takes no larger files: remove ${unfinishedName(this.#options.file)} and cut the bundle with --split, like --split 4000MB.`,
+          `${reason}. The file system takes no larger files: remove ${this.#part?.name ?? unfinishedName(this.#options.file)} and cut the bundle with --split, like --split 4000MB.`,
           error,
         );
       if (isDiskFull(error))

@@ -1,5 +1,7 @@
 /** The limits of bundles; those of sync are in sync-limits.ts, all others in limits.ts. */
 
+import { messageBytes } from "./limits.ts";
+
 const KiB = 1024;
 const MiB = 1024 * KiB;
 
@@ -22,8 +24,8 @@ export const bundlePartBytesLeast: number = 64 * KiB;
 export const bundlePieceBytes: number = MiB;
 export const bundleSyncBytes: number = 64 * MiB;
 
-/** Memory for messages on their way out of a bundle. */
-export const bundleBudgetBytes: number = 256 * MiB;
+/** Memory for messages on their way out of a bundle: one of the largest, as it is read and as it is sent. No more is held than it takes. */
+export const bundleBudgetBytes: number = 2 * messageBytes.most + 64 * MiB;
 
 /** Time without any progress after which a push gives up, and between two looks at how far it is. */
 export const bundleWaitMs = 60_000;

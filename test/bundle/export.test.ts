@@ -1,6 +1,6 @@
 // Bundles as files: what keygen, export and verify do and say, what a system's tar makes of them, and how an export goes on.
 
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import {
   chmodSync,
@@ -21,7 +21,7 @@ import { openDisk } from "../../src/host/disk.ts";
 import { readSigningKey } from "../../src/host/signing-key.ts";
 import { FlightClient } from "../load/flight-client.ts";
 import { Random } from "../model/random.ts";
-import { runToEnd, startServer } from "../server.ts";
+import { runToEnd, serverCommand, startServer } from "../server.ts";
 import { mountSmallDisk } from "../small-disk.ts";
 import { bundle, done, Place, type Recorded, recordIn } from "./stores.ts";
 
@@ -271,6 +271,18 @@ describe("an export that broke off", () => {
     }
   });
 
+  test("nor what another key has begun", async () => {
+    const begun = place.path("begun.tar.partial");
+    writeFileSync(begun, readFileSync(whole).subarray(0, 1_000_000));
+    await done("keygen", place.path("fourth.key"));
+    const words = ["export", place.path("begun.tar"), "--data-dir", store.dataDir, "--key", place.path("fourth.key")];
+    expect(await bundle(...words)).toMatchObject({
+      code: 73,
+      stderr: expect.stringContaining(`${store.publicKey} has signed`),
+    });
+    expect(readFileSync(begun).equals(readFileSync(whole).subarray(0, 1_000_000))).toBe(true);
+  });
+
   test("a damaged session is not signed", async () => {
     const copy = place.path("damaged");
     execFileSync("cp", ["-r", store.dataDir, copy]);
@@ -303,6 +315,22 @@ describe("an export that broke off", () => {
     expect(json.writtenBytes).toBeLessThan(json.bytes);
     expect(await bundle("verify", file)).toMatchObject({ code: 0 });
   });
+});
+
+test("where the file system takes no larger files it says what does", async () => {
+  const file = place.path("large.tar");
+  const { file: program, args } = serverCommand();
+  const words = [...args, "bundle", "export", file, "--data-dir", store.dataDir, "--key", store.keyFile];
+  // Blocks of 512 or 1024 bytes.
+  const limited = spawnSync("sh", ["-c", 'ulimit -f 2000; exec "$@"', "sh", program, ...words], { encoding: "utf8" });
+  expect([limited.status, limited.stderr]).toEqual([
+    74,
+    expect.stringMatching(
+      /EFBIG.*no larger files: remove .*large\.tar\.partial and cut the bundle with --split/,
+    ) as string,
+  ]);
+  expect(await exported("large.tar", "--split", "900kB")).toBe(file);
+  expect(await bundle("verify", `${file}.001`)).toMatchObject({ code: 0 });
 });
 
 test("beside a server that runs, and of what it deletes meanwhile nothing is left half", {

@@ -294,7 +294,10 @@ const tamper: Readonly<Record<string, () => Tampered>> = {
   },
   "a part missing": () => {
     const index = 1 + random.below(parts.length - 1);
-    return { files: partsOf(parts).filter((_part, at) => at !== index), names: [partName(index)] };
+    return {
+      files: partsOf(parts).filter((_part, at) => at !== index),
+      names: [`${partName(index)}: expected ${parts.length} parts, found ${index}: this one is missing`],
+    };
   },
   "a part shortened": () => {
     const index = random.below(parts.length);
@@ -316,7 +319,7 @@ const tamper: Readonly<Record<string, () => Tampered>> = {
   },
   "a part too many": () => ({
     files: partsOf([...parts, otherParts[0] ?? Buffer.alloc(0)]),
-    names: [partName(parts.length)],
+    names: [`${partName(parts.length)}: expected ${parts.length} parts, this is one more`],
   }),
   "a flip in a part": () => {
     const index = random.below(parts.length);
