@@ -27,8 +27,7 @@ import {
 } from "../model/resource.ts";
 import { manifestDocument, readSequenceDocument, sequenceDocument, topicDocument } from "../store/documents.ts";
 import { FileScan } from "../store/file-scan.ts";
-import { chunkFile, sequenceFile, sessionDirectory, sessionFile, topicFile } from "../store/layout.ts";
-import type { Bundle } from "./bundle-file.ts";
+import { chunkFile, sequenceFile, sessionDirectory, sessionFile, topicDirectory, topicFile } from "../store/layout.ts";
 import { notesName, printable, shown } from "./member-name.ts";
 import { readNotesDocument, type SessionNotes } from "./notes.ts";
 
@@ -40,7 +39,6 @@ export interface SessionContent {
 
 /** @param onBytes hears how many bytes of chunk files have been read @throws Fault corrupt naming the member */
 export async function readSessionContent(
-  { members }: Pick<Bundle, "members">,
   disk: ReadDisk,
   listed: BundleSession,
   onBytes: (bytes: number) => void,
@@ -52,7 +50,7 @@ export async function readSessionContent(
     checkTopics(sequence, record.topics);
     const notes = await readNotes(disk, listed, record);
     for (const topic of record.topics) await checkTopic(disk, topic, onBytes);
-    checkListed(members, listed, record);
+    await checkListed(disk, listed, record);
     return { sequence, record, notes };
   } catch (error) {
     // Numbers of a stranger may lead anywhere that a reader of bytes does not expect.
@@ -213,11 +211,8 @@ function refuse([first]: readonly Finding[]): void {
 }
 
 /** What the manifest says of the session, and that no member is left over. */
-function checkListed(
-  members: Bundle["members"],
-  { ulid, topics, rows, bytes }: BundleSession,
-  record: SessionRecord,
-): void {
+async function checkListed(disk: ReadDisk, listed: BundleSession, record: SessionRecord): Promise<void> {
+  const { ulid, topics, rows, bytes } = listed;
   const chunks = record.topics.flatMap((topic) => topic.chunks);
   const found = {
     topics: record.topics.length,
@@ -231,14 +226,20 @@ function checkListed(
       `${topics} topics, ${rows} rows and ${bytes} bytes, as bundle.json says,`,
       `${found.topics}, ${found.rows} and ${found.bytes}`,
     );
-  const used = new Set([path, notesName(ulid)]);
+  const known = [path, notesName(ulid), ...record.topics.map(({ topic }) => topicDirectory(ulid, topic.number))];
+  await checkNames(disk, sessionDirectory(ulid), known);
   for (const { topic, chunks: own } of record.topics) {
-    used.add(topicFile(ulid, topic.number));
-    for (const { number } of own) used.add(chunkFile(ulid, topic.number, number));
+    const files = own.map(({ number }) => chunkFile(ulid, topic.number, number));
+    await checkNames(disk, topicDirectory(ulid, topic.number), [topicFile(ulid, topic.number), ...files]);
   }
-  for (const name of members.keys())
-    if (name.startsWith(`${sessionDirectory(ulid)}/`) && !used.has(name))
-      throw wrong(name, "a member that the session knows", "one that it does not");
+}
+
+async function checkNames(disk: ReadDisk, directory: string, known: readonly string[]): Promise<void> {
+  const paths = new Set(known);
+  for (const name of await disk.list(directory)) {
+    const path = `${directory}/${name}`;
+    if (!paths.has(path)) throw wrong(path, "a member that the session knows", "one that it does not");
+  }
 }
 
 function checkText(path: string, expected: string, found: string): void {

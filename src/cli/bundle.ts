@@ -159,7 +159,7 @@ export async function checkBundle(
     const once = new Once();
     for (const session of manifest.sessions) {
       try {
-        const content = await readSessionContent(bundle, disk, session, onBytes);
+        const content = await readSessionContent(disk, session, onBytes);
         once.add(content);
         await take(content);
       } catch (error) {

@@ -135,7 +135,7 @@ async function refusalOf(file: string): Promise<unknown> {
     await using opened = await openBundle([file]);
     await checkMembers(opened, () => undefined);
     for (const session of opened.manifest.sessions)
-      await readSessionContent(opened, bundleDisk(opened), session, () => undefined);
+      await readSessionContent(bundleDisk(opened), session, () => undefined);
     return undefined;
   } catch (error) {
     return error;
@@ -201,6 +201,25 @@ const lies: Readonly<Record<string, readonly [make: () => Member[] | Promise<Mem
         (_match, first) => `"topics":[${first.replace('"number":0', '"number":7')},${first},`,
       ),
     /7\/topic\.json|session\.json/,
+  ],
+  "a topic more than the session knows": [
+    () => [
+      ...members,
+      { name: `${lying}9/topic.json`, content: contentOf(topicName) },
+      { name: `${lying}9/00000.arrow`, content: contentOf(chunkName) },
+    ],
+    /9: expected a member that the session knows/,
+  ],
+  "a chunk more than the topic knows": [
+    () => {
+      const last = members.at(-1)?.name ?? "";
+      const next = last.replace(
+        /([0-9]{5})\.arrow$/,
+        (_name, number) => `${String(Number(number) + 1).padStart(5, "0")}.arrow`,
+      );
+      return [...members, { name: next, content: contentOf(chunkName) }];
+    },
+    /arrow: expected a member that the session knows/,
   ],
   "one topic twice": [
     () =>

@@ -343,7 +343,7 @@ async function take(files: readonly string[]): Promise<void> {
   demandTrust(readTrust([key.publicKey], false), opened.signer);
   await checkMembers(opened, () => undefined);
   for (const session of opened.manifest.sessions)
-    await readSessionContent(opened, bundleDisk(opened), session, () => undefined);
+    await readSessionContent(bundleDisk(opened), session, () => undefined);
 }
 
 test("those that nobody has changed are taken", async () => {
