@@ -5,7 +5,8 @@ import { LatestTime } from "../care/latest-time.ts";
 import { flightSocketOf, own } from "../care/ownership.ts";
 import { recover } from "../care/recovery.ts";
 import { Space } from "../care/space.ts";
-import { openCatalog } from "../catalog/catalog.ts";
+import { type Catalog, openCatalog } from "../catalog/catalog.ts";
+import type { Owner } from "../catalog/store-facts.ts";
 import { Budget } from "../flow/budget.ts";
 import { BufferPool } from "../flow/buffer-pool.ts";
 import { type Certificate, readCertificate } from "../host/certificate.ts";
@@ -36,7 +37,7 @@ import { edgeVersion } from "./version.ts";
 
 /** Serves until the signal fires. Prints one JSON line on stdout when it is ready. */
 export async function run(config: Config, signal: AbortSignal): Promise<void> {
-  await serve(config, "network", async (ready) => {
+  await serve(config, "network", async ({ ready }) => {
     printOut(`${JSON.stringify(ready)}\n`);
     await new Promise<void>((resolve) => {
       if (signal.aborted) resolve();
@@ -45,14 +46,19 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** What the line says when the server is ready. */
-export type Ready = Readonly<Record<string, unknown>>;
+/** A server that is ready. */
+export interface Served {
+  /** What its line says. */
+  readonly ready: Readonly<Record<string, unknown>>;
+  readonly catalog: Catalog;
+  readonly owner: Owner;
+}
 
 /** @param reach whether others reach it, or only commands on this machine; it serves until `use` ends */
 export async function serve(
   config: Config,
   reach: "network" | "socket",
-  use: (ready: Ready) => Promise<void>,
+  use: (served: Served) => Promise<void>,
 ): Promise<void> {
   const log = openLog(config.log_level);
   const tls = certificateOf(config);
@@ -229,7 +235,7 @@ export async function serve(
     cutFiles: recovered.cutFiles,
     damagedTopics: damaged.size,
   };
-  const used = use(ready);
+  const used = use({ ready, catalog, owner: ownership.owner });
   // What the last life left in logs moves while calls are served already.
   for (const { number } of recovered.tailLogs) leaveTailLog(number);
   await used;

@@ -15,9 +15,8 @@ export function nameLocalPeer(session: Http2Session): string {
 
 /** Peer of a stream, in the form that grpc-js gives to handlers. */
 export function peerOf({ session }: ServerHttp2Stream): string {
-  if (session === undefined) return "unknown";
-  const local = localPeers.get(session);
+  const local = session === undefined ? undefined : localPeers.get(session);
   if (local !== undefined) return local;
-  const { remoteAddress, remotePort } = session.socket;
-  return remoteAddress === undefined ? "unknown" : `${remoteAddress}:${remotePort}`;
+  const socket = session?.socket;
+  return socket?.remoteAddress === undefined ? "unknown" : `${socket.remoteAddress}:${socket.remotePort}`;
 }
