@@ -1,6 +1,6 @@
 // The demo: a simulated robot records a drive on an appliance of its own, as a real producer would, and reads it back.
 
-import { rm, stat } from "node:fs/promises";
+import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { readBatch } from "../src/arrow/batch.ts";
 import { readMessage } from "../src/arrow/message.ts";
@@ -9,11 +9,12 @@ import { timesOf } from "../src/arrow/timestamps.ts";
 import type { TimeRange } from "../src/model/time.ts";
 import { FlightClient } from "../test/load/flight-client.ts";
 import { baseTopics, type Drive, emergencyStop, labelTopics, type TopicLoad, windowOf } from "../test/load/robot.ts";
-import { type RunningServer, startServer } from "../test/server.ts";
+import { type RunningServer, runToEnd, startServer } from "../test/server.ts";
 import { command, until } from "../test/sync/edges.ts";
 
 const dataDir = path.resolve(import.meta.dirname, "../data/demo");
 const centreDir = path.resolve(import.meta.dirname, "../data/demo-centre");
+const carriedDir = path.resolve(import.meta.dirname, "../data/demo-carried");
 const sequence = "drive-milan";
 const drive: Drive = { startNs: 1_764_000_000_000_000_000n, seconds: 120, seed: 7 };
 const startedMs = performance.now();
@@ -30,6 +31,7 @@ interface TopicAnswer {
 
 await rm(dataDir, { recursive: true, force: true });
 await rm(centreDir, { recursive: true, force: true });
+await rm(carriedDir, { recursive: true, force: true });
 let server = await start("the appliance starts on an empty directory");
 try {
   await record();
@@ -38,6 +40,7 @@ try {
   await label();
   await look();
   await sync();
+  await carry();
   await server.stop();
 } catch (error) {
   await server.kill();
@@ -154,6 +157,42 @@ async function sync(): Promise<void> {
     endNs: event.endNs,
   });
   say(`the same event is found there, with ${images} images of its window`);
+}
+
+/** Carries both sessions in a file, as to where no link goes, and looks for the event there. */
+async function carry(): Promise<void> {
+  const file = path.join(carriedDir, "drive.tar");
+  const keyFile = path.join(carriedDir, "robot.key");
+  await mkdir(carriedDir, { recursive: true });
+  const key = (await bundle("keygen", keyFile)).trim();
+  let begunMs = performance.now();
+  await bundle("export", file, "--data-dir", dataDir, "--key", keyFile);
+  const { size } = await stat(file);
+  say(
+    `exported both sessions as a bundle: ${megabytes(size)}, ${Math.round(performance.now() - begunMs)} ms, signed by ${key}`,
+  );
+  begunMs = performance.now();
+  const far = path.join(carriedDir, "far");
+  const ended = (await bundle("import", file, "--data-dir", far, "--trust", key)).trim().split("\n").at(-1);
+  say(`imported it on a third machine, ${Math.round(performance.now() - begunMs)} ms: ${ended}`);
+  await using server = await startServer({ dataDir: far });
+  using reader = new FlightClient(server.port);
+  await reader.action("info", {});
+  await findEvent(reader);
+  const bytes = await readFile(file);
+  // One bit of all.
+  const at = Math.floor(size / 2);
+  bytes[at] = (bytes[at] ?? 0) ^ 1;
+  await writeFile(file, bytes);
+  const { code, stderr } = await runToEnd(["bundle", "verify", file]);
+  if (code !== 65) throw new Error(`A bundle with another bit ended with ${code}: ${stderr}`);
+  say(`with one bit changed it is refused: ${stderr.replace("mosaico-edge: ", "").trim()}`);
+}
+
+async function bundle(...words: string[]): Promise<string> {
+  const { code, stdout, stderr } = await runToEnd(["bundle", ...words], {}, 60_000);
+  if (code !== 0) throw new Error(`bundle ${words.join(" ")} ended with ${code}: ${stderr}`);
+  return stdout;
 }
 
 /** When the robot braked hard, by what its imu measured. */

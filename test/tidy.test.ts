@@ -24,6 +24,7 @@ const floorOf: Readonly<Record<string, number>> = {
   client: 3,
   serve: 4,
   sync: 4,
+  bundle: 4,
   cli: 5,
   "main.ts": 6,
   "addon.ts": 6,

@@ -4,7 +4,7 @@ import { fileMagic } from "../arrow/file.ts";
 import { frameHeader, splitFrame } from "../arrow/frame.ts";
 import { readMessage } from "../arrow/message.ts";
 import { dictionaryIds, readSchema } from "../arrow/schema.ts";
-import type { Disk } from "../host/disk.ts";
+import type { ReadDisk } from "../host/disk.ts";
 import { type BatchEntry, type Chunk, endOfEntry, messageBytesOf, sumEntries } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
 import type { Ulid } from "../model/resource.ts";
@@ -57,7 +57,7 @@ function headBytes({ schemaHeader }: ChunkPlace): number {
 
 /** @param onBytes hears how many bytes have been read @throws Fault absent (the file) */
 export async function checkChunkFile(
-  disk: Disk,
+  disk: Pick<ReadDisk, "openReadable">,
   place: ChunkPlace,
   chunk: Chunk,
   options: { state: StoreState; onBytes(bytes: number): void },

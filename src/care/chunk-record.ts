@@ -10,7 +10,7 @@ import { readMessage } from "../arrow/message.ts";
 import { readSchema, type Schema } from "../arrow/schema.ts";
 import { timesOf } from "../arrow/timestamps.ts";
 import { crc32 } from "../host/checksum.ts";
-import type { Disk } from "../host/disk.ts";
+import type { ReadDisk } from "../host/disk.ts";
 import { type BatchEntry, type Chunk, endOfEntry, sumEntries } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
 import { messageBytes } from "../model/limits.ts";
@@ -32,7 +32,7 @@ const headerBytesMax = messageBytes.most;
 
 /** @throws Fault corrupt when the file does not begin with magic and this schema, absent */
 export async function readChunkRecord(
-  disk: Disk,
+  disk: Pick<ReadDisk, "openReadable">,
   place: { path: string; number: number; schemaHeader: Uint8Array },
 ): Promise<ChunkRecord> {
   const { path, number, schemaHeader } = place;
@@ -90,7 +90,7 @@ async function scanMessages(scan: FileScan, start: number, schema: Schema): Prom
 }
 
 /** Undefined where no whole message begins: at the end of the stream, or where an append was torn. */
-async function readEntry(scan: FileScan, offset: number, schema: Schema): Promise<BatchEntry | undefined> {
+export async function readEntry(scan: FileScan, offset: number, schema: Schema): Promise<BatchEntry | undefined> {
   const prefix = await scan.read(offset, prefixBytes);
   if (prefix.byteLength < prefixBytes || prefix.readUInt32LE(0) !== 0xffffffff) return undefined;
   const headerBytes = prefix.readInt32LE(4);
@@ -117,7 +117,10 @@ async function readEntry(scan: FileScan, offset: number, schema: Schema): Promis
 }
 
 /** The schema message that a chunk file begins with; undefined when it does not. */
-export async function readSchemaHeader(disk: Disk, path: string): Promise<Uint8Array | undefined> {
+export async function readSchemaHeader(
+  disk: Pick<ReadDisk, "openReadable">,
+  path: string,
+): Promise<Uint8Array | undefined> {
   await using scan = await FileScan.open(disk, path);
   const at = fileMagic.byteLength;
   const prefix = Buffer.from(await scan.read(at, prefixBytes));

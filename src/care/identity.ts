@@ -7,6 +7,7 @@ import { Fault } from "../model/fault.ts";
 import { isUlid } from "../model/resource.ts";
 import { readStoreFormat, storeFormatVersion } from "../store/documents.ts";
 import {
+  bundlesDirectory,
   catalogDirectory,
   catalogFile,
   sessionsDirectory,
@@ -47,8 +48,8 @@ export async function checkOurs(disk: Disk): Promise<void> {
     );
   }
   if ((await isThere(disk, storeFile)) || (await isThere(disk, catalogDirectory))) return;
-  // A disk of its own has this from the day it was made.
-  const names = (await disk.list(".")).filter((name) => name !== "lost+found");
+  // A disk of its own has this from the day it was made; bundles may come before anything else.
+  const names = (await disk.list(".")).filter((name) => name !== "lost+found" && name !== bundlesDirectory);
   if (names.length === 0) return;
   const shown = names.slice(0, 5).join(", ");
   throw new Fault(

@@ -10,10 +10,16 @@ import { lockFile } from "../store/layout.ts";
 
 const socketName = /^control-[0-9A-HJKMNP-TV-Z]{26}\.sock$/;
 
-/** Whoever was ended at once has left its socket behind. Those that are alive answer, our own among them. */
+/** The socket over which an owner serves Flight to commands on its machine. */
+export function flightSocketOf({ socket }: Pick<Owner, "socket">): string {
+  return socket.replace(/^control-/, "flight-");
+}
+
+/** Whoever was ended at once has left its sockets behind. Those that are alive answer, our own among them. */
 async function sweepSockets(disk: Disk): Promise<void> {
   for (const name of await disk.list(".")) {
-    if (socketName.test(name) && (await askControlSocket(disk.root, name)) === undefined) await disk.remove(name);
+    const control = name.replace(/^flight-/, "control-");
+    if (socketName.test(control) && (await askControlSocket(disk.root, control)) === undefined) await disk.remove(name);
   }
 }
 
@@ -26,6 +32,7 @@ export async function isServed(disk: Disk): Promise<boolean> {
 }
 
 export interface Ownership extends AsyncDisposable {
+  readonly owner: Owner;
   /**
    * Says that what a dead owner has left is cleared away: given up from then on, the store is closed. Before, it is left as it
    * was found.
@@ -59,6 +66,7 @@ export async function own(disk: Disk, catalog: Catalog, answer: () => Promise<st
     await disk.remove(lockFile);
   });
   return {
+    owner,
     settle() {
       next = undefined;
     },

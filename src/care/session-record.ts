@@ -3,7 +3,7 @@
 import { fileMagic } from "../arrow/file.ts";
 import { frameHeader } from "../arrow/frame.ts";
 import type { TailRun } from "../catalog/tail-rows.ts";
-import type { Disk } from "../host/disk.ts";
+import type { ReadDisk } from "../host/disk.ts";
 import { newUlid, newUuid } from "../host/entropy.ts";
 import { type Chunk, type ChunkSummary, sumEntries } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
@@ -43,7 +43,7 @@ export interface SessionRecord {
 }
 
 export interface RecordParts {
-  readonly disk: Disk;
+  readonly disk: ReadDisk;
   readonly tails: TailRecords;
   /** Hears of a path that is of no use as it is, and why. */
   onUnusable(path: string, reason: string): void;
@@ -177,7 +177,11 @@ function sumRows(chunks: readonly ChunkSummary[]): number {
   return chunks.reduce((sum, { rows }) => sum + rows, 0);
 }
 
-async function numbersIn(disk: Disk, ulid: Ulid, manifest: readonly ManifestTopic[] | undefined): Promise<number[]> {
+async function numbersIn(
+  disk: ReadDisk,
+  ulid: Ulid,
+  manifest: readonly ManifestTopic[] | undefined,
+): Promise<number[]> {
   if (manifest !== undefined) return manifest.map(({ topic }) => topic.number);
   const names = await disk.list(sessionDirectory(ulid));
   return names

@@ -8,6 +8,7 @@ import type { Disk } from "../host/disk.ts";
 import type { Sequence } from "../model/resource.ts";
 import { sequenceDocument, storeDocument } from "../store/documents.ts";
 import {
+  bundlesDirectory,
   catalogDirectory,
   lockFile,
   quarantineDirectory,
@@ -49,8 +50,9 @@ const directories = [
   tailDirectory,
   trashDirectory,
   quarantineDirectory,
+  bundlesDirectory,
 ];
-const others = /^(LOCK|store\.json|lost\+found|control-[0-9A-Z]{26}\.sock)$/;
+const others = /^(LOCK|store\.json|lost\+found|(control|flight)-[0-9A-Z]{26}\.sock)$/;
 
 async function checkRoot({ disk, state }: StoreCheckParts): Promise<Finding[]> {
   const findings: Finding[] = [];

@@ -43,6 +43,16 @@ export function readNamedPath(name: "data_dir" | "ontology_dir", options: Config
   return sources.length === 0 ? undefined : String(resolveSetting(name, sources));
 }
 
+/** Free bytes that are left on the disk of the data directory. @throws Fault as `readConfig` */
+export function readFreeSpaceFloor(options: ConfigOptions): number {
+  return resolveSetting("free_space_floor", sourcesOf(options)) as number;
+}
+
+/** Public keys whose bundles are taken. @throws Fault as `readConfig` */
+export function readTrustedKeys(options: ConfigOptions): readonly string[] {
+  return resolveSetting("bundle_trust", sourcesOf(options)) as readonly string[];
+}
+
 function sourcesOf(options: ConfigOptions): ConfigSource[] {
   checkVariables(options.environment);
   const file = options.file ?? options.environment[configVariable];

@@ -1,14 +1,14 @@
 /** The command line: words and flags into calls. What a command throws is for main.ts to say. */
 
-import path from "node:path";
-import { Command, CommanderError, Option } from "commander";
+import { type Command, CommanderError, Option } from "commander";
 import type { KeyRequest } from "../care/keys.ts";
 import { Fault } from "../model/fault.ts";
 import { parsePermissions } from "../model/permission.ts";
-import { hideTokens } from "../model/secret.ts";
 import { type ConflictPolicy, conflictPolicies, type SyncClass } from "../model/target.ts";
 import { parseDayTimes, type RateRule } from "../model/timetable.ts";
-import { readConfig, readDataDirectory, readNamedPath } from "./config.ts";
+import { bundleCommand } from "./bundle-program.ts";
+import { absolutePath, asJson, more, newCommand, type PlaceOptions, placeOf, withPlace } from "./command-line.ts";
+import { readConfig, readNamedPath } from "./config.ts";
 import { createKey, listKeys, revokeKey } from "./keys.ts";
 import {
   exportOntology,
@@ -52,17 +52,12 @@ export async function runProgram(argv: readonly string[], signal: AbortSignal): 
   const endWith = (code: number): void => {
     exitCode = code;
   };
+  program.addCommand(bundleCommand(signal, endWith));
   program.addCommand(verifyCommand(endWith));
   program.addCommand(repairCommand(endWith));
   program.addCommand(rebuildCommand(endWith));
   await program.parseAsync(argv, { from: "user" });
   return exitCode;
-}
-
-function newCommand(name: string): Command {
-  // Commander repeats what it does not understand, and that may be a token in the wrong place.
-  const writeErr = (text: string): void => void process.stderr.write(hideTokens(text));
-  return new Command(name).exitOverride().configureOutput({ writeErr });
 }
 
 /** Whether commander itself has answered: help and version end with 0, wrong usage with its own code. */
@@ -115,7 +110,6 @@ interface QueryOptions extends OntologyOptions {
 }
 
 function queryCommand(signal: AbortSignal): Command {
-  const more = (value: string, before: readonly string[]): readonly string[] => [...before, value];
   return withPlace(newCommand("query"))
     .description("Find topics by their names and contents, also while the server runs")
     .argument("[json]", "the query as clients send it")
@@ -141,22 +135,6 @@ function statusCommand(): Command {
     .action(async (options: PlaceOptions & { json?: boolean }) =>
       showStatus(placeOf(options), options.json === true ? "json" : "text"),
     );
-}
-
-/** Where the data are, which every command finds as `run` does. */
-interface PlaceOptions {
-  readonly dataDir?: string;
-  readonly config?: string;
-}
-
-function withPlace(command: Command): Command {
-  return command
-    .option("--data-dir <DIR>", "the server's data directory (default ./data)")
-    .option("--config <FILE>", "TOML file of the server, for its data_dir");
-}
-
-function placeOf({ dataDir, config }: PlaceOptions): string {
-  return readDataDirectory({ flags: { data_dir: dataDir }, environment: process.env, file: config });
 }
 
 function verifyCommand(endWith: (code: number) => void): Command {
@@ -229,7 +207,6 @@ interface SyncAddOptions extends Omit<SyncCheckOptions, "json"> {
 
 function syncCommand(signal: AbortSignal): Command {
   const command = newCommand("sync").description("Where finalized sessions go: other edges and central Mosaicos");
-  const more = (value: string, before: readonly string[]): readonly string[] => [...before, value];
   /** How it is reached, and what goes there. */
   const withRemote = (of: Command): Command =>
     withPlace(of)
@@ -349,10 +326,6 @@ function readAddress(text: string): { host: string; port: number } {
   return { host, port: Number(port) };
 }
 
-function absolutePath(file: string | undefined): string | undefined {
-  return file === undefined ? undefined : path.resolve(file);
-}
-
 interface OntologyOptions extends PlaceOptions {
   readonly ontologyDir?: string;
   readonly json?: boolean;
@@ -360,7 +333,6 @@ interface OntologyOptions extends PlaceOptions {
 }
 
 const ontologyDirectory = new Option("--ontology-dir <DIR>", "also the definitions in this directory");
-const asJson = new Option("--json", "print JSON");
 
 function formatOf({ json }: OntologyOptions): "json" | "table" {
   return json === true ? "json" : "table";

@@ -2,14 +2,16 @@
 
 import { checkOurs } from "../care/identity.ts";
 import { LatestTime } from "../care/latest-time.ts";
-import { own } from "../care/ownership.ts";
+import { flightSocketOf, own } from "../care/ownership.ts";
 import { recover } from "../care/recovery.ts";
 import { Space } from "../care/space.ts";
-import { openCatalog } from "../catalog/catalog.ts";
+import { type Catalog, openCatalog } from "../catalog/catalog.ts";
+import type { Owner } from "../catalog/store-facts.ts";
 import { Budget } from "../flow/budget.ts";
 import { BufferPool } from "../flow/buffer-pool.ts";
 import { type Certificate, readCertificate } from "../host/certificate.ts";
 import { machineClock } from "../host/clock.ts";
+import { socketPlaceIn } from "../host/control-socket.ts";
 import { openDisk } from "../host/disk.ts";
 import { openLog, printOut } from "../host/log.ts";
 import { LoopUse } from "../host/loop-use.ts";
@@ -35,6 +37,29 @@ import { edgeVersion } from "./version.ts";
 
 /** Serves until the signal fires. Prints one JSON line on stdout when it is ready. */
 export async function run(config: Config, signal: AbortSignal): Promise<void> {
+  await serve(config, "network", async ({ ready }) => {
+    printOut(`${JSON.stringify(ready)}\n`);
+    await new Promise<void>((resolve) => {
+      if (signal.aborted) resolve();
+      else signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+  });
+}
+
+/** A server that is ready. */
+export interface Served {
+  /** What its line says. */
+  readonly ready: Readonly<Record<string, unknown>>;
+  readonly catalog: Catalog;
+  readonly owner: Owner;
+}
+
+/** @param reach whether others reach it, or only commands on this machine; it serves until `use` ends */
+export async function serve(
+  config: Config,
+  reach: "network" | "socket",
+  use: (served: Served) => Promise<void>,
+): Promise<void> {
   const log = openLog(config.log_level);
   const tls = certificateOf(config);
   const ontology = { policy: config.ontology_policy, given: readOntologyDirectory(config.ontology_dir) };
@@ -168,7 +193,8 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
     messageBytesMax,
     openFilesMax: openFilesMax(),
     host: config.host,
-    port: config.port,
+    port: reach === "network" ? config.port : undefined,
+    socket: socketPlaceIn(disk.root, flightSocketOf(ownership.owner)),
     tls,
     actions: {
       ...storeParts,
@@ -209,13 +235,10 @@ export async function run(config: Config, signal: AbortSignal): Promise<void> {
     cutFiles: recovered.cutFiles,
     damagedTopics: damaged.size,
   };
-  printOut(`${JSON.stringify(ready)}\n`);
+  const used = use({ ready, catalog, owner: ownership.owner });
   // What the last life left in logs moves while calls are served already.
   for (const { number } of recovered.tailLogs) leaveTailLog(number);
-  await new Promise<void>((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
+  await used;
   log.info("stopping", {});
 }
 

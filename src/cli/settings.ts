@@ -150,6 +150,13 @@ const text = setting("a text that is not empty", (given) =>
   typeof given === "string" && given !== "" ? given : undefined,
 );
 
+/** A list of the TOML file, or with commas in a flag or variable. */
+const texts = setting("texts, or one with commas between them", (given): readonly string[] | undefined => {
+  const list: unknown = typeof given === "string" ? given.split(",").map((one) => one.trim()) : given;
+  if (!Array.isArray(list) || !list.every((one) => typeof one === "string")) return undefined;
+  return list.filter((one) => one !== "");
+});
+
 export interface Setting {
   readonly shape: z.ZodType;
   /** As it is written; undefined when there is none. */
@@ -280,6 +287,12 @@ export const settings = {
     normal: undefined,
     value: "DIR",
     meaning: "directory of definitions (*.json) of models, read at start",
+  },
+  bundle_trust: {
+    shape: texts,
+    normal: "",
+    value: "KEYS",
+    meaning: "public keys, or files of them, whose bundles are imported and pushed",
   },
   log_level: {
     shape: oneOf(["debug", "info", "warning", "error"]),

@@ -25,6 +25,8 @@ export interface ConnectionOptions {
   /** Certificates to trust (PEM) in place of those of the system. */
   readonly ca: Buffer | undefined;
   readonly token: string | undefined;
+  /** A UNIX socket to connect to in place of host and port. */
+  readonly socket?: string | undefined;
 }
 
 export interface Question {
@@ -44,9 +46,10 @@ export class FlightConnection implements Disposable {
   readonly #token: string | undefined;
   readonly #name: string;
 
-  constructor({ url, ca, token }: ConnectionOptions) {
+  constructor({ url, ca, token, socket }: ConnectionOptions) {
     const channel = url.tls ? credentials.createSsl(ca ?? null) : credentials.createInsecure();
-    this.#client = new Client(`${url.host}:${url.port}`, channel, {
+    const address = socket === undefined ? `${url.host}:${url.port}` : `unix:${socket}`;
+    this.#client = new Client(address, channel, {
       "grpc.max_receive_message_length": remoteAnswerBytes.resource,
       "grpc.max_send_message_length": -1,
       "grpc.keepalive_time_ms": keepalive.everyMs,

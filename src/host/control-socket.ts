@@ -68,6 +68,32 @@ export async function askControlSocket(root: string, name: string, waitMs = 1_00
   }
 }
 
+/** Where another socket of the data directory is. */
+export interface SocketPlace {
+  /** As the kernel takes it. */
+  readonly path: string;
+  /** Lets only its owner use it, once it is there. */
+  protect(): void;
+  /** Removes it; not being there is success. */
+  remove(): void;
+  /** Ends its use. */
+  release(): void;
+}
+
+/** A place for a socket to listen on, or to connect to, until it is released. */
+export function socketPlaceIn(root: string, name: string): SocketPlace {
+  const place = socketPlace(root, name);
+  return {
+    path: place.path,
+    protect: () => fs.chmodSync(path.join(root, name), 0o600),
+    remove() {
+      fs.rmSync(path.join(root, name), { force: true });
+      place.release();
+    },
+    release: place.release,
+  };
+}
+
 function socketPlace(root: string, name: string): { path: string; release(): void } {
   const full = path.join(root, name);
   if (Buffer.byteLength(full) <= socketPathBytesMax) return { path: full, release: () => undefined };

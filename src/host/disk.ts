@@ -68,6 +68,9 @@ export interface Disk {
   freeBytesNow(): number;
 }
 
+/** What only reads what is there. */
+export type ReadDisk = Pick<Disk, "openReadable" | "readText" | "stateOf" | "list">;
+
 const openFlags = fs.constants.O_RDWR | fs.constants.O_CREAT;
 
 /**
@@ -242,7 +245,7 @@ async function isDirectory(absolute: string, doing: Doing): Promise<boolean> {
   throw new Fault("exists", `Cannot ${doing.what}: ${doing.show(absolute)} is there and is no directory`);
 }
 
-async function stateOf(absolute: string, name: string): Promise<PathState | undefined> {
+export async function stateOf(absolute: string, name: string): Promise<PathState | undefined> {
   try {
     const stats = await fsp.lstat(absolute);
     const kind = stats.isFile() ? "file" : stats.isDirectory() ? "directory" : stats.isSocket() ? "socket" : "other";
@@ -254,7 +257,7 @@ async function stateOf(absolute: string, name: string): Promise<PathState | unde
   }
 }
 
-async function wrap<T>(what: string, act: () => Promise<T>): Promise<T> {
+export async function wrap<T>(what: string, act: () => Promise<T>): Promise<T> {
   try {
     return await act();
   } catch (error) {
@@ -293,7 +296,7 @@ async function patiently<T>(open: () => Promise<T>): Promise<T> {
 }
 
 /** An open that fails is no failed sync: `isOutOfFiles` tells it. */
-async function syncPath(absolute: string): Promise<void> {
+export async function syncPath(absolute: string): Promise<void> {
   const handle = await patiently(() => fsp.open(absolute, "r"));
   try {
     await handle.sync();
@@ -342,7 +345,7 @@ async function unlessAbsent<T>(work: Promise<T>): Promise<T | undefined> {
   });
 }
 
-async function openWritable(absolute: string, name: string): Promise<WritableFile> {
+export async function openWritable(absolute: string, name: string): Promise<WritableFile> {
   const descriptor = await patiently(() => call<number>((done) => fs.open(absolute, openFlags, 0o600, done)));
   let open = true;
   return {
@@ -394,7 +397,7 @@ function behind(pieces: readonly Uint8Array[], bytes: number): Uint8Array[] {
   return rest;
 }
 
-async function openReadable(absolute: string, name: string): Promise<ReadableFile> {
+export async function openReadable(absolute: string, name: string): Promise<ReadableFile> {
   const descriptor = await patiently(() => call<number>((done) => fs.open(absolute, fs.constants.O_RDONLY, done)));
   let open = true;
   return {

@@ -9,6 +9,7 @@ const codeOfErrno: Readonly<Record<string, FaultCode>> = {
   EMFILE: "overloaded",
   ENFILE: "overloaded",
   ENOMEM: "overloaded",
+  EFBIG: "overloaded",
   EACCES: "unavailable",
   EPERM: "unavailable",
   EROFS: "unavailable",
@@ -55,6 +56,11 @@ export function isOutOfFiles(error: unknown): boolean {
 /** A full disk or quota refuses one write; anything else that a write meets makes the store doubtful. */
 export function isDiskFull(error: unknown): boolean {
   return hasErrno(error, ["ENOSPC", "EDQUOT"]);
+}
+
+/** A file system takes no larger files. */
+export function isFileTooLarge(error: unknown): boolean {
+  return hasErrno(error, ["EFBIG"]);
 }
 
 /** Whether the error or what caused it is one of these. The code of a fault is none of the system. */

@@ -11,6 +11,7 @@ import { Fault } from "../model/fault.ts";
 import { okStatus, type Status, toStatus } from "../wire/grpc-status.ts";
 import { FrameReader, type MessageEncoding, messageEncodings, type RequestLimits } from "./frame-reader.ts";
 import { parseTimeoutMs, timerMsMax } from "./grpc-timeout.ts";
+import { peerOf } from "./peer.ts";
 import { ResponseStream } from "./response-stream.ts";
 
 /** Where a call comes from: what is known before anything of it is read. */
@@ -82,12 +83,6 @@ export async function openDoor(
     frames?.close();
   }
   response.end(status);
-}
-
-/** Peer of a stream as `address:port`, in the form that grpc-js gives to handlers. */
-export function peerOf(stream: ServerHttp2Stream): string {
-  const socket = stream.session?.socket;
-  return socket?.remoteAddress === undefined ? "unknown" : `${socket.remoteAddress}:${socket.remotePort}`;
 }
 
 function encodingOf(headers: IncomingHttpHeaders): MessageEncoding {

@@ -27,6 +27,7 @@ import {
 } from "../model/limits.ts";
 import type { Connections } from "./connections.ts";
 import { parseTimeoutMs, timerMsMax } from "./grpc-timeout.ts";
+import { nameLocalPeer } from "./peer.ts";
 
 interface PrivateServer {
   commonServerOptions: { settings?: Record<string, unknown> };
@@ -40,6 +41,8 @@ export type Take = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => 
 export interface SeamHandlers {
   /** Who takes over the calls to a path. */
   readonly takers: ReadonlyMap<string, Take>;
+  /** And over the socket in the data directory; the same when it is not given. */
+  readonly localTakers?: ReadonlyMap<string, Take>;
   readonly connections: Connections;
   /** Answers a call for which there is no room, with the number of streams that are open. */
   crowded(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, streams: number): void;
@@ -67,6 +70,9 @@ export function openSeam(server: Server, handlers: SeamHandlers): Windows {
   assert(http2Servers instanceof Map && http2Servers.size > 0, "grpc-js keeps its bound servers in http2Servers");
   const windows = new Windows();
   for (const http2Server of http2Servers.keys()) {
+    // Those who may open that are no strangers: their connections are not counted.
+    const isLocal = typeof http2Server.address() === "string";
+    const takers = isLocal ? (handlers.localTakers ?? handlers.takers) : handlers.takers;
     const listeners = http2Server.listeners("stream") as StreamListener[];
     assert(listeners.length === 1, "grpc-js listens once for streams");
     http2Server.removeAllListeners("stream");
@@ -78,17 +84,18 @@ export function openSeam(server: Server, handlers: SeamHandlers): Windows {
       if (close === undefined) return handlers.crowded(stream, headers, windows.streams);
       stream.once("close", close);
       handlers.seen(stream, headers);
-      const take = handlers.takers.get(headers[":path"] ?? "");
+      const take = takers.get(headers[":path"] ?? "");
       if (take !== undefined) return take(stream, headers);
       dropLongTimeout(headers);
       for (const listener of listeners) listener.call(http2Server, stream, headers, flags);
     });
-    handlers.connections.guard(http2Server);
+    if (!isLocal) handlers.connections.guard(http2Server);
     http2Server.on("session", (session) => {
       session.setLocalWindowSize(connectionWindowBytes);
       windows.add(session);
       const { remoteAddress, remotePort } = session.socket;
-      session.once("close", () => handlers.closed(`${remoteAddress}:${remotePort}`));
+      const peer = isLocal ? nameLocalPeer(session) : `${remoteAddress}:${remotePort}`;
+      session.once("close", () => handlers.closed(peer));
     });
   }
   return windows;

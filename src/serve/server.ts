@@ -3,6 +3,7 @@
 import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { Budget } from "../flow/budget.ts";
 import type { Certificate } from "../host/certificate.ts";
+import type { SocketPlace } from "../host/control-socket.ts";
 import { YoungGarbage } from "../host/young-garbage.ts";
 import { Fault } from "../model/fault.ts";
 import {
@@ -20,7 +21,7 @@ import {
 } from "../model/limits.ts";
 import { flightPath } from "../wire/flight-call.ts";
 import { toStatus } from "../wire/grpc-status.ts";
-import { openDoor, peerOf, type TakenCall } from "./call-door.ts";
+import { openDoor, type TakenCall } from "./call-door.ts";
 import { Connections } from "./connections.ts";
 import { type DoActionParts, doAction } from "./do-action.ts";
 import { FailureLog } from "./failure-log.ts";
@@ -31,6 +32,7 @@ import { routeGrpcLog, silenceGrpcLog } from "./grpc-log.ts";
 import type { Health } from "./health.ts";
 import { healthService } from "./health.ts";
 import { openSeam, raiseWindow, type Take } from "./http2-seam.ts";
+import { peerOf } from "./peer.ts";
 import { type PutTopicParts, putTopic } from "./put-topic.ts";
 import { ResponseStream } from "./response-stream.ts";
 import { getFlightInfo, getSchema, listFlights, type ShowFlightParts } from "./show-flight.ts";
@@ -48,12 +50,15 @@ export interface ServerParts
   /** Files and sockets that the process may have open. */
   readonly openFilesMax: number;
   readonly host: string;
-  /** 0 for any free one. */
-  readonly port: number;
+  /** 0 for any free one; undefined for none: then nobody comes but over the socket. */
+  readonly port: number | undefined;
+  /** In the data directory: whoever may open it may write all that is there, so it asks for no API key. */
+  readonly socket: SocketPlace;
   readonly tls: Certificate | undefined;
 }
 
 export interface RunningServer {
+  /** 0 when it listens on none. */
   readonly port: number;
   /** Refuses new calls, lets uploads commit what has arrived, ends within `stopGraceMs`. */
   stop(): Promise<void>;
@@ -75,7 +80,8 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   const stopping = new AbortController();
   server.addService(flightService, flightHandlers({ ...parts, failures }));
   server.addService(healthService, health.handlers());
-  const port = await bind(server, parts);
+  const port = parts.port === undefined ? 0 : await bind(server, parts, parts.port);
+  await bindSocket(server, parts.socket);
   routeGrpcLog(log);
 
   const garbage = new YoungGarbage(youngGarbageBytes);
@@ -103,21 +109,25 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
       calls.add(ended);
       void ended.finally(() => calls.delete(ended));
     };
-  const answering = { ...parts, answerBudget: new Budget(answerBytesTotal), stopping: stopping.signal };
-  const takers: Readonly<Record<TakenName, Take>> = {
-    DoPut: takeOver("DoPut", putLimits(parts), async (call) => {
-      uploads.add(call);
-      try {
-        await putTopic(parts, call);
-      } finally {
-        uploads.delete(call);
-      }
-    }),
-    DoGet: takeOver("DoGet", smallLimits, (call) => getTopic(parts, call)),
-    DoAction: takeOver("DoAction", actionLimits(parts), (call) => doAction(answering, call)),
-    GetFlightInfo: takeOver("GetFlightInfo", smallLimits, (call) => getFlightInfo(answering, call)),
-    GetSchema: takeOver("GetSchema", smallLimits, (call) => getSchema(answering, call)),
-    ListFlights: takeOver("ListFlights", smallLimits, (call) => listFlights(answering, call)),
+  const answerBudget = new Budget(answerBytesTotal);
+  const takersFor = (own: ServerParts): ReadonlyMap<string, Take> => {
+    const answering = { ...own, answerBudget, stopping: stopping.signal };
+    const takers: Readonly<Record<TakenName, Take>> = {
+      DoPut: takeOver("DoPut", putLimits(own), async (call) => {
+        uploads.add(call);
+        try {
+          await putTopic(own, call);
+        } finally {
+          uploads.delete(call);
+        }
+      }),
+      DoGet: takeOver("DoGet", smallLimits, (call) => getTopic(own, call)),
+      DoAction: takeOver("DoAction", actionLimits(own), (call) => doAction(answering, call)),
+      GetFlightInfo: takeOver("GetFlightInfo", smallLimits, (call) => getFlightInfo(answering, call)),
+      GetSchema: takeOver("GetSchema", smallLimits, (call) => getSchema(answering, call)),
+      ListFlights: takeOver("ListFlights", smallLimits, (call) => listFlights(answering, call)),
+    };
+    return new Map(takenCalls.map((name) => [flightPath(name), takers[name]]));
   };
   const guarded = new Connections({
     connectionsMax: connectionsMaxOf(parts.openFilesMax),
@@ -137,7 +147,8 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
       stream.on("error", () => undefined);
       new ResponseStream(stream, new AbortController().signal).end(toStatus(fault));
     },
-    takers: new Map(takenCalls.map((name) => [flightPath(name), takers[name]])),
+    takers: takersFor(parts),
+    localTakers: takersFor({ ...parts, authorizer: { ...authorizer, keysRequired: false } }),
     seen(stream, headers) {
       // Only SDK 0.5 and later can switch compression on; grpc-js does not show the header to its handlers.
       const encoding = headers["grpc-encoding"] ?? "identity";
@@ -165,12 +176,23 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
         new Promise<void>((resolve) => grace.addEventListener("abort", () => resolve(), { once: true })),
       ]);
       server.forceShutdown();
+      parts.socket.remove();
       failures.close();
     },
   };
 }
 
-function bind(server: Server, { host, port, tls }: ServerParts): Promise<number> {
+async function bindSocket(server: Server, socket: SocketPlace): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.bindAsync(`unix:${socket.path}`, ServerCredentials.createInsecure(), (error) => {
+      if (error === null) resolve();
+      else reject(new Fault("unavailable", `Cannot listen on the socket ${socket.path}: ${error.message}`, error));
+    });
+  });
+  socket.protect();
+}
+
+function bind(server: Server, { host, tls }: ServerParts, port: number): Promise<number> {
   const credentials =
     tls === undefined
       ? ServerCredentials.createInsecure()

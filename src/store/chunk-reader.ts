@@ -2,7 +2,7 @@
 
 import { splitFrame } from "../arrow/frame.ts";
 import { crc32 } from "../host/checksum.ts";
-import type { Disk, ReadableFile } from "../host/disk.ts";
+import type { ReadableFile, ReadDisk } from "../host/disk.ts";
 import type { BatchEntry } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
 import { readAheadBytes } from "../model/limits.ts";
@@ -23,7 +23,7 @@ export class ChunkReader implements AsyncDisposable {
   }
 
   /** @throws Fault absent */
-  static async open(disk: Disk, path: string): Promise<ChunkReader> {
+  static async open(disk: Pick<ReadDisk, "openReadable">, path: string): Promise<ChunkReader> {
     return new ChunkReader(await disk.openReadable(path));
   }
 

@@ -1,7 +1,7 @@
 /** Reads one file from its beginning to its end in large pieces, however small the parts that are asked for. */
 
 import { crc32 } from "../host/checksum.ts";
-import type { Disk, ReadableFile } from "../host/disk.ts";
+import type { ReadableFile, ReadDisk } from "../host/disk.ts";
 import { scanBlockBytes } from "../model/limits.ts";
 
 export class FileScan implements AsyncDisposable {
@@ -19,7 +19,7 @@ export class FileScan implements AsyncDisposable {
   }
 
   /** @throws Fault absent */
-  static async open(disk: Disk, path: string): Promise<FileScan> {
+  static async open(disk: Pick<ReadDisk, "openReadable">, path: string): Promise<FileScan> {
     const file = await disk.openReadable(path);
     try {
       return new FileScan(file, await file.size());

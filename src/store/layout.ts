@@ -14,6 +14,8 @@ export const sessionsDirectory = "sessions";
 export const tailDirectory = "tail";
 export const trashDirectory = "trash";
 export const quarantineDirectory = "quarantine";
+/** What is known of bundles whose sessions are on their way out of them; each has a directory with a catalog of its own. */
+export const bundlesDirectory = "bundles";
 
 export function sequenceFile(sequence: Ulid): string {
   return `${sequencesDirectory}/${sequence}.json`;

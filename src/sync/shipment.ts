@@ -19,8 +19,11 @@ export interface Shipment {
   readonly bytes: number;
 }
 
+/** Under which UUID something is to be there. */
+export type UuidThere = (own: Uuid, purpose: "sequence" | "session" | "topic") => Uuid;
+
 /** Undefined when the session is gone, or not finalized. */
-export function findShipment(catalog: Catalog, ulid: Ulid): Shipment | undefined {
+export function findShipment(catalog: Catalog, ulid: Ulid, uuidThere: UuidThere = derivedUuid): Shipment | undefined {
   const session = findSession(catalog, ulid);
   const sequence = session === undefined ? undefined : findSequence(catalog, session.sequence);
   if (session === undefined || sequence === undefined || !isFinalized(session)) return undefined;
@@ -30,16 +33,16 @@ export function findShipment(catalog: Catalog, ulid: Ulid): Shipment | undefined
     session,
     topics,
     facts: {
-      session: derivedUuid(session.uuid, "session"),
+      session: uuidThere(session.uuid, "session"),
       topics: topics.map(({ locator, uuid, extent: { rows, range } }) => ({
         locator,
-        uuid: derivedUuid(uuid, "topic"),
+        uuid: uuidThere(uuid, "topic"),
         rows,
         range,
         messages: 0,
       })),
     },
-    sequenceUuid: derivedUuid(sequence.uuid, "sequence"),
+    sequenceUuid: uuidThere(sequence.uuid, "sequence"),
     bytes: bytesOfTopics(topics),
   };
 }

@@ -38,7 +38,7 @@ import { Gate, GateClosed } from "./gate.ts";
 import { Hands } from "./hands.ts";
 import { SessionClasses } from "./session-class.ts";
 import { Setbacks } from "./setbacks.ts";
-import { findShipment, type Shipment } from "./shipment.ts";
+import { findShipment, type Shipment, type UuidThere } from "./shipment.ts";
 import { countMessages, type StreamParts } from "./topic-stream.ts";
 import { beginTransfer, park, parkedCursor, step, type Transfer, type TransferContext } from "./transfer.ts";
 
@@ -48,6 +48,10 @@ export interface AgentParts extends Omit<StreamParts, "admit">, AdmissionParts {
   readonly poison: Poison;
   readonly search: SearchParts;
   readonly space: Pick<Space, "admitRow">;
+  /** Where what is sent has not the UUIDs of the store that it comes from. */
+  readonly uuidThere?: UuidThere;
+  /** Where the target is not reached by its address. */
+  readonly connect?: typeof connectTo;
 }
 
 export type AgentState = "idle" | "closed" | "connecting" | "sending" | "waiting";
@@ -271,7 +275,7 @@ export class TargetAgent {
   /** Ends a session without the remote. */
   async #settle(ulid: Ulid, place: Settled): Promise<void> {
     const { catalog } = this.#parts;
-    const shipment = findShipment(catalog, ulid);
+    const shipment = findShipment(catalog, ulid, this.#parts.uuidThere);
     if (shipment === undefined) return;
     const stored = findTransfer(catalog, ulid, this.#target.id)?.cursor;
     const cursor = stored ?? this.#firstCursorOf(shipment.session);
@@ -309,7 +313,7 @@ export class TargetAgent {
   }
 
   async #connect(signal: AbortSignal): Promise<Remote> {
-    const remote = await connectTo(this.#target, signal);
+    const remote = await (this.#parts.connect ?? connectTo)(this.#target, signal);
     const { version } = remote;
     const name = version.edge === undefined ? `mosaicod ${version.text}` : `mosaico-edge ${version.edge.version}`;
     if (this.#remote !== name) this.#parts.log.info("sync_connected", { target: this.#target.name, remote: name });
@@ -342,7 +346,7 @@ export class TargetAgent {
   /** Brings a session to its end there: synced, parked, or gone here. @throws GaveWay, BrokenOff */
   async #ship(remote: Remote, { session: ulid, class: of }: PendingSession, signal: AbortSignal): Promise<void> {
     const { catalog, log, clock } = this.#parts;
-    const shipment = findShipment(catalog, ulid);
+    const shipment = findShipment(catalog, ulid, this.#parts.uuidThere);
     if (shipment === undefined || !isActive(catalog, this.#target)) return;
     const { session } = shipment;
     const traits = traitsOf(remote, this.#target);

@@ -12,7 +12,7 @@ import type { Catalog } from "../catalog/catalog.ts";
 import { listChunks, readChunk } from "../catalog/chunk-rows.ts";
 import type { Budget } from "../flow/budget.ts";
 import { crc32 } from "../host/checksum.ts";
-import type { Disk } from "../host/disk.ts";
+import type { ReadDisk } from "../host/disk.ts";
 import { type BatchEntry, type Chunk, messageBytesOf } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
 import type { Topic } from "../model/resource.ts";
@@ -23,7 +23,7 @@ import { chunkFile } from "../store/layout.ts";
 import { bareFlightDataHead } from "../wire/flight-data.ts";
 
 export interface StreamParts {
-  readonly disk: Disk;
+  readonly disk: Pick<ReadDisk, "openReadable">;
   readonly catalog: Catalog;
   /** Where the memory for messages comes from. */
   readonly budget: Budget;
@@ -254,7 +254,7 @@ class ChunkStream {
     }
   }
 
-  async #open(disk: Disk, path: string): Promise<ChunkReader> {
+  async #open(disk: StreamParts["disk"], path: string): Promise<ChunkReader> {
     const { topic, chunk } = this.#place;
     const { catalog } = this.#parts;
     try {

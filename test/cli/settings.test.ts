@@ -48,6 +48,7 @@ const normal: Config = {
   skip_index: "keep",
   ontology_policy: "warn",
   ontology_dir: undefined,
+  bundle_trust: [],
   log_level: "info",
 };
 
@@ -88,6 +89,7 @@ const three: Readonly<Record<SettingName, readonly [string | boolean, string, st
   skip_index: ["none", "keep", '"none"', ["none", "keep", "none"]],
   ontology_policy: ["off", "strict", '"warn"', ["off", "strict", "warn"]],
   ontology_dir: ["/a", "/b", '"/c"', ["/a", "/b", "/c"]],
+  bundle_trust: ["a", "b, c", '["d", "e"]', [["a"], ["b", "c"], ["d", "e"]]],
   log_level: ["debug", "error", '"warning"', ["debug", "error", "warning"]],
 };
 

@@ -1,0 +1,292 @@
+/**
+ * The commands `bundle push` and `import`: what is in a bundle goes to another Mosaico, or into the store of this machine, as sync would
+ * bring it: by the same transfers, under the same UUIDs, session by session. All of the bundle is checked before any of it goes.
+ */
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { bundleDisk } from "../bundle/bundle-disk.ts";
+import { type Bundle, openBundle } from "../bundle/bundle-file.ts";
+import { openScratch, putContent, type Scratch } from "../bundle/scratch.ts";
+import { demandTrust, type Trust } from "../bundle/trust.ts";
+import type { Catalog } from "../catalog/catalog.ts";
+import { findTarget, putTarget } from "../catalog/target-rows.ts";
+import { findTransfer, putTransfer } from "../catalog/transfer-rows.ts";
+import { Budget } from "../flow/budget.ts";
+import { machineClock } from "../host/clock.ts";
+import { type Disk, openDisk } from "../host/disk.ts";
+import { newUlid } from "../host/entropy.ts";
+import { type Log, openLog, printOut } from "../host/log.ts";
+import type { BundleManifest, BundleSession } from "../model/bundle.ts";
+import { bundleBudgetBytes, bundleLookMs } from "../model/bundle-limits.ts";
+import { Fault } from "../model/fault.ts";
+import { parseRemoteUrl } from "../model/remote-url.ts";
+import type { Session } from "../model/resource.ts";
+import type { ConflictPolicy, Target } from "../model/target.ts";
+import { leftoverOf } from "../model/transfer.ts";
+import { Poison } from "../store/poison.ts";
+import { connectTo } from "../sync/connect.ts";
+import { type AgentParts, type AgentUse, TargetAgent } from "../sync/target-agent.ts";
+import { retriedCursor } from "../sync/transfer.ts";
+import { checkBundle } from "./bundle.ts";
+import { openProgress } from "./progress.ts";
+import { searchPartsOf } from "./search-parts.ts";
+
+export interface TransferRequest {
+  readonly files: readonly string[];
+  readonly trust: Trust;
+  readonly onConflict: ConflictPolicy;
+  /** Time without any progress after which it gives up. */
+  readonly waitMs: number;
+  readonly json: boolean;
+  readonly signal: AbortSignal;
+}
+
+export interface PushRequest extends TransferRequest, Pick<Target, "caFile" | "keyFile"> {
+  readonly url: string;
+}
+
+/** What became of a session. */
+export interface CarriedView {
+  readonly session: string;
+  /** `there` when it was there before, `refused` when it is not what it says, `parked` when the other side does not take it. */
+  readonly state: "brought" | "there" | "refused" | "parked";
+  readonly reason: string | null;
+}
+
+/** The exit code: 0 when all sessions are there. @throws Fault corrupt, denied, unavailable (it is not reached), wrong_state */
+export async function pushBundle(dataDirectory: string, request: PushRequest): Promise<number> {
+  const { text: url } = parseRemoteUrl(request.url);
+  await using bundle = await openTrusted(request);
+  return await bringTo(await openDisk(dataDirectory), bundle, { ...request, url, what: "bundle push" });
+}
+
+/** @throws Fault corrupt, denied */
+export async function openTrusted({ files, trust }: Pick<TransferRequest, "files" | "trust">): Promise<Bundle> {
+  const bundle = await openBundle(files);
+  try {
+    demandTrust(trust, bundle.signer);
+    return bundle;
+  } catch (error) {
+    await bundle[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+export interface Destination extends TransferRequest, Pick<Target, "caFile" | "keyFile"> {
+  readonly what: string;
+  readonly url: string;
+  /** Where it is not reached by its address. */
+  readonly connect?: typeof connectTo;
+  /** Whether a session is there that was never sent: the one that was exported. */
+  readonly hasOwn?: (session: Session) => boolean;
+  /** Whether what it does not take goes again at once, and no cursor is kept: begun anew it costs nothing. */
+  readonly isNear?: boolean;
+}
+
+/** The exit code. @param store where it is kept how far it is */
+export async function bringTo(store: Disk, bundle: Bundle, destination: Destination): Promise<number> {
+  await using scratch = await openScratch(store, bundle.manifest, destination.url);
+  const refused = await checkBundle(bundle, async (content) => {
+    if (destination.hasOwn?.(content.record.session) !== true) await putContent(scratch.catalog, content);
+  });
+  const target = await targetIn(scratch.catalog, bundle.manifest, destination);
+  const sent = await run(bundle, scratch, target, destination);
+  const isNear = destination.isNear === true;
+  if (isNear) await removeParked(scratch.catalog, bundle.manifest, target, destination);
+  const views = bundle.manifest.sessions.map((session) => viewOf(scratch.catalog, target, session, { refused, sent }));
+  const isAllThere = views.every(({ state }) => state === "brought" || state === "there");
+  tell(bundle, views, destination);
+  if (isAllThere || isNear) await scratch.forget();
+  return isAllThere ? 0 : 1;
+}
+
+/** One row for all tries; what was parked is tried again, for somebody wants it. */
+async function targetIn(
+  catalog: Catalog,
+  { sessions }: BundleManifest,
+  { url, caFile, keyFile, onConflict }: Destination,
+): Promise<Target> {
+  const addedAtNs = machineClock().wallNs();
+  const known = findTarget(catalog, "bundle");
+  const target: Target = {
+    id: known?.id ?? newUlid(Number(addedAtNs / 1_000_000n)),
+    name: "bundle",
+    url,
+    caFile,
+    keyFile,
+    onConflict,
+    include: [],
+    exclude: [],
+    classes: [],
+    restIsSent: true,
+    rates: [],
+    interfaces: [],
+    paused: false,
+    addedAtNs: known?.addedAtNs ?? addedAtNs,
+  };
+  await catalog.transaction(() => {
+    putTarget(catalog, target);
+    for (const { ulid } of sessions) {
+      const row = findTransfer(catalog, ulid, target.id);
+      if (row?.cursor.place.kind === "parked")
+        putTransfer(catalog, ulid, target.id, { ...row, cursor: retriedCursor(row.cursor) });
+    }
+  });
+  return target;
+}
+
+/**
+ * Bytes that went of each session that arrived, by locator.
+ * @throws Fault unavailable when nothing comes further for too long, denied, unauthenticated
+ */
+async function run(
+  bundle: Bundle,
+  { disk, catalog }: Scratch,
+  target: Target,
+  { what, waitMs, connect, signal }: Destination,
+): Promise<ReadonlyMap<string, number>> {
+  const heard: Heard = { sent: new Map(), refusal: undefined };
+  const clock = machineClock();
+  const budget = new Budget(bundleBudgetBytes);
+  const parts: AgentParts = {
+    disk: bundleDisk(bundle),
+    catalog,
+    clock,
+    budget,
+    log: noting(heard),
+    poison: new Poison(() => undefined),
+    search: searchPartsOf({ disk, catalog, mergeBudget: budget, sendBudget: budget, given: new Map() }),
+    space: { admitRow: () => ({ [Symbol.dispose]: () => undefined }) },
+    captureWaits: () => false,
+    captureIsBusy: () => false,
+    // They are those that a sync has made already.
+    uuidThere: (own) => own,
+    ...(connect === undefined ? {} : { connect }),
+  };
+  const agent = new TargetAgent(parts, target);
+  const stop = new AbortController();
+  const ended = agent.run(AbortSignal.any([stop.signal, signal]));
+  const bytesTotal = bundle.manifest.sessions.reduce((sum, { bytes }) => sum + bytes, 0);
+  const progress = openProgress(what);
+  try {
+    const patience = new Patience(waitMs);
+    for (let use = agent.use(); !isDone(use); use = agent.use()) {
+      progress.show(use.sentBytes, bytesTotal);
+      patience.check(use, clock.monotonicMs());
+      if (heard.refusal !== undefined) throw heard.refusal;
+      await sleep(bundleLookMs);
+      if (signal.aborted) throw new Fault("cancelled", "Stopped; the same command goes on where this one ends.");
+    }
+  } finally {
+    stop.abort();
+    await ended;
+    progress.end();
+  }
+  return heard.sent;
+}
+
+/** What was begun of sessions that are not taken is no session: it is all of one or nothing. */
+async function removeParked(
+  catalog: Catalog,
+  { sessions }: BundleManifest,
+  target: Target,
+  { connect = connectTo, signal }: Destination,
+): Promise<void> {
+  const begun = sessions.flatMap(({ ulid, locator }) => {
+    const cursor = findTransfer(catalog, ulid, target.id)?.cursor;
+    return cursor?.place.kind === "parked" ? (leftoverOf({ locator }, cursor)?.session ?? []) : [];
+  });
+  if (begun.length === 0) return;
+  using remote = await connect(target, signal);
+  for (const session of begun) {
+    await remote.deleteSession(session).catch((error: unknown) => {
+      // It never came to be.
+      if (!(error instanceof Fault) || error.code !== "absent") throw error;
+    });
+  }
+}
+
+function isDone({ state, census }: AgentUse): boolean {
+  return state === "idle" && census !== undefined && census.pending.sessions === 0;
+}
+
+/** Ends when nothing has come further for long, or will not for longer than that. */
+class Patience {
+  readonly #waitMs: number;
+  #seen = "";
+  #sinceMs = Number.NaN;
+
+  constructor(waitMs: number) {
+    this.#waitMs = waitMs;
+  }
+
+  /** @throws Fault unavailable with what the remote said */
+  check({ sentBytes, census, retryInMs, lastError, closed }: AgentUse, nowMs: number): void {
+    const seen = JSON.stringify([sentBytes, census?.synced, census?.parked]);
+    if (seen !== this.#seen) {
+      this.#seen = seen;
+      this.#sinceMs = nowMs;
+    }
+    const leftMs = this.#sinceMs + this.#waitMs - nowMs;
+    if (leftMs > 0 && (retryInMs ?? 0) < this.#waitMs) return;
+    const why = lastError ?? closed ?? "it does not answer";
+    throw new Fault("unavailable", `${why} (nothing came further; the same command goes on where this one ends)`);
+  }
+}
+
+interface Heard {
+  /** Bytes that went of each session that arrived, by locator. */
+  readonly sent: Map<string, number>;
+  /** What no time mends: a key that is not taken. */
+  refusal: Fault | undefined;
+}
+
+/** A log that nobody reads but this command, which says itself what went wrong. */
+function noting(heard: Heard): Log {
+  const log = openLog("error");
+  return {
+    ...log,
+    info(event, { session, bytes } = {}) {
+      if (event === "session_synced") heard.sent.set(String(session), Number(bytes));
+    },
+    warning(event, { code, reason } = {}) {
+      if (event === "sync_broken_off" && (code === "denied" || code === "unauthenticated"))
+        heard.refusal = new Fault(code, String(reason));
+    },
+  };
+}
+
+function viewOf(
+  catalog: Catalog,
+  target: Target,
+  session: BundleSession,
+  { refused, sent }: { refused: ReadonlyMap<BundleSession, string>; sent: ReadonlyMap<string, number> },
+): CarriedView {
+  const { ulid, locator } = session;
+  const problem = refused.get(session);
+  if (problem !== undefined) return { session: locator, state: "refused", reason: problem };
+  const place = findTransfer(catalog, ulid, target.id)?.cursor.place;
+  if (place?.kind === "parked") return { session: locator, state: "parked", reason: `${place.cause}: ${place.reason}` };
+  return { session: locator, state: (sent.get(locator) ?? 0) > 0 ? "brought" : "there", reason: null };
+}
+
+const words: Readonly<Record<CarriedView["state"], string>> = {
+  brought: "brought",
+  there: "was there already",
+  refused: "refused",
+  parked: "not taken",
+};
+
+function tell({ manifest }: Bundle, views: readonly CarriedView[], { json }: Destination): void {
+  if (json) {
+    printOut(`${JSON.stringify({ bundle: manifest.id, sessions: views })}\n`);
+    return;
+  }
+  for (const { session, state, reason } of views)
+    printOut(`${session}: ${words[state]}${reason === null ? "" : `: ${reason}`}\n`);
+  const count = (state: CarriedView["state"]): number => views.filter((view) => view.state === state).length;
+  const missing = count("refused") + count("parked");
+  printOut(
+    `${count("brought")} brought, ${count("there")} were there already${missing === 0 ? "" : `, ${missing} are not there`}\n`,
+  );
+}
