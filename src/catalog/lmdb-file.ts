@@ -3,6 +3,7 @@
  * the process by a signal, without a word. Only what holds the tree together is looked at, not what the rows say.
  */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Disk, ReadableFile } from "../host/disk.ts";
 import { Fault } from "../model/fault.ts";
 import {
@@ -18,8 +19,11 @@ import {
   readMeta,
 } from "./lmdb-page.ts";
 
-/** A server beside us may reuse pages while they are looked at; damage stays. */
-const triesMax = 3;
+/**
+ * A server beside us reuses the pages of a state two commits later, also while they are looked at: what is found then means nothing, and
+ * the next state is looked at. One that commits all the time may overtake every look; damage stays, so what most of them find is none.
+ */
+const looks = { most: 40, pauseMs: 5 } as const;
 
 /**
  * Looks at up to `pagesMax` pages from the roots down. A file that is not there passes; one that is empty does not: LMDB would not
@@ -31,14 +35,18 @@ export async function checkLmdbFile(disk: Disk, directory: string, pagesMax: num
   if (!(await disk.exists(path))) return;
   const file = await disk.openReadable(path);
   try {
-    const bytes = await file.size();
-    for (let tries = 1; ; tries += 1) {
+    const overtaken = new Map<string, number>();
+    for (let look = 0; look < looks.most; look += 1) {
+      const walk = new Walk(file, pagesMax);
       try {
-        await new Walk(file, bytes, pagesMax).run();
-        return;
+        return await walk.run();
       } catch (error) {
-        if (tries === triesMax || !(error instanceof Fault)) throw error;
+        if (!(error instanceof Fault) || !(await walk.isOvertaken())) throw error;
+        const times = (overtaken.get(error.message) ?? 0) + 1;
+        if (times > looks.most / 2) throw error;
+        overtaken.set(error.message, times);
       }
+      await sleep(looks.pauseMs);
     }
   } finally {
     await file.close();
@@ -47,17 +55,22 @@ export async function checkLmdbFile(disk: Disk, directory: string, pagesMax: num
 
 class Walk {
   readonly #file: ReadableFile;
-  readonly #fileBytes: number;
+  #fileBytes = 0;
   #pagesLeft: number;
+  /** What it looks at; undefined before that is known. */
+  #seen: Meta | undefined;
 
-  constructor(file: ReadableFile, fileBytes: number, pagesMax: number) {
+  constructor(file: ReadableFile, pagesMax: number) {
     this.#file = file;
-    this.#fileBytes = fileBytes;
     this.#pagesLeft = pagesMax;
   }
 
   async run(): Promise<void> {
-    const { pageBytes, free, main } = await this.#newestMeta();
+    this.#fileBytes = await this.#file.size();
+    this.#seen = await this.#newestMeta();
+    // Whoever committed that state had made the file as long as it says.
+    this.#fileBytes = await this.#file.size();
+    const { pageBytes, free, main } = this.#seen;
     const trees = [free, main];
     // Breadth first: what is nearest to the roots is needed by every read.
     let level = trees.flatMap((tree) => (tree.root === noPage ? [] : [{ tree, number: tree.root, depth: tree.depth }]));
@@ -77,6 +90,12 @@ class Walk {
       }
       level = below;
     }
+  }
+
+  /** Whether there has been a commit since it began, so that what it has found may be of another state. */
+  async isOvertaken(): Promise<boolean> {
+    if (this.#seen === undefined) return false;
+    return (await this.#newestMeta()).transaction !== this.#seen.transaction;
   }
 
   async #newestMeta(): Promise<Meta> {

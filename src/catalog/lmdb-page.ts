@@ -163,7 +163,7 @@ export class LmdbPage {
     }
     if ((flags & nodeFlag.tree) === 0) return { kind: "value", key, value: bytes.subarray(dataAt, dataAt + dataBytes) };
     if (dataBytes !== treeBytes) throw this.#nodeDamage(index);
-    const tree = readTree(bytes, dataAt, key.toString("latin1"));
+    const tree = readTree(bytes, dataAt, key.toString("latin1").replace(/\0$/, ""));
     if (tree.depth > depthMax) throw this.#nodeDamage(index);
     return { kind: "tree", key, tree };
   }

@@ -1,11 +1,22 @@
 // Damaged catalog files are refused by a sentence. Whatever is not refused is opened and read by a process of its own: it must
 // not end by a signal, which is what LMDB does where it follows a damaged page.
 
-import { spawnSync } from "node:child_process";
-import { copyFileSync, readFileSync, statSync, truncateSync, writeFileSync } from "node:fs";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
+import {
+  closeSync,
+  copyFileSync,
+  openSync,
+  readFileSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { checkLmdbFile } from "../../src/catalog/lmdb-file.ts";
+import { LmdbPage, readMeta } from "../../src/catalog/lmdb-page.ts";
 import { putSequence } from "../../src/catalog/resources.ts";
 import { openDisk } from "../../src/host/disk.ts";
 import type { SequenceName } from "../../src/model/locator.ts";
@@ -40,6 +51,25 @@ async function filled() {
   return { scratch, file, whole, check };
 }
 
+/** Where the root of a table lies in the file. */
+function rootOf(file: string, table: string): { number: bigint; at: number } {
+  const bytes = readFileSync(file);
+  const metas = [0, 4096].flatMap((at) => readMeta(bytes.subarray(at)) ?? []);
+  const newest = metas.reduce((a, b) => (a.transaction > b.transaction ? a : b));
+  const { root, depth, name } = newest.main;
+  const main = new LmdbPage(bytes.subarray(Number(root) * 4096, (Number(root) + 1) * 4096), root, name);
+  for (const node of main.nodes(depth))
+    if (node.kind === "tree" && node.tree.name === table)
+      return { number: node.tree.root, at: Number(node.tree.root) * 4096 };
+  throw new RangeError(`the catalog has a table ${table}`);
+}
+
+function writeBytes(file: string, at: number, bytes: Uint8Array): void {
+  const descriptor = openSync(file, "r+");
+  writeSync(descriptor, bytes, 0, bytes.byteLength, at);
+  closeSync(descriptor);
+}
+
 describe("a catalog file", () => {
   test("that is whole passes, with trees of several levels and runs of overflow pages; a missing one too", async () => {
     const { scratch, file, check } = await filled();
@@ -70,6 +100,29 @@ describe("a catalog file", () => {
     await using _scratch = scratch;
     damage(file);
     await expect(check()).rejects.toMatchObject({ code: "corrupt", message: expect.stringContaining(expected) });
+  });
+
+  test("that another process writes all the time is not taken for damaged; one with a damaged page is", {
+    timeout: 60_000,
+  }, async () => {
+    const { scratch, file, check } = await filled();
+    await using _scratch = scratch;
+    const child = spawn(process.execPath, [path.join(import.meta.dirname, "busy.ts"), scratch.directory]);
+    const ended = once(child, "exit");
+    try {
+      await once(child.stdout, "data");
+      for (let round = 0; round < 300; round += 1) await check(256);
+      // The root of a tree that the other one never looks at.
+      const { number, at } = rootOf(file, "sequences");
+      writeBytes(file, at + 18, Buffer.from([0xff, 0xff]));
+      await expect(check(256)).rejects.toMatchObject({
+        code: "corrupt",
+        message: expect.stringContaining(`page ${number} of "sequences" has flags 65535`) as string,
+      });
+    } finally {
+      child.kill("SIGKILL");
+      await ended;
+    }
   });
 
   test("with a page of garbage is refused, or readable without a crash", { timeout: 60_000 }, async () => {
