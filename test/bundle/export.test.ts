@@ -215,10 +215,12 @@ describe("an export that broke off", () => {
       // What a power cut leaves behind what was synced.
       if (cut % 2 === 1) content.fill(0, Math.max(head, cut - 1_000), cut);
       if (cut > 0) writeFileSync(`${file}.partial`, content.subarray(0, cut));
+      // A head that was never whole.
+      else writeFileSync(`${file}.partial.new`, content.subarray(0, 700));
       await exported(path.basename(file));
       if (cut > 0) expect(readFileSync(file).equals(readFileSync(whole)), `cut at ${cut}`).toBe(true);
       expect(await bundle("verify", file, "--trust", store.publicKey)).toMatchObject({ code: 0 });
-      expect(existsSync(`${file}.partial`)).toBe(false);
+      for (const name of [`${file}.partial`, `${file}.partial.new`]) expect(existsSync(name), name).toBe(false);
       const again = JSON.parse(
         await done("export", file, "--data-dir", store.dataDir, "--key", store.keyFile, "--json"),
       ) as { writtenBytes: number };

@@ -219,6 +219,21 @@ describe("push", () => {
     expect(await states(...words, ...rest)).toEqual(threeTimes("brought"));
   });
 
+  test("what it does not take is tried again by the next push, when it is taken", { timeout: 60_000 }, async () => {
+    await using far = await startServer();
+    await record(far.port, "walk-1", labelTopics(drive));
+    const pushing = place.path("parked");
+    const words = ["push", file, "--to", `grpc://127.0.0.1:${far.port}`, "--data-dir", pushing, ...trust];
+    const refused = await bundle(...words);
+    expect(refused).toMatchObject({ code: 1, stdout: expect.stringMatching(/walk-1:\S+: not taken: conflict: /) });
+    expect(readdirSync(path.join(pushing, "bundles"))).toHaveLength(1);
+    using client = new FlightClient(far.port);
+    await client.action("sequence_delete", { locator: "walk-1" });
+    expect(await states(...words)).toEqual(["there", "there", "brought"]);
+    expect(readdirSync(pushing)).toEqual([]);
+    expect(await everythingOf(far.port, store.locators)).toEqual(store.everything);
+  });
+
   test("where nobody is it gives up, and goes on when somebody is there", { timeout: 60_000 }, async () => {
     const pushing = place.path("waiting");
     const far = await startServer();

@@ -245,7 +245,7 @@ export function actOf(events: readonly TraceEvent[], index: number, root: string
   const event = events[index];
   if (event === undefined || !("path" in event) || event.kind === "mapped") return undefined;
   const relative = path.relative(root, event.path);
-  if (/^(LOCK|control-.*|catalog\/lock\.mdb)$| \(deleted\)$/.test(relative)) return undefined;
+  if (/^(LOCK|(control|flight)-.*|catalog\/lock\.mdb)$| \(deleted\)$/.test(relative)) return undefined;
   const kind = kindOf(relative);
   switch (event.kind) {
     case "writeBegin":

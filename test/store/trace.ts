@@ -82,7 +82,7 @@ function readLine(line: string, at: number): TraceEvent {
 export const exempt: readonly { readonly pattern: RegExp; readonly reason: string }[] = [
   { pattern: /^catalog\/lock\.mdb$/, reason: "LMDB's table of living readers; made anew by whoever opens first" },
   { pattern: /^LOCK$/, reason: "for people to read; the owner row in the catalog guards the data" },
-  { pattern: /^control-\w+\.sock$/, reason: "a socket lives as long as its process" },
+  { pattern: /^(control|flight)-\w+\.sock$/, reason: "a socket lives as long as its process" },
   { pattern: / \(deleted\)$/, reason: "the file has lost its name, so nothing of it has to be on disk" },
   { pattern: /^trash\/.+/, reason: "what lies in the trash is removed again at each start, by its row in the catalog" },
 ];
