@@ -90,13 +90,14 @@ export async function bringTo(store: Disk, bundle: Bundle, destination: Destinat
     if (destination.hasOwn?.(content.record.session) !== true) await putContent(scratch.catalog, content);
   });
   const target = await targetIn(scratch.catalog, bundle.manifest, destination);
-  const sent = await run(bundle, scratch, target, destination);
+  const { sent, isEdge } = await run(bundle, scratch, target, destination);
   const isNear = destination.isNear === true;
   if (isNear) await removeParked(scratch.catalog, bundle.manifest, target, destination);
   const views = bundle.manifest.sessions.map((session) => viewOf(scratch.catalog, target, session, { refused, sent }));
   const isAllThere = views.every(({ state }) => state === "brought" || state === "there");
   tell(bundle, views, destination);
-  if (isAllThere || isNear) await scratch.forget();
+  // A central daemon does not tell whose a session is: only by what is kept here the next try knows it.
+  if (isNear || (isAllThere && isEdge)) await scratch.forget();
   return isAllThere ? 0 : 1;
 }
 
@@ -136,7 +137,7 @@ async function targetIn(
 }
 
 /**
- * Bytes that went of each session that arrived, by locator.
+ * Bytes that went of each session that arrived, by locator, and whether they went to an edge.
  * @throws Fault unavailable when nothing comes further for too long, denied, unauthenticated
  */
 async function run(
@@ -144,7 +145,7 @@ async function run(
   { disk, catalog }: Scratch,
   target: Target,
   { what, waitMs, connect, signal }: Destination,
-): Promise<ReadonlyMap<string, number>> {
+): Promise<{ sent: ReadonlyMap<string, number>; isEdge: boolean }> {
   const heard: Heard = { sent: new Map(), refusal: undefined };
   const clock = machineClock();
   const budget = new Budget(bundleBudgetBytes);
@@ -182,7 +183,7 @@ async function run(
     await ended;
     progress.end();
   }
-  return heard.sent;
+  return { sent: heard.sent, isEdge: agent.use().isEdge !== false };
 }
 
 /** What was begun of sessions that are not taken is no session: it is all of one or nothing. */

@@ -62,6 +62,8 @@ export interface AgentUse {
   readonly state: AgentState;
   /** What the other one says that it is; undefined before it was reached. */
   readonly remote: string | undefined;
+  /** Whether that is an edge: it takes UUIDs of our choice, and so knows by itself what is ours. */
+  readonly isEdge: boolean | undefined;
   readonly census: Census | undefined;
   readonly sending: Sending | undefined;
   readonly sentBytes: number;
@@ -117,6 +119,7 @@ export class TargetAgent {
   readonly #setbacks = new Setbacks();
   #state: AgentState = "idle";
   #remote: string | undefined;
+  #isEdge: boolean | undefined;
   #census: Census | undefined;
   #sending: Progress | undefined;
   #sentBytes = 0;
@@ -159,6 +162,7 @@ export class TargetAgent {
       url: this.#target.url,
       state: this.#state,
       remote: this.#remote,
+      isEdge: this.#isEdge,
       census: this.#census,
       sending: this.#sending === undefined ? undefined : sendingOf(this.#sending, nowMs),
       sentBytes: this.#sentBytes,
@@ -318,6 +322,7 @@ export class TargetAgent {
     const name = version.edge === undefined ? `mosaicod ${version.text}` : `mosaico-edge ${version.edge.version}`;
     if (this.#remote !== name) this.#parts.log.info("sync_connected", { target: this.#target.name, remote: name });
     this.#remote = name;
+    this.#isEdge = remote.isEdge;
     return remote;
   }
 

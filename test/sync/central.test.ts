@@ -129,6 +129,24 @@ describe.skipIf(url === undefined)("a central daemon", () => {
     await command(dataDir, "remove", "images");
   });
 
+  it("gets what a bundle brings, once", { timeout: slowMs }, async () => {
+    const name = `${run}-carried`;
+    await record(near.port, name, [...baseTopics(drive), ...labelTopics(drive)]);
+    const [key, file] = [path.join(dataDir, "bundle.key"), path.join(dataDir, "carried.bundle")];
+    const bundle = async (...words: string[]): Promise<string> => {
+      const { code, stdout, stderr } = await runToEnd(["bundle", ...words]);
+      if (code !== 0) throw new Error(`bundle ${words.join(" ")} ended with ${code}: ${stdout}${stderr}`);
+      return stdout;
+    };
+    const publicKey = (await bundle("keygen", key)).trim();
+    await bundle("export", file, "--key", key, "--sequence", name, "--data-dir", dataDir);
+    for (const times of ["1 brought, 0 were", "0 brought, 1 were"])
+      expect(
+        await bundle("push", file, "--to", url ?? "", ...keyWords, "--trust", publicKey, "--data-dir", dataDir),
+      ).toContain(times);
+    await expectEqual([name]);
+  });
+
   it("gets each session once over a bad link, while both ends are killed", { timeout: 6 * slowMs }, async () => {
     const random = new Random("central: bad link");
     const mayDelete = permissions.includes("delete");
