@@ -11,7 +11,7 @@ import { decodeRow, encodeRow } from "./row.ts";
 import { keysOfSequence, keysOfTopic, replaceSearchKeys } from "./search-keys.ts";
 import { addStoredBytes } from "./store-facts.ts";
 import { removeTailRuns } from "./tail-rows.ts";
-import { removeClaims, removeTransfers } from "./transfer-rows.ts";
+import { type DeletedWhere, removeClaims, removeTransfers } from "./transfer-rows.ts";
 
 // Locators are ASCII, so this is behind every key that starts with a given text.
 const behindAscii = "\u007f";
@@ -102,9 +102,9 @@ export function putSession(catalog: Catalog, session: Session): void {
   for (const id of idsOf(session)) catalog.sessionKeys.put(id, JSON.stringify(key));
 }
 
-export function removeSession(catalog: Catalog, session: Session): void {
+export function removeSession(catalog: Catalog, session: Session, where: DeletedWhere): void {
   catalog.sessions.remove([session.sequenceUlid, session.ulid]);
-  removeTransfers(catalog, session);
+  removeTransfers(catalog, session, where);
   for (const id of idsOf(session)) catalog.sessionKeys.remove(id);
 }
 

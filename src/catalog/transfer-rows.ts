@@ -49,10 +49,14 @@ export function removeClaims(catalog: Catalog, sequence: Ulid): void {
   for (const key of catalog.claims.keys([sequence, ""], [sequence, behindAscii])) catalog.claims.remove(key);
 }
 
-/** All of a session that is deleted. What was begun of it at targets is noted, for it has to go there too. */
-export function removeTransfers(catalog: Catalog, session: Session): void {
+/** Whether a session goes because somebody does not want it, or because there is no room here: then what is there is all of it. */
+export type DeletedWhere = "everywhere" | "here";
+
+/** All of a session that is deleted. What was begun of it at targets is noted where it has to go there too. */
+export function removeTransfers(catalog: Catalog, session: Session, where: DeletedWhere): void {
   const { ulid } = session;
-  for (const [target, { cursor }] of transfersOf(catalog, ulid)) putLeftover(catalog, target, session, cursor);
+  if (where === "everywhere")
+    for (const [target, { cursor }] of transfersOf(catalog, ulid)) putLeftover(catalog, target, session, cursor);
   for (const key of catalog.transfers.keys([ulid, ""], [ulid, behindAscii])) catalog.transfers.remove(key);
 }
 

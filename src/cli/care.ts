@@ -90,7 +90,7 @@ async function evict(parts: CareParts, ulid: Ulid): Promise<void> {
   const { catalog } = parts;
   const session = findSession(catalog, ulid);
   if (session === undefined) return;
-  const { emptied } = await deleteSession(parts, ulid);
+  const { emptied } = await deleteSession(parts, ulid, () => undefined, "here");
   const sequence = findSequence(catalog, session.sequence);
   if (sequence !== undefined && listSessions(catalog, sequence.ulid).next().done)
     await deleteSequence(parts, sequence.name);

@@ -13,6 +13,7 @@ import {
   removeTopic,
 } from "../catalog/resources.ts";
 import { listTailRuns } from "../catalog/tail-rows.ts";
+import type { DeletedWhere } from "../catalog/transfer-rows.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Disk } from "../host/disk.ts";
 import { newUlid } from "../host/entropy.ts";
@@ -64,7 +65,7 @@ export async function deleteSequence(
     check();
     const sessions = [...listSessions(catalog, sequence.ulid)];
     const tail = removeTopics(catalog, [...listTopics(catalog, name)]);
-    for (const session of sessions) removeSession(catalog, session);
+    for (const session of sessions) removeSession(catalog, session, "everywhere");
     removeSequence(catalog, sequence);
     return { paths: [...sessions.map((session) => sessionDirectory(session.ulid)), sequenceFile(sequence.ulid)], tail };
   });
@@ -73,12 +74,14 @@ export async function deleteSequence(
 /**
  * Deletes a session with its topics, open or finalized; the sequence stays.
  * @param check runs before its uploads are stopped, and inside the transaction; when it throws, nothing is done
+ * @param where whether what targets of sync have of it, should that be incomplete, goes too
  * @throws Fault absent, unavailable
  */
 export async function deleteSession(
   parts: RemoveParts,
   id: Uuid | SessionLocator | Ulid,
   check: () => void = () => undefined,
+  where: DeletedWhere = "everywhere",
 ): Promise<Deleted> {
   const { catalog } = parts;
   const find = (by: Uuid | SessionLocator | Ulid): Session => {
@@ -95,7 +98,7 @@ export async function deleteSession(
     const session = find(found.ulid);
     check();
     const tail = removeTopics(catalog, listTopicsOfSession(catalog, session));
-    removeSession(catalog, session);
+    removeSession(catalog, session, where);
     return { paths: [sessionDirectory(session.ulid)], tail };
   });
 }

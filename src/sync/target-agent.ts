@@ -388,14 +388,14 @@ export class TargetAgent {
       },
     });
     while (transfer.command.kind !== "end") {
-      if (transfer.cursor !== stored && !(await this.#store(shipment, transfer.cursor))) return;
+      if (transfer.cursor !== stored && !(await this.#store(shipment, transfer.cursor, stored))) return;
       stored = transfer.cursor;
       if (this.#setbacks.cameTo(ulid, transfer)) this.#cameFurther();
       if (transfer.command.kind === "create_topic") await giveWay();
       transfer = await this.#act(hands, transfer, context, { shipment, signal });
     }
     const { place } = transfer.cursor;
-    if (!(await this.#store(shipment, transfer.cursor))) return;
+    if (!(await this.#store(shipment, transfer.cursor, stored))) return;
     if (place.kind === "synced" || place.kind === "parked") this.#setbacks.forget(ulid);
     if (place.kind === "parked") this.#tellParked(shipment, place);
     if (place.kind !== "synced") return;
@@ -468,14 +468,16 @@ export class TargetAgent {
   }
 
   /** False when the session was deleted here, or the target is paused or forgotten. */
-  async #store({ session }: Shipment, cursor: Cursor): Promise<boolean> {
+  async #store({ session }: Shipment, cursor: Cursor, stored?: Cursor): Promise<boolean> {
     const { catalog, clock, poison, space } = this.#parts;
     poison.check();
     const row: TransferRow = { cursor, changedAtNs: clock.wallNs() };
     using _row = space.admitRow(rowBytes(row));
     return await catalog.transaction(() => {
       if (!catalog.sessionKeys.has(session.ulid)) {
-        if (isKnown(catalog, this.#target)) putLeftover(catalog, this.#target.id, session, cursor);
+        // Whoever deleted it knew only of what was stored.
+        const isNews = stored?.session === undefined && isKnown(catalog, this.#target);
+        if (isNews) putLeftover(catalog, this.#target.id, session, cursor);
         return false;
       }
       if (!isActive(catalog, this.#target)) return false;

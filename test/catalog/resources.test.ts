@@ -113,7 +113,7 @@ test("a session is found by UUID, alias, locator and ULID, and by none of them w
   expect(found).toEqual([session, session, session, session]);
   await catalog.transaction(() => putSession(catalog, { ...session, completedAtNs: 5n }));
   expect(findSession(catalog, session.alias)?.completedAtNs).toBe(5n);
-  await catalog.transaction(() => removeSession(catalog, session));
+  await catalog.transaction(() => removeSession(catalog, session, "everywhere"));
   expect(ids.map((id) => findSession(catalog, id))).toEqual([undefined, undefined, undefined, undefined]);
   expect(catalog.sessionKeys.count()).toBe(0);
 });

@@ -104,6 +104,24 @@ test("what is deleted here while a target is paused, or no server runs, goes the
   expect((await runToEnd(["verify", "--data-dir", own])).code).toBe(0);
 });
 
+test("what was evicted here while it was sent stays there: it is all that there is of it", {
+  timeout: 60_000,
+}, async () => {
+  const own = directory();
+  await using far = await startServer({ dataDir: directory() });
+  // Twenty seconds have 6 MB: two of them are too many.
+  await using recorder = await startServer({ dataDir: own, args: ["--max-bytes", "10MB", "--evict-unsynced"] });
+  await record(recorder.port, "old", baseTopics(drive));
+  const old = JSON.stringify({ sequence: { name: { $eq: "old" } } });
+  await command(own, "add", "centre", `grpc://127.0.0.1:${far.port}`, "--class", `old:-1@300kB=${old}`);
+  while (!(await isThere(far.port, "old/sensors/gps"))) await sleep(20);
+  await record(recorder.port, "new", baseTopics(drive));
+  expect(await isThere(recorder.port, "old")).toBe(false);
+  await until(own, "the new one is there", ({ syncedSessions }) => syncedSessions === 1);
+  expect(await isThere(far.port, "old/sensors/gps")).toBe(true);
+  expect(recorder.stderr()).not.toContain("session_deleted_while_sent");
+});
+
 test("what was parked and is deleted here goes there, though nothing else is to be sent", {
   timeout: 60_000,
 }, async () => {
