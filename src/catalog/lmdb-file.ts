@@ -5,7 +5,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Disk, ReadableFile } from "../host/disk.ts";
-import { Fault } from "../model/fault.ts";
+import type { Fault } from "../model/fault.ts";
 import {
   describeVersion,
   LmdbPage,
@@ -20,10 +20,21 @@ import {
 } from "./lmdb-page.ts";
 
 /**
- * A server beside us reuses the pages of a state two commits later, also while they are looked at: what is found then means nothing, and
- * the next state is looked at. One that commits all the time may overtake every look; damage stays, so what most of them find is none.
+ * A server beside us reuses the pages of a state two commits later, also while they are looked at. Each page tells its number and the
+ * transaction that wrote it; one that tells others than expected may be of a later state, and then the newest state is looked at. One
+ * that commits all the time may overtake every look; damage stays, so what most of them find is none.
  */
 const looks = { most: 40, pauseMs: 5 } as const;
+
+/** A page is not the one that was expected: it is damaged, or there has been a commit since. */
+class OtherPage extends Error {
+  readonly damage: Fault;
+
+  constructor(damage: Fault) {
+    super(damage.message);
+    this.damage = damage;
+  }
+}
 
 /**
  * Looks at up to `pagesMax` pages from the roots down. A file that is not there passes; one that is empty does not: LMDB would not
@@ -41,9 +52,9 @@ export async function checkLmdbFile(disk: Disk, directory: string, pagesMax: num
       try {
         return await walk.run();
       } catch (error) {
-        if (!(error instanceof Fault) || !(await walk.isOvertaken())) throw error;
+        if (!(error instanceof OtherPage)) throw error;
         const times = (overtaken.get(error.message) ?? 0) + 1;
-        if (times > looks.most / 2) throw error;
+        if (times > looks.most / 2 || !(await walk.isOvertaken())) throw error.damage;
         overtaken.set(error.message, times);
       }
       await sleep(looks.pauseMs);
@@ -79,7 +90,9 @@ class Walk {
       for (const { tree, number, depth } of level) {
         if (this.#pagesLeft === 0) return;
         this.#pagesLeft -= 1;
-        const page = new LmdbPage(await this.#page(number, pageBytes), number, tree.name);
+        const bytes = await this.#page(number, pageBytes);
+        this.#checkIdentity(bytes, number, tree.name);
+        const page = new LmdbPage(bytes, number, tree.name);
         for (const child of page.nodes(depth)) {
           if (child.kind === "page") below.push({ tree, number: child.number, depth: depth - 1 });
           else if (child.kind === "tree") {
@@ -124,6 +137,17 @@ class Walk {
     return bytes;
   }
 
+  /** @throws OtherPage */
+  #checkIdentity(bytes: Buffer, number: bigint, tree: string): void {
+    const [own, transaction] = [bytes.readBigUInt64LE(0), bytes.readBigUInt64LE(8)];
+    const newest = this.#seen?.transaction ?? 0n;
+    if (own !== number) throw new OtherPage(lmdbDamage(lmdbFile, `page ${number} of "${tree}" says it is page ${own}`));
+    if (transaction > newest)
+      throw new OtherPage(
+        lmdbDamage(lmdbFile, `page ${number} of "${tree}" is of transaction ${transaction}, the last is ${newest}`),
+      );
+  }
+
   async #overflow(
     { number, pages }: { number: bigint; pages: bigint },
     pageBytes: number,
@@ -132,7 +156,8 @@ class Walk {
     this.#checkInFile(number, pages, pageBytes);
     const header = Buffer.alloc(lmdbHeaderBytes);
     await this.#file.read(header, Number(number) * pageBytes);
-    if (header.readBigUInt64LE(0) !== number || (header.readUInt16LE(18) & pageFlag.overflow) === 0) {
+    this.#checkIdentity(header, number, tree);
+    if ((header.readUInt16LE(18) & pageFlag.overflow) === 0) {
       throw this.#damage(`page ${number} of "${tree}" does not begin a run of ${pages} pages`);
     }
   }

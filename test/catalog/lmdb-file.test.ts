@@ -51,17 +51,22 @@ async function filled() {
   return { scratch, file, whole, check };
 }
 
-/** Where the root of a table lies in the file. */
-function rootOf(file: string, table: string): { number: bigint; at: number } {
+function lastLeafOf(file: string, table: string): bigint {
   const bytes = readFileSync(file);
+  const page = (number: bigint, tree: string): LmdbPage =>
+    new LmdbPage(bytes.subarray(Number(number) * 4096, (Number(number) + 1) * 4096), number, tree);
   const metas = [0, 4096].flatMap((at) => readMeta(bytes.subarray(at)) ?? []);
-  const newest = metas.reduce((a, b) => (a.transaction > b.transaction ? a : b));
-  const { root, depth, name } = newest.main;
-  const main = new LmdbPage(bytes.subarray(Number(root) * 4096, (Number(root) + 1) * 4096), root, name);
-  for (const node of main.nodes(depth))
-    if (node.kind === "tree" && node.tree.name === table)
-      return { number: node.tree.root, at: Number(node.tree.root) * 4096 };
-  throw new RangeError(`the catalog has a table ${table}`);
+  const { main } = metas.reduce((a, b) => (a.transaction > b.transaction ? a : b));
+  const tables = [...page(main.root, main.name).nodes(main.depth)];
+  const tree = tables.flatMap((node) => (node.kind === "tree" && node.tree.name === table ? node.tree : []))[0];
+  if (tree === undefined) throw new RangeError(`the catalog has a table ${table}`);
+  let number = tree.root;
+  for (let { depth } = tree; depth > 1; depth -= 1) {
+    const last = [...page(number, table).nodes(depth)].at(-1);
+    if (last?.kind !== "page") throw new RangeError("a branch has pages");
+    ({ number } = last);
+  }
+  return number;
 }
 
 function writeBytes(file: string, at: number, bytes: Uint8Array): void {
@@ -112,10 +117,10 @@ describe("a catalog file", () => {
     try {
       await once(child.stdout, "data");
       for (let round = 0; round < 300; round += 1) await check(256);
-      // The root of a tree that the other one never looks at.
-      const { number, at } = rootOf(file, "sequences");
-      writeBytes(file, at + 18, Buffer.from([0xff, 0xff]));
-      await expect(check(256)).rejects.toMatchObject({
+      // A leaf of a tree that the other one never looks at: it is found after so many pages that there was a commit meanwhile.
+      const number = lastLeafOf(file, "sequences");
+      writeBytes(file, Number(number) * 4096 + 18, Buffer.from([0xff, 0xff]));
+      await expect(check()).rejects.toMatchObject({
         code: "corrupt",
         message: expect.stringContaining(`page ${number} of "sequences" has flags 65535`) as string,
       });
