@@ -36,19 +36,30 @@ const effortFactor = { bytes: 8, more: 2 ** 28 } as const;
 const rowEffort = 4;
 
 export class RowDigest {
-  readonly #schema: Schema;
-  readonly #plans: readonly HashPlan[];
+  readonly #names: readonly string[];
+  #plans: readonly HashPlan[];
   readonly #columnSums: readonly LaneSum[];
   readonly #sum = new LaneSum();
   #rows = 0;
-  readonly #dictionaries: HashedDictionaries;
+  #dictionaries: HashedDictionaries;
+  readonly #dictionaryBytesMax: number;
 
   /** @param dictionaryBytesMax of all dictionaries in force together */
   constructor(schema: Schema, dictionaryBytesMax: number) {
-    this.#schema = schema;
+    this.#names = namesOf(schema);
     this.#plans = schema.fields.map(planOf);
     this.#columnSums = schema.fields.map(() => new LaneSum());
     this.#dictionaries = new HashedDictionaries(schema, dictionaryBytesMax);
+    this.#dictionaryBytesMax = dictionaryBytesMax;
+  }
+
+  /** Goes on with rows of another stream, which has its own dictionaries. @throws Fault invalid when it has other columns */
+  goOn(schema: Schema): void {
+    const names = namesOf(schema);
+    if (names.length !== this.#names.length || names.some((name, index) => name !== this.#names[index]))
+      throw new Fault("invalid", `The columns of one topic are ${named(names)} now, they were ${named(this.#names)}.`);
+    this.#plans = schema.fields.map(planOf);
+    this.#dictionaries = new HashedDictionaries(schema, this.#dictionaryBytesMax);
   }
 
   /** A dictionary, uncompressed; it is borrowed. @throws Fault overloaded */
@@ -106,9 +117,13 @@ export class RowDigest {
     return {
       rows: this.#rows,
       sum: this.#sum.text(),
-      columns: this.#schema.fields.map(({ name }, index) => ({ name, sum: this.#columnSums[index]?.text() ?? "" })),
+      columns: this.#names.map((name, index) => ({ name, sum: this.#columnSums[index]?.text() ?? "" })),
     };
   }
+}
+
+function namesOf({ fields }: Schema): string[] {
+  return fields.map(({ name }) => name);
 }
 
 /** Dictionaries in force, their values hashed when they are first asked for. */

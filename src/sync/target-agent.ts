@@ -26,7 +26,7 @@ import type { SessionLocator } from "../model/locator.ts";
 import type { Session, Ulid } from "../model/resource.ts";
 import { censusRest, closedLookMs, syncRetry } from "../model/sync-limits.ts";
 import type { Target } from "../model/target.ts";
-import { type Cursor, firstCursor, type ParkCause, type TransferRow } from "../model/transfer.ts";
+import { type Cursor, firstCursor, type ParkCause, parkedCursor, type TransferRow } from "../model/transfer.ts";
 import type { SearchParts } from "../query/search.ts";
 import type { Poison } from "../store/poison.ts";
 import { Admission, type AdmissionParts } from "./admission.ts";
@@ -34,13 +34,14 @@ import { type Census, type Classify, type PendingSession, takeCensus, unclassed 
 import { limitsOf, whyTopicsUnsuitable } from "./central.ts";
 import { breaksOff, type Command, type RemoteTraits, type TopicFacts, type TransferFacts } from "./command.ts";
 import { connectTo } from "./connect.ts";
+import { KnownDigests } from "./contents.ts";
 import { Gate, GateClosed } from "./gate.ts";
 import { Hands } from "./hands.ts";
 import { SessionClasses } from "./session-class.ts";
 import { Setbacks } from "./setbacks.ts";
 import { findShipment, type Shipment } from "./shipment.ts";
 import { countMessages, type StreamParts } from "./topic-stream.ts";
-import { beginTransfer, park, parkedCursor, step, type Transfer, type TransferContext } from "./transfer.ts";
+import { beginTransfer, park, step, type Transfer, type TransferContext } from "./transfer.ts";
 
 export interface AgentParts extends Omit<StreamParts, "admit">, AdmissionParts {
   readonly clock: Clock;
@@ -108,6 +109,7 @@ export class TargetAgent {
   readonly #gate: Gate;
   readonly #classes: SessionClasses;
   readonly #setbacks = new Setbacks();
+  readonly #digests = new KnownDigests();
   #state: AgentState = "idle";
   #remote: string | undefined;
   #census: Census | undefined;
@@ -340,6 +342,8 @@ export class TargetAgent {
       remote,
       shipment,
       signal,
+      digests: this.#digests,
+      yield: () => this.#admission.yield(signal),
       admit: (bytes) => this.#admission.admit(bytes, this.#gate, signal),
       sent: (bytes, rows) => {
         sending.sentBytes += bytes;
@@ -445,8 +449,13 @@ export class TargetAgent {
   }
 }
 
-function traitsOf({ isEdge, version }: Remote, { onConflict }: Target): RemoteTraits {
-  return { kind: isEdge ? "edge" : "central", countsRows: version.major > 0 || version.minor >= 7, onConflict };
+function traitsOf({ isEdge, version }: Remote, { onConflict, verify }: Target): RemoteTraits {
+  return {
+    kind: isEdge ? "edge" : "central",
+    countsRows: version.major > 0 || version.minor >= 7,
+    onConflict,
+    comparesContents: verify === "contents",
+  };
 }
 
 function sendingOf({ session, bytes, sentBytes, sinceMs }: Progress, nowMs: number): Sending {
