@@ -18,7 +18,7 @@ import { Fault } from "../model/fault.ts";
 import { uploadPace } from "../model/limits.ts";
 import type { Topic, Uuid } from "../model/resource.ts";
 import { comparedBytes, compareWindows, remoteCallMs } from "../model/sync-limits.ts";
-import { everything, type TimeWindow } from "../model/time.ts";
+import { everything, type TimeWindow, timeNsMax } from "../model/time.ts";
 import { dictionariesOf, SentDictionaries } from "../query/dictionaries.ts";
 import { readFlightData } from "../wire/flight-data.ts";
 import { ChunkSource, deletedMeanwhile } from "./chunk-source.ts";
@@ -144,14 +144,18 @@ export async function digestThere(parts: ContentsParts, back: ReadBack): Promise
 
 /** Windows of a topic that have about so many bytes each: the central daemon sorts what it is asked for in memory. */
 export function windowsOf({ extent: { bytes, range } }: Pick<Topic, "extent">): TimeWindow[] {
-  const count = BigInt(Math.min(compareWindows.most, Math.max(1, Math.ceil(bytes / compareWindows.bytes))));
-  if (range === undefined || count === 1n) return [everything];
+  if (range === undefined) return [everything];
   const { startNs, endNs } = range;
-  const at = (index: bigint): bigint => startNs + ((endNs - startNs) * index) / count;
+  const span = endNs - startNs + 1n;
+  const wanted = BigInt(Math.min(compareWindows.most, Math.ceil(bytes / compareWindows.bytes)));
+  const count = wanted < span ? wanted : span;
+  if (count <= 1n) return [everything];
   return Array.from({ length: Number(count) }, (_none, index) => ({
-    startNs: index === 0 ? everything.startNs : at(BigInt(index)),
-    endNs: index + 1 === Number(count) ? everything.endNs : at(BigInt(index + 1)),
-  })).filter(({ startNs: from, endNs: to }) => from < to);
+    startNs: startNs + (span * BigInt(index)) / count,
+    // The end of times is no end, and then the last row is in.
+    endNs:
+      BigInt(index) + 1n === count && endNs === timeNsMax ? timeNsMax : startNs + (span * BigInt(index + 1)) / count,
+  }));
 }
 
 interface StreamOfRows {
