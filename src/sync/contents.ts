@@ -90,7 +90,7 @@ async function digestEntry(
   parts: ContentsParts,
   { source, schema, entry, digest, signal }: StoredEntry,
 ): Promise<void> {
-  const { limitBytes } = parts.budget;
+  const limitBytes = largestBytes(parts);
   const bytes = messageBytesOf(entry);
   const read = async (): Promise<{ message: Message; batch: Batch }> => {
     const { header, body } = await source.reader.readMessage(entry);
@@ -131,9 +131,7 @@ export interface ReadBack {
  */
 export async function digestThere(parts: ContentsParts, back: ReadBack): Promise<Digest> {
   const { remote, topic } = back;
-  const { limitBytes } = parts.budget;
-  const messageBytesMax =
-    comparedBytes.frame + Math.min(remote.version.messageBytesMax, Math.floor(limitBytes / heldTimes));
+  const messageBytesMax = comparedBytes.frame + Math.min(remote.version.messageBytesMax, largestBytes(parts));
   let digest: RowDigest | undefined;
   for (const window of remote.isEdge ? [everything] : windowsOf(topic)) {
     using stream = await remote.openGet(topic.locator, window, messageBytesMax);
@@ -233,7 +231,7 @@ async function digestForeign(
   parts: ContentsParts,
   { stream, found, schema, digest, signal }: ForeignRows,
 ): Promise<void> {
-  const { limitBytes } = parts.budget;
+  const limitBytes = largestBytes(parts);
   const { message, batch, bytes } = found;
   const isPlain = batch.compression === "none";
   const plainBytes = ofRemote(stream, () => (isPlain ? batch.body.byteLength : unfoldedBytes(batch, limitBytes)));
@@ -277,6 +275,11 @@ async function unfold(
 async function addMessage(digest: RowDigest, message: Message, plain: Batch): Promise<void> {
   if (message.kind === "dictionary") digest.addDictionary(message.id, plain, { isDelta: message.isDelta });
   else await digest.add(plain);
+}
+
+/** Bytes of one message, unfolded too. What is larger than all memory for messages takes all of that. */
+function largestBytes({ budget }: ContentsParts): number {
+  return Math.max(budget.limitBytes, comparedBytes.most);
 }
 
 async function take({ budget }: ContentsParts, bytes: number, signal: AbortSignal): Promise<Disposable> {

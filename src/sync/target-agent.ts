@@ -275,7 +275,10 @@ export class TargetAgent {
     this.#retryAtMs = restMs === undefined ? undefined : nowMs + restMs;
     const woken = Promise.withResolvers<void>();
     this.#wake = woken.resolve;
-    const waiting = AbortSignal.any([signal, ...(restMs === undefined ? [] : [AbortSignal.timeout(restMs)])]);
+    const waiting = AbortSignal.any([
+      signal,
+      ...(restMs === undefined ? [] : [AbortSignal.timeout(Math.ceil(restMs))]),
+    ]);
     waiting.addEventListener("abort", () => woken.resolve(), { once: true });
     await woken.promise;
     this.#wake = undefined;

@@ -177,6 +177,7 @@ const interferences = [
   "session deleted there",
   "rows lost there",
   "row changed there",
+  "deleted before it is compared",
   "foreign sequence",
   "foreign sequence, extended",
   "upload refused",
@@ -200,7 +201,7 @@ test("others interfere: what is theirs is left alone, what of ours they broke is
     const facts = randomFacts(random);
     const remote = new RemoteModel(random, facts, options);
     const onConflict = interference === "foreign sequence, extended" ? "extend" : "refuse";
-    const comparesContents = interference === "row changed there" || random.chance(0.5);
+    const comparesContents = /changed|compared/.test(interference) || random.chance(0.5);
     const context: TransferContext = { facts, traits: { ...options, onConflict, comparesContents } };
     const seen = new Set<string>();
     const run: Run = {
@@ -242,18 +243,18 @@ test("others interfere: what is theirs is left alone, what of ours they broke is
         const interfere = remote.run.bind(remote);
         remote.run = (command, rowsMax) => {
           steps += 1;
+          const isCompared = command.kind === "compare_topic";
           // What changes after it was compared is not seen.
-          if (interference === "row changed there") {
-            if (command.kind === "compare_topic" && !happened) steps = Number.NEGATIVE_INFINITY;
-          }
-          if (steps >= before && !happened) {
-            const open = remote.sequence?.sessions.find(({ finalized }) => !finalized);
+          if (isCompared && interference === "row changed there") steps = Number.NEGATIVE_INFINITY;
+          if (!happened && (interference === "deleted before it is compared" ? isCompared : steps >= before)) {
+            const sessions = remote.sequence?.sessions ?? [];
+            const victim = isCompared ? sessions[0] : sessions.find(({ finalized }) => !finalized);
             happened =
               interference === "rows lost there"
                 ? remote.loseRows()
                 : interference === "row changed there"
                   ? remote.changeRow()
-                  : open !== undefined && remote.removeSession(open.uuid);
+                  : victim !== undefined && remote.removeSession(victim.uuid);
             if (happened) coverage.hit(cell);
           }
           return interfere(command, rowsMax);
