@@ -48,7 +48,7 @@ export class KnownDigests {
 }
 
 /** Of what is held of a message while it is digested: as it came, or unfolded, and what reading makes beside. */
-const heldTimes = 3;
+const heldTimes = 2;
 
 /**
  * Of a finalized topic with rows, as they are stored.
