@@ -30,7 +30,7 @@ import { schemaOf } from "./made.ts";
 import { Golden, type Source } from "./python.ts";
 import { joinStream, readStream } from "./stream.ts";
 
-const rounds = Number(process.env["MOSAICO_DIGEST_ROUNDS"] ?? 8_000);
+const rounds = Number(process.env["MOSAICO_DIGEST_ROUNDS"] ?? 6_000);
 const bytesMax = 2 ** 26;
 const slowMs = 120_000;
 
@@ -216,7 +216,9 @@ test(`${rounds} columns: one digest in whatever layout, another one after any ch
     ),
     ...ways,
   ]);
-  const cases = combinations({ leaf: leaves, nesting: nestings, change: changes });
+  const cases = combinations({ leaf: leaves, nesting: nestings, change: changes }).filter(({ change, nesting }) =>
+    isPossible(change, nesting),
+  );
   for (let round = 0; round < rounds; round += 1) {
     const { leaf, nesting, change } = cases[round % cases.length] ?? random.pick(cases);
     const meaning = meaningOf(random, leaf, nesting);
@@ -238,7 +240,6 @@ test(`${rounds} columns: one digest in whatever layout, another one after any ch
     expect(digestDifference(here, there), title).toBeUndefined();
     expect(there, title).toEqual(here);
     for (const way of met) coverage.hit(way);
-    if (!isPossible(change, nesting)) continue;
     if (!hasLeaf(change, leaf)) continue;
     const others = changedColumns(random, columns, change);
     if (
