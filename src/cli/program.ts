@@ -4,7 +4,13 @@ import { type Command, CommanderError, Option } from "commander";
 import type { KeyRequest } from "../care/keys.ts";
 import { Fault } from "../model/fault.ts";
 import { parsePermissions } from "../model/permission.ts";
-import { type ConflictPolicy, conflictPolicies, type SyncClass } from "../model/target.ts";
+import {
+  type ConflictPolicy,
+  conflictPolicies,
+  type SyncClass,
+  type Verification,
+  verifications,
+} from "../model/target.ts";
 import { parseDayTimes, type RateRule } from "../model/timetable.ts";
 import { bundleCommand } from "./bundle-program.ts";
 import { absolutePath, asJson, more, newCommand, type PlaceOptions, placeOf, withPlace } from "./command-line.ts";
@@ -198,6 +204,7 @@ interface SyncCheckOptions extends PlaceOptions {
 
 interface SyncAddOptions extends Omit<SyncCheckOptions, "json"> {
   readonly onConflict: ConflictPolicy;
+  readonly verify: Verification;
   readonly class: readonly string[];
   readonly classesOnly?: boolean;
   readonly rate: readonly string[];
@@ -220,6 +227,11 @@ function syncCommand(signal: AbortSignal): Command {
       new Option("--on-conflict <POLICY>", "when it has a sequence of that name from somebody else")
         .choices(conflictPolicies)
         .default("refuse"),
+    )
+    .addOption(
+      new Option("--verify <WHAT>", "compared of each topic before a session counts as synced; contents are read back")
+        .choices(verifications)
+        .default("rows"),
     )
     .option(
       "--rate <RATE>",
@@ -246,6 +258,7 @@ function syncCommand(signal: AbortSignal): Command {
         name,
         ...remoteOf(url, options),
         onConflict: options.onConflict,
+        verify: options.verify,
         classes: options.class.map(readClass),
         restIsSent: options.classesOnly !== true,
         rates: options.rate.map(readRate),

@@ -13,8 +13,8 @@ import { Fault } from "../model/fault.ts";
 import { statusWaitMs, streamsShownMax } from "../model/limits.ts";
 import type { Poison } from "../store/poison.ts";
 import type { TailLog } from "../store/tail-log.ts";
+import type { AgentUse } from "../sync/agent-use.ts";
 import type { Sync } from "../sync/sync.ts";
-import type { AgentUse } from "../sync/target-agent.ts";
 import { censusView } from "./sync-status.ts";
 import { withCatalogToRead } from "./with-catalog.ts";
 

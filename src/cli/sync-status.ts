@@ -9,8 +9,8 @@ import type { Disk } from "../host/disk.ts";
 import { printOut } from "../host/log.ts";
 import { statusWaitMs } from "../model/limits.ts";
 import { watchEveryMs } from "../model/sync-limits.ts";
+import type { Sending } from "../sync/agent-use.ts";
 import { type Census, takeCensus } from "../sync/census.ts";
-import type { Sending } from "../sync/target-agent.ts";
 import { printTable } from "./table.ts";
 import { withCatalogToRead } from "./with-catalog.ts";
 

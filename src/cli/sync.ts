@@ -10,10 +10,10 @@ import { Fault } from "../model/fault.ts";
 import { parseRemoteUrl } from "../model/remote-url.ts";
 import { syncClassesMax } from "../model/sync-limits.ts";
 import { type Target, targetNamePattern } from "../model/target.ts";
+import { retriedCursor } from "../model/transfer.ts";
 import { takeCensus } from "../sync/census.ts";
 import { connectTo } from "../sync/connect.ts";
 import { parseClassQuery } from "../sync/session-class.ts";
-import { retriedCursor } from "../sync/transfer.ts";
 import { withCatalog, withCatalogToRead } from "./with-catalog.ts";
 
 /** What people say of a target; its files as absolute paths. */

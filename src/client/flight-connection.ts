@@ -19,6 +19,8 @@ import { remoteAnswerBytes, remoteCallMs } from "../model/sync-limits.ts";
 import { flightPath } from "../wire/flight-call.ts";
 import { faultCodeOf } from "../wire/grpc-status.ts";
 import { tokenHeader } from "../wire/token.ts";
+import { GetStream } from "./get-stream.ts";
+import { inTime } from "./in-time.ts";
 
 export interface ConnectionOptions {
   readonly url: RemoteUrl;
@@ -43,14 +45,26 @@ const raw = (bytes: Buffer): Buffer => bytes;
 
 export class FlightConnection implements Disposable {
   readonly #client: Client;
+  /** What topics are read over: messages may be larger there. Undefined before one is read. */
+  #reader: { readonly client: Client; readonly bytesMax: number } | undefined;
+  readonly #options: ConnectionOptions;
   readonly #token: string | undefined;
   readonly #name: string;
 
-  constructor({ url, ca, token, socket }: ConnectionOptions) {
+  constructor(options: ConnectionOptions) {
+    const { url, token } = options;
+    this.#options = options;
+    this.#client = this.#newClient(remoteAnswerBytes.resource);
+    this.#token = token;
+    this.#name = url.text;
+  }
+
+  #newClient(messageBytesMax: number): Client {
+    const { url, ca, socket } = this.#options;
     const channel = url.tls ? credentials.createSsl(ca ?? null) : credentials.createInsecure();
     const address = socket === undefined ? `${url.host}:${url.port}` : `unix:${socket}`;
-    this.#client = new Client(address, channel, {
-      "grpc.max_receive_message_length": remoteAnswerBytes.resource,
+    return new Client(address, channel, {
+      "grpc.max_receive_message_length": messageBytesMax,
       "grpc.max_send_message_length": -1,
       "grpc.keepalive_time_ms": keepalive.everyMs,
       "grpc.keepalive_timeout_ms": keepalive.timeoutMs,
@@ -59,12 +73,11 @@ export class FlightConnection implements Disposable {
       "grpc.use_local_subchannel_pool": 1,
       "grpc.enable_channelz": 0,
     });
-    this.#token = token;
-    this.#name = url.text;
   }
 
   [Symbol.dispose](): void {
     this.#client.close();
+    this.#reader?.client.close();
   }
 
   /**
@@ -77,7 +90,7 @@ export class FlightConnection implements Disposable {
     try {
       return read(answers);
     } catch (error) {
-      throw this.#unreadable(question, error);
+      throw this.#unreadable(question.method, error);
     }
   }
 
@@ -112,13 +125,10 @@ export class FlightConnection implements Disposable {
             take(answer);
           } catch (error) {
             call.cancel();
-            ended(this.#unreadable(question, error));
+            ended(this.#unreadable(method, error));
           }
         })
-        .on("error", ({ code, details }: ServiceError) =>
-          // This one is not the remote's: it would be tried again for ever.
-          ended(this.#fault(method, details.startsWith(answerTooLarge) ? "invalid" : faultCodeOf(code), details)),
-        )
+        .on("error", ({ code, details }: ServiceError) => ended(this.#faultOf(method, { code, details })))
         .on("end", () => ended());
       const abort = (): void => call.cancel();
       signal.addEventListener("abort", abort, { once: true });
@@ -132,7 +142,26 @@ export class FlightConnection implements Disposable {
     return new PutStream(call, {
       descriptor,
       signal,
-      faultOf: ({ code, details }) => this.#fault("DoPut", faultCodeOf(code), details),
+      faultOf: (status) => this.#faultOf("DoPut", status),
+    });
+  }
+
+  /** Reads a topic. @param messageBytesMax of one message: larger ones are a fault of the remote's */
+  openGet(request: Uint8Array, messageBytesMax: number, signal: AbortSignal): GetStream {
+    signal.throwIfAborted();
+    if (this.#reader?.bytesMax !== messageBytesMax) {
+      this.#reader?.client.close();
+      this.#reader = { client: this.#newClient(messageBytesMax), bytesMax: messageBytesMax };
+    }
+    const { client } = this.#reader;
+    return new GetStream({
+      signal,
+      open: (interceptor) =>
+        client.makeServerStreamRequest(flightPath("DoGet"), raw, raw, Buffer.from(request), this.#metadata({}), {
+          interceptors: [interceptor],
+        }),
+      faultOf: (status) => this.#faultOf("DoGet", status),
+      unreadable: (error) => this.#unreadable("DoGet", error),
     });
   }
 
@@ -143,7 +172,12 @@ export class FlightConnection implements Disposable {
     return metadata;
   }
 
-  #unreadable({ method }: Question, error: unknown): Fault {
+  #faultOf(method: string, { code, details }: Pick<StatusObject, "code" | "details">): Fault {
+    // What is too large is not the remote's word: it would be tried again for ever.
+    return this.#fault(method, details.startsWith(answerTooLarge) ? "invalid" : faultCodeOf(code), details);
+  }
+
+  #unreadable(method: string, error: unknown): Fault {
     if (error instanceof Fault) return this.#fault(method, error.code, error.message);
     return this.#fault(
       method,
@@ -194,7 +228,7 @@ export class PutStream implements Disposable {
     const message = this.#descriptor === undefined ? flightData : Buffer.concat([this.#descriptor, flightData]);
     this.#descriptor = undefined;
     const taken = new Promise<"taken">((resolve) => this.#call.write(message, () => resolve("taken")));
-    const ended = await this.#inTime(Promise.race([this.#status, taken]));
+    const ended = await inTime(Promise.race([this.#status, taken]), "took nothing");
     if (ended === "taken") return;
     throw ended ?? new Fault("wrong_state", "The remote ended the upload before all was sent.");
   }
@@ -202,7 +236,7 @@ export class PutStream implements Disposable {
   /** Ends the upload; the remote has it then. @throws Fault as the remote says */
   async end(): Promise<void> {
     this.#call.end();
-    const fault = await this.#inTime(this.#status);
+    const fault = await inTime(this.#status, "took nothing");
     if (fault !== undefined) throw fault;
   }
 
@@ -210,21 +244,5 @@ export class PutStream implements Disposable {
   [Symbol.dispose](): void {
     this.#release();
     this.#call.cancel();
-  }
-
-  async #inTime<T>(what: Promise<T>): Promise<T> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<never>((_resolve, reject) => {
-      const seconds = remoteCallMs / 1000;
-      timer = setTimeout(
-        () => reject(new Fault("unavailable", `The remote took nothing for ${seconds} s.`)),
-        remoteCallMs,
-      );
-    });
-    try {
-      return await Promise.race([what, late]);
-    } finally {
-      clearTimeout(timer);
-    }
   }
 }

@@ -8,12 +8,14 @@ import { EmbeddedJson } from "../model/json-text.ts";
 import { type SequenceName, sequenceOfTopic, type TopicLocator } from "../model/locator.ts";
 import type { JsonText, SerializationFormat, Uuid } from "../model/resource.ts";
 import { remoteAnswerBytes } from "../model/sync-limits.ts";
+import type { TimeWindow } from "../model/time.ts";
 import {
   resumeHeader,
   writeAction,
   writeAllCriteria,
   writeDescriptor,
   writePutDescriptor,
+  writeTicketRequest,
 } from "../wire/flight-call.ts";
 import {
   type RemoteSequenceView,
@@ -26,9 +28,11 @@ import {
   readSequenceName,
   readTopicInfo,
   readTopicStatus,
+  readTopicTicket,
   readVersion,
 } from "../wire/remote-answer.ts";
 import { type ConnectionOptions, FlightConnection, type PutStream } from "./flight-connection.ts";
+import type { GetStream } from "./get-stream.ts";
 
 /** What an edge has to be able to do for uploads to go on where they broke off. */
 const edgeCapabilities = ["resume", "topic_status", "client_uuid", "sequence_uuid"];
@@ -146,9 +150,18 @@ export class Remote implements Disposable {
 
   /** Undefined when there is none. */
   async showTopic(locator: TopicLocator): Promise<RemoteTopicView | undefined> {
-    const isListed = async (): Promise<boolean> =>
-      (await this.#sequence(sequenceOfTopic(locator)))?.topics.includes(locator) ?? false;
-    return await this.#show(locator, readTopicInfo, isListed);
+    return await this.#show({ locator }, readTopicInfo, () => this.#isListed(locator));
+  }
+
+  /** The rows of a topic in a window, as messages of Arrow Flight. @param messageBytesMax of one of them @throws Fault absent */
+  async openGet(locator: TopicLocator, window: TimeWindow, messageBytesMax: number): Promise<GetStream> {
+    const ticket = await this.#show({ locator, window }, readTopicTicket, () => this.#isListed(locator));
+    if (ticket === undefined) throw new Fault("absent", `The remote has no topic \`${locator}\`.`);
+    return this.#connection.openGet(writeTicketRequest(ticket), messageBytesMax, this.#signal);
+  }
+
+  async #isListed(locator: TopicLocator): Promise<boolean> {
+    return (await this.#sequence(sequenceOfTopic(locator)))?.topics.includes(locator) ?? false;
   }
 
   async #sequence(name: SequenceName): Promise<RemoteSequenceView | undefined> {
@@ -160,7 +173,7 @@ export class Remote implements Disposable {
       } as const;
       return await this.#connection.some(flights, (flight) => readSequenceName(flight) === name, this.#signal);
     };
-    return await this.#show(name, readSequenceInfo, isListed);
+    return await this.#show({ locator: name }, readSequenceInfo, isListed);
   }
 
   async addNotification(
@@ -191,13 +204,13 @@ export class Remote implements Disposable {
 
   /** @param isListed whether it is there after all: the central daemon says INTERNAL of what is not, and of trouble */
   async #show<T>(
-    locator: string,
+    { locator, window }: { locator: string; window?: TimeWindow },
     read: (answer: Buffer) => T,
     isListed: () => Promise<boolean>,
   ): Promise<T | undefined> {
     const question = {
       method: "GetFlightInfo",
-      request: writeDescriptor(locator),
+      request: writeDescriptor(locator, window),
       bytesMax: remoteAnswerBytes.resource,
     } as const;
     const readOne = ([answer]: readonly Buffer[]): T => {

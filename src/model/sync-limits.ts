@@ -1,6 +1,6 @@
 /** The limits of sync; all others are in limits.ts. */
 
-import { zoneBytes } from "./limits.ts";
+import { mergedBatchBytes, zoneBytes } from "./limits.ts";
 
 const MiB = 1024 * 1024;
 
@@ -44,6 +44,22 @@ export const syncMessageBytes = { edge: zoneBytes, central: 4 * MiB } as const;
  * of 14 kB in chunks of 4 MiB could be read back, one of 36 MB with rows of 60 kB could not.
  */
 export const centralRowBytes = { most: 24_000_000, wide: 16 * 1024 } as const;
+
+/**
+ * Bytes of messages that are read back from a remote. It may give whatever it takes, with headers around it, as long as there is memory
+ * for it here; so many in any case, for a central daemon sends the values of several chunks in one message, 25 MB were seen. Until one
+ * has come it is taken to be as large as the rows that an edge merges. Dictionaries in force may have this share of the memory for
+ * messages, without taking it.
+ */
+export const comparedBytes = {
+  frame: 64 * 1024,
+  most: 64 * MiB,
+  expected: mergedBatchBytes.most,
+  dictionaryShare: 1 / 4,
+} as const;
+
+/** Bytes of a topic that a central daemon is asked for at once, of which it takes two and a half times as many; and windows at most. */
+export const compareWindows = { bytes: 64 * MiB, most: 10_000 } as const;
 
 /** Time between two looks of `sync status --watch`. */
 export const watchEveryMs = 1_000;

@@ -8,6 +8,10 @@ export const conflictPolicies = ["refuse", "extend"] as const;
 /** What becomes of a session whose sequence has a name that the remote has already, from somebody else. */
 export type ConflictPolicy = (typeof conflictPolicies)[number];
 
+export const verifications = ["rows", "contents"] as const;
+/** What is compared before a session counts as synced: rows and ranges of its topics, or what is in them too. */
+export type Verification = (typeof verifications)[number];
+
 /** Sessions that a query finds: by names, tags, user metadata or contents. */
 export interface SyncClass {
   readonly name: string;
@@ -35,6 +39,8 @@ export interface Target {
   readonly caFile?: string | undefined;
   readonly keyFile?: string | undefined;
   readonly onConflict: ConflictPolicy;
+  /** `rows` where it says nothing. */
+  readonly verify?: Verification | undefined;
   /** Globs for names of sequences: what goes there, all when there are none; and what of that does not. */
   readonly include: readonly string[];
   readonly exclude: readonly string[];

@@ -29,6 +29,8 @@ export type Place =
   | { readonly kind: "notes" }
   | { readonly kind: "finalize" }
   | { readonly kind: "check"; readonly index: number }
+  /** All topics were checked; their contents are being compared. */
+  | { readonly kind: "compare"; readonly index: number }
   /** The session is being deleted there, to be begun anew. */
   | { readonly kind: "remove"; readonly reason: string }
   | { readonly kind: "synced" }
@@ -77,6 +79,19 @@ export function isSynced({ place }: Cursor): boolean {
   return place.kind === "synced";
 }
 
+export function parkedCursor(cursor: Cursor, cause: ParkCause, reason: string): Cursor {
+  return { ...cursor, place: { kind: "parked", cause, reason, from: cursor.place } };
+}
+
+/** A parked transfer where it is to be tried again, on somebody's word. */
+export function retriedCursor(cursor: Cursor): Cursor {
+  const { place } = cursor;
+  if (place.kind !== "parked") return cursor;
+  // Whoever mended a conflict may have removed what was in the way.
+  const sequence = place.cause === "conflict" && cursor.sequence !== "ours" ? "unknown" : cursor.sequence;
+  return { ...cursor, place: place.from, sequence, anew: 0 };
+}
+
 /** An incomplete session at a target that was deleted here, and is to be deleted there. */
 export interface Leftover {
   /** What it was called here. */
@@ -87,6 +102,6 @@ export interface Leftover {
 /** What of a session may be at a target without being complete there; undefined when nothing is. */
 export function leftoverOf({ locator }: Pick<Session, "locator">, { place, session }: Cursor): Leftover | undefined {
   const at = place.kind === "parked" ? place.from : place;
-  const isIncomplete = at.kind !== "check" && at.kind !== "synced" && at.kind !== "left_out";
+  const isIncomplete = !(["check", "compare", "synced", "left_out"] as const).some((kind) => kind === at.kind);
   return session !== undefined && isIncomplete ? { locator, session } : undefined;
 }

@@ -13,6 +13,8 @@ export interface RemoteTraits {
   readonly countsRows: boolean;
   /** What becomes of a sequence of this name that is not ours. */
   readonly onConflict: "refuse" | "extend";
+  /** Whether contents are compared after rows and ranges, before a session counts as synced. */
+  readonly comparesContents: boolean;
 }
 
 /** What is sent of a session: facts that do not change. */
@@ -41,6 +43,8 @@ export type Command =
   | { readonly kind: "create_topic"; readonly index: number; readonly session: Uuid; readonly uuid: Uuid | undefined }
   | { readonly kind: "topic_status"; readonly index: number; readonly uuid: Uuid }
   | { readonly kind: "show_topic" | "delete_topic"; readonly index: number }
+  /** Reads a complete topic back and compares its contents with those here. */
+  | { readonly kind: "compare_topic"; readonly index: number }
   /** Sends the rows behind those that are there, up to the last one; `end_put` ends the stream. */
   | { readonly kind: "put"; readonly index: number; readonly uuid: Uuid; readonly fromRow: number }
   | { readonly kind: "end_put"; readonly index: number };
@@ -52,6 +56,8 @@ export type Answer =
   | { readonly kind: "status"; readonly status: TopicStatus }
   | { readonly kind: "sequence"; readonly found: ShownSequence | undefined }
   | { readonly kind: "topic"; readonly found: ShownTopic | undefined }
+  /** In what the contents there are others; undefined when they are the same. */
+  | { readonly kind: "compared"; readonly difference: string | undefined }
   | { readonly kind: "refused"; readonly code: FaultCode; readonly reason: string };
 
 export interface TopicStatus {
@@ -74,6 +80,18 @@ export interface ShownTopic {
   readonly rows: number | undefined;
   readonly messages: number | undefined;
   readonly range: TimeRange | undefined;
+}
+
+/** In what a complete topic there is another than the one here; undefined when it is the same as far as can be told. */
+export function differenceOf(found: ShownTopic, { rows, range, messages }: TopicFacts): string | undefined {
+  if (!found.locked) return "is not complete there";
+  if (found.rows !== undefined && found.rows !== rows) return `has ${found.rows} rows there, here ${rows}`;
+  if (found.rows === undefined && found.messages !== undefined && found.messages !== messages)
+    return `has ${found.messages} messages there, sent were ${messages}`;
+  const { startNs, endNs } = found.range ?? {};
+  if (startNs !== range?.startNs || endNs !== range?.endNs)
+    return `goes from ${startNs} to ${endNs} there, here from ${range?.startNs} to ${range?.endNs}`;
+  return undefined;
 }
 
 /** Calls after whose INTERNAL the central daemon is asked what there is. */

@@ -1,6 +1,7 @@
 /** Carries out the commands of a transfer: each is a call to the remote, whose refusals are answers. */
 
 import { setTimeout as sleep } from "node:timers/promises";
+import { digestDifference } from "../arrow/row-digest.ts";
 import { listNotifications } from "../catalog/notifications.ts";
 import type { PutStream } from "../client/flight-connection.ts";
 import type { Remote } from "../client/remote.ts";
@@ -11,13 +12,15 @@ import type { Topic, Uuid } from "../model/resource.ts";
 import { remoteSettleMs } from "../model/sync-limits.ts";
 import { limitsOf } from "./central.ts";
 import type { Answer, Command } from "./command.ts";
+import { type ContentsParts, digestHere, digestThere, type KnownDigests } from "./contents.ts";
 import type { Shipment } from "./shipment.ts";
-import { type StreamParts, topicStream } from "./topic-stream.ts";
+import { topicStream } from "./topic-stream.ts";
 
-export interface HandsParts extends StreamParts {
+export interface HandsParts extends ContentsParts {
   readonly remote: Remote;
   readonly shipment: Shipment;
   readonly signal: AbortSignal;
+  readonly digests: KnownDigests;
   /** Called when they were sent. */
   sent(bytes: number, rows: number): void;
 }
@@ -70,6 +73,8 @@ export class Hands implements Disposable {
           kind: "topic",
           found,
         }));
+      case "compare_topic":
+        return await this.#compare(this.#topic(command.index));
       case "delete_topic":
         return await done(remote.deleteTopic(this.#topic(command.index).locator));
       case "put":
@@ -106,6 +111,21 @@ export class Hands implements Disposable {
       sent(flightData.byteLength, rows);
     }
     return { kind: "done" };
+  }
+
+  /** What is wrong here is thrown; what is wrong there is answered. */
+  async #compare(topic: Topic): Promise<Answer> {
+    // The central daemon gives nothing back of a topic without rows.
+    if (topic.extent.rows === 0) return { kind: "compared", difference: undefined };
+    const { remote, signal, digests } = this.#parts;
+    const { digest, messageBytes } = await digests.of(topic.uuid, () => digestHere(this.#parts, topic, signal));
+    const answer = await answered(digestThere(this.#parts, { remote, topic, messageBytes, signal }), (there) => ({
+      kind: "compared",
+      difference: digestDifference(digest, there),
+    }));
+    return answer.kind === "refused" && answer.code === "corrupt"
+      ? { kind: "compared", difference: `cannot be read there: ${answer.reason}` }
+      : answer;
   }
 
   /** Adds those that are not there: to do it again adds nothing. */

@@ -19,7 +19,7 @@ interface Setback {
 /** How far a transfer has come; compared from the left. */
 type Mark = readonly [stage: number, topic: number, rows: number];
 
-const stages = ["sequence", "session", "topic", "notes", "finalize", "check", "synced"];
+const stages = ["sequence", "session", "topic", "notes", "finalize", "check", "compare", "synced"];
 
 /** Rows count when they are durable there. Undefined for a step back. */
 function markOf({ cursor: { place }, command }: Transfer): Mark | undefined {

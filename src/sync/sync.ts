@@ -5,7 +5,8 @@ import { hasLeftovers } from "../catalog/transfer-rows.ts";
 import { startPeriodic } from "../flow/periodic.ts";
 import { targetsLookMs } from "../model/sync-limits.ts";
 import type { Target } from "../model/target.ts";
-import { type AgentParts, type AgentUse, TargetAgent } from "./target-agent.ts";
+import type { AgentUse } from "./agent-use.ts";
+import { type AgentParts, TargetAgent } from "./target-agent.ts";
 
 interface Running {
   /** As it was when the agent began: a change begins another one. */

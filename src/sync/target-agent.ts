@@ -26,21 +26,23 @@ import type { SessionLocator } from "../model/locator.ts";
 import type { Session, Ulid } from "../model/resource.ts";
 import { censusRest, closedLookMs, syncRetry } from "../model/sync-limits.ts";
 import type { SyncClass, Target } from "../model/target.ts";
-import { type Cursor, firstCursor, type ParkCause, type TransferRow } from "../model/transfer.ts";
+import { type Cursor, firstCursor, type ParkCause, parkedCursor, type TransferRow } from "../model/transfer.ts";
 import type { SearchParts } from "../query/search.ts";
 import type { Poison } from "../store/poison.ts";
 import { Admission, type AdmissionParts } from "./admission.ts";
+import { type AgentState, type AgentUse, type Progress, sendingOf } from "./agent-use.ts";
 import { type Census, type Classify, type PendingSession, takeCensus, unclassed } from "./census.ts";
 import { limitsOf, whyTopicsUnsuitable } from "./central.ts";
 import { breaksOff, type Command, type RemoteTraits, type TopicFacts, type TransferFacts } from "./command.ts";
 import { connectTo } from "./connect.ts";
+import { KnownDigests } from "./contents.ts";
 import { Gate, GateClosed } from "./gate.ts";
 import { Hands } from "./hands.ts";
 import { SessionClasses } from "./session-class.ts";
 import { Setbacks } from "./setbacks.ts";
 import { findShipment, type Shipment, type UuidThere } from "./shipment.ts";
 import { countMessages, type StreamParts } from "./topic-stream.ts";
-import { beginTransfer, park, parkedCursor, step, type Transfer, type TransferContext } from "./transfer.ts";
+import { beginTransfer, park, step, type Transfer, type TransferContext } from "./transfer.ts";
 
 export interface AgentParts extends Omit<StreamParts, "admit">, AdmissionParts {
   readonly clock: Clock;
@@ -52,43 +54,6 @@ export interface AgentParts extends Omit<StreamParts, "admit">, AdmissionParts {
   readonly uuidThere?: UuidThere;
   /** Where the target is not reached by its address. */
   readonly connect?: typeof connectTo;
-}
-
-export type AgentState = "idle" | "closed" | "connecting" | "sending" | "waiting";
-
-export interface AgentUse {
-  readonly target: string;
-  readonly url: string;
-  readonly state: AgentState;
-  /** What the other one says that it is; undefined before it was reached. */
-  readonly remote: string | undefined;
-  /** Whether that is an edge: it takes UUIDs of our choice, and so knows by itself what is ours. */
-  readonly isEdge: boolean | undefined;
-  readonly census: Census | undefined;
-  readonly sending: Sending | undefined;
-  readonly sentBytes: number;
-  readonly sentRows: number;
-  readonly brokenOff: number;
-  /** Why nothing may go now; undefined when it may. */
-  readonly closed: string | undefined;
-  /** Why it waits, and for how many milliseconds more. */
-  readonly lastError: string | undefined;
-  readonly retryInMs: number | undefined;
-}
-
-export interface Sending {
-  readonly session: SessionLocator;
-  readonly bytes: number;
-  /** Since it was begun or went on; what had been sent before does not count. */
-  readonly sentBytes: number;
-  readonly seconds: number;
-}
-
-interface Progress {
-  readonly session: SessionLocator;
-  readonly bytes: number;
-  sentBytes: number;
-  readonly sinceMs: number;
 }
 
 type Settled =
@@ -117,6 +82,7 @@ export class TargetAgent {
   readonly #gate: Gate;
   readonly #classes: SessionClasses;
   readonly #setbacks = new Setbacks();
+  readonly #digests = new KnownDigests();
   #state: AgentState = "idle";
   #remote: string | undefined;
   #isEdge: boolean | undefined;
@@ -309,7 +275,10 @@ export class TargetAgent {
     this.#retryAtMs = restMs === undefined ? undefined : nowMs + restMs;
     const woken = Promise.withResolvers<void>();
     this.#wake = woken.resolve;
-    const waiting = AbortSignal.any([signal, ...(restMs === undefined ? [] : [AbortSignal.timeout(restMs)])]);
+    const waiting = AbortSignal.any([
+      signal,
+      ...(restMs === undefined ? [] : [AbortSignal.timeout(Math.ceil(restMs))]),
+    ]);
     waiting.addEventListener("abort", () => woken.resolve(), { once: true });
     await woken.promise;
     this.#wake = undefined;
@@ -380,6 +349,8 @@ export class TargetAgent {
       remote,
       shipment,
       signal,
+      digests: this.#digests,
+      yield: () => this.#admission.yield(signal),
       admit: (bytes) => this.#admission.admit(bytes, { gate: this.#gate, of, meanwhile }, signal),
       sent: (bytes, rows) => {
         sending.sentBytes += bytes;
@@ -488,10 +459,11 @@ export class TargetAgent {
   }
 }
 
-function traitsOf({ isEdge, version }: Remote, { onConflict }: Target): RemoteTraits {
-  return { kind: isEdge ? "edge" : "central", countsRows: version.major > 0 || version.minor >= 7, onConflict };
-}
-
-function sendingOf({ session, bytes, sentBytes, sinceMs }: Progress, nowMs: number): Sending {
-  return { session, bytes, sentBytes, seconds: Math.round(nowMs - sinceMs) / 1000 };
+function traitsOf({ isEdge, version }: Remote, { onConflict, verify }: Target): RemoteTraits {
+  return {
+    kind: isEdge ? "edge" : "central",
+    countsRows: version.major > 0 || version.minor >= 7,
+    onConflict,
+    comparesContents: verify === "contents",
+  };
 }

@@ -4,23 +4,21 @@
  */
 
 import type { Batch } from "../arrow/batch.ts";
-import { unfoldedBytes } from "../arrow/compression.ts";
 import { gather } from "../arrow/gather.ts";
 import type { RowRun } from "../arrow/gather-job.ts";
-import { readSchema, type Schema } from "../arrow/schema.ts";
+import { readSchema } from "../arrow/schema.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import { listChunks, readChunk } from "../catalog/chunk-rows.ts";
 import type { Budget } from "../flow/budget.ts";
 import { crc32 } from "../host/checksum.ts";
 import type { ReadDisk } from "../host/disk.ts";
-import { type BatchEntry, type Chunk, messageBytesOf } from "../model/chunk.ts";
+import { type BatchEntry, messageBytesOf } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
 import type { Topic } from "../model/resource.ts";
 import { SentDictionaries } from "../query/dictionaries.ts";
-import { readStoredBatch, readStoredMessage, unfoldStoredBatch } from "../query/stored-batch.ts";
-import { ChunkReader } from "../store/chunk-reader.ts";
-import { chunkFile } from "../store/layout.ts";
+import { readStoredMessage } from "../query/stored-batch.ts";
 import { bareFlightDataHead } from "../wire/flight-data.ts";
+import { type ChunkPlace, ChunkSource, deletedMeanwhile } from "./chunk-source.ts";
 
 export interface StreamParts {
   readonly disk: Pick<ReadDisk, "openReadable">;
@@ -65,7 +63,7 @@ export async function* topicStream(
   const { catalog } = parts;
   const schemaHeader = catalog.schemas.get(topic.uuid);
   // Nothing was ever uploaded to it, which the remote cannot be told by an upload.
-  if (schemaHeader === undefined) throw deleted(topic);
+  if (schemaHeader === undefined) throw deletedMeanwhile(topic);
   const schema = readSchema(schemaHeader);
   yield { flightData: Buffer.from(bareFlightDataHead(schemaHeader, 0)), rows: 0 };
   const room = new Room();
@@ -77,17 +75,14 @@ export async function* topicStream(
       continue;
     }
     const chunk = readChunk(catalog, topic.uuid, summary.number);
-    if (chunk === undefined) throw deleted(topic);
+    if (chunk === undefined) throw deletedMeanwhile(topic);
     const stream = new ChunkStream(parts, { topic, schema, chunk, limits, signal, room });
     yield* stream.messages(dictionaries, skip);
     skip = 0;
   }
 }
 
-interface ChunkPlace {
-  readonly topic: Topic;
-  readonly schema: Schema;
-  readonly chunk: Chunk;
+interface StreamPlace extends ChunkPlace {
   readonly limits: StreamLimits;
   readonly signal: AbortSignal;
   readonly room: Room;
@@ -112,17 +107,16 @@ interface Piece {
 
 class ChunkStream {
   readonly #parts: StreamParts;
-  readonly #place: ChunkPlace;
+  readonly #place: StreamPlace;
 
-  constructor(parts: StreamParts, place: ChunkPlace) {
+  constructor(parts: StreamParts, place: StreamPlace) {
     this.#parts = parts;
     this.#place = place;
   }
 
   async *messages(dictionaries: SentDictionaries, fromRow: number): AsyncGenerator<StreamMessage> {
-    const { disk } = this.#parts;
     const { topic, chunk, limits } = this.#place;
-    await using reader = await this.#open(disk, chunkFile(topic.session, topic.number, chunk.number));
+    await using source = await ChunkSource.open(this.#parts, this.#place);
     for (const entry of dictionaries.switchTo(chunk)) {
       const bytes = messageBytesOf(entry);
       if (bytes + frameBytes > limits.messageBytesMax)
@@ -131,28 +125,28 @@ class ChunkStream {
           `A dictionary of \`${topic.locator}\` has ${bytes} bytes, the remote takes messages of ${limits.messageBytesMax}.`,
         );
       using _held = await this.#hold(bytes, 1);
-      const { flightData } = await this.#read(reader, entry);
+      const { flightData } = await this.#read(source, entry);
       yield { flightData, rows: 0 };
     }
-    for (const group of groupsOf(chunk.batches, fromRow, limits)) yield* this.#group(reader, group);
+    for (const group of groupsOf(chunk.batches, fromRow, limits)) yield* this.#group(source, group);
   }
 
   /** Neighbours that go together, or one batch alone. */
-  async *#group(reader: ChunkReader, pieces: readonly Piece[]): AsyncGenerator<StreamMessage> {
+  async *#group(source: ChunkSource, pieces: readonly Piece[]): AsyncGenerator<StreamMessage> {
     const [first] = pieces;
-    if (pieces.length === 1 && first !== undefined) return yield* this.#alone(reader, first);
+    if (pieces.length === 1 && first !== undefined) return yield* this.#alone(source, first);
     {
       const bytes = pieces.reduce((sum, { entry }) => sum + messageBytesOf(entry), 0);
       // As it was read, and as it is sent.
       using _held = await this.#hold(bytes, 2);
       const batches: Batch[] = [];
-      for (const { entry } of pieces) batches.push(await this.#stored(reader, entry));
+      for (const { entry } of pieces) batches.push(await source.stored(entry));
       if (batches.every(({ compression }) => compression === "none")) return yield* this.#cut(batches, runsOf(pieces));
     }
-    for (const piece of pieces) yield* this.#alone(reader, piece);
+    for (const piece of pieces) yield* this.#alone(source, piece);
   }
 
-  async *#alone(reader: ChunkReader, piece: Piece): AsyncGenerator<StreamMessage> {
+  async *#alone(source: ChunkSource, piece: Piece): AsyncGenerator<StreamMessage> {
     const { limits } = this.#place;
     const { entry } = piece;
     const bytes = messageBytesOf(entry);
@@ -162,16 +156,16 @@ class ChunkStream {
     {
       using _held = await this.#hold(bytes, 2);
       if (isWhole && bytes + frameBytes <= limits.messageBytesMax) {
-        const { flightData, isCompressed } = await this.#read(reader, entry);
+        const { flightData, isCompressed } = await this.#read(source, entry);
         if (limits.keepsCompression || !isCompressed) return yield { flightData, rows: entry.rows };
       }
-      const batch = await this.#stored(reader, entry);
+      const batch = await source.stored(entry);
       if (batch.compression === "none") return yield* this.#rows([batch], piece, isWide);
-      plainBytes = this.#plainBytes(entry, batch);
+      plainBytes = source.plainBytes(entry, batch, this.#parts.budget.limitBytes);
     }
     // What was held was given back first: who waits for more while it holds some waits for whoever does the same.
     using _held = await this.#hold(Math.max(0, plainBytes - bytes), 2, 3 * bytes);
-    const batch = await this.#plain(entry, await this.#stored(reader, entry));
+    const batch = await source.plain(entry, await source.stored(entry), this.#parts.budget.limitBytes);
     yield* this.#rows([batch], piece, isWideRow(batch.body.byteLength, batch.rows, limits));
   }
 
@@ -211,11 +205,12 @@ class ChunkStream {
 
   /** A whole message as it lies on disk, its checksum checked. */
   async #read(
-    reader: ChunkReader,
+    source: ChunkSource,
     entry: BatchEntry,
   ): Promise<{ readonly flightData: Buffer; readonly isCompressed: boolean }> {
+    const { reader } = source;
     const { header, bytes } = await reader.readMetadata(entry);
-    const message = readStoredMessage(this.#placeOf(entry), header);
+    const message = readStoredMessage(source.placeOf(entry), header);
     const { bodyBytes } = message;
     const head = bareFlightDataHead(header, bodyBytes);
     // On disk there is padding behind the body, which is not sent.
@@ -229,59 +224,12 @@ class ChunkStream {
     return { flightData: whole.subarray(0, head.byteLength + bodyBytes), isCompressed };
   }
 
-  #placeOf(entry: BatchEntry): string {
-    const { chunk, topic } = this.#place;
-    return `chunk ${chunk.number} of \`${topic.locator}\` at ${entry.offset}`;
-  }
-
-  async #stored(reader: ChunkReader, entry: BatchEntry): Promise<Batch> {
-    return readStoredBatch(this.#placeOf(entry), this.#place.schema, await reader.readMessage(entry));
-  }
-
-  async #plain(entry: BatchEntry, batch: Batch): Promise<Batch> {
-    return await unfoldStoredBatch(this.#placeOf(entry), this.#place.schema, batch, this.#parts.budget.limitBytes);
-  }
-
-  /** @throws Fault unsupported when they are more than there is memory for */
-  #plainBytes(entry: BatchEntry, batch: Batch): number {
-    const { limitBytes } = this.#parts.budget;
-    try {
-      return unfoldedBytes(batch, limitBytes);
-    } catch (error) {
-      if (!(error instanceof Fault && error.code === "overloaded")) throw error;
-      const problem = `unfolds to more than the ${limitBytes} bytes of memory that there are for messages`;
-      throw new Fault("unsupported", `A batch of ${this.#placeOf(entry)} ${problem}.`, error);
-    }
-  }
-
-  async #open(disk: StreamParts["disk"], path: string): Promise<ChunkReader> {
-    const { topic, chunk } = this.#place;
-    const { catalog } = this.#parts;
-    try {
-      return await ChunkReader.open(disk, path);
-    } catch (error) {
-      if (!(error instanceof Fault && error.code === "absent")) throw error;
-      catalog.refresh();
-      // Who deletes takes the rows first.
-      if (readChunk(catalog, topic.uuid, chunk.number) === undefined) throw deleted(topic);
-      throw new Fault(
-        "corrupt",
-        `Cannot read chunk ${chunk.number} of \`${topic.locator}\`: its file is missing`,
-        error,
-      );
-    }
-  }
-
   /** @param times how often what is to be sent is in memory; @param besides what else is, which is not sent */
   async #hold(bytes: number, times: number, besides = 0): Promise<Disposable> {
     const { budget, admit } = this.#parts;
     await admit(bytes);
     return await budget.take(Math.min(times * bytes + besides, budget.limitBytes), this.#place.signal);
   }
-}
-
-function deleted({ locator }: Topic): Fault {
-  return new Fault("absent", `Topic \`${locator}\` was deleted while it was sent.`);
 }
 
 function isWideEntry({ bodyBytes, rows }: BatchEntry, limits: StreamLimits): boolean {

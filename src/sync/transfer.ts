@@ -10,8 +10,22 @@
 import { assert } from "../model/assert.ts";
 import type { Uuid } from "../model/resource.ts";
 import { transferLimits } from "../model/sync-limits.ts";
-import type { Cursor, ParkCause, Place, RemoteSession, TopicState } from "../model/transfer.ts";
-import type { Answer, Command, RemoteTraits, ShownTopic, TopicFacts, TransferFacts } from "./command.ts";
+import {
+  type Cursor,
+  type ParkCause,
+  type Place,
+  parkedCursor,
+  type RemoteSession,
+  type TopicState,
+} from "../model/transfer.ts";
+import {
+  type Answer,
+  type Command,
+  differenceOf,
+  type RemoteTraits,
+  type TopicFacts,
+  type TransferFacts,
+} from "./command.ts";
 
 export interface Transfer {
   readonly cursor: Cursor;
@@ -58,6 +72,8 @@ function arrive(transfer: Transfer, place: Place, context: TransferContext): Tra
       return { ...at, command: { kind: "finalize", session: sessionOf(at.cursor).uuid } };
     case "check":
       return { ...at, command: { kind: "show_topic", index: place.index } };
+    case "compare":
+      return { ...at, command: { kind: "compare_topic", index: place.index } };
     case "remove":
       return { ...at, command: { kind: "delete_session", session: sessionOf(at.cursor) } };
     case "synced":
@@ -161,6 +177,8 @@ export function step(transfer: Transfer, answer: Answer, context: TransferContex
       if (cursor.place.kind === "check") return afterCheck(transfer, command.index, answer, context);
       if (cursor.place.kind === "finalize") return afterLook(transfer, answer, context);
       return afterShowTopic(transfer, command.index, answer, context);
+    case "compare_topic":
+      return afterCompare(transfer, command.index, answer, context);
     case "delete_topic":
       // Gone, or trouble: then creating meets it again.
       if (isGone(answer) || (answer.kind === "refused" && answer.code === "internal"))
@@ -389,25 +407,28 @@ function afterLook(transfer: Transfer, answer: Answer, context: TransferContext)
 function afterCheck(transfer: Transfer, index: number, answer: Answer, context: TransferContext): Transfer {
   if (answer.kind !== "topic") return unexpected(transfer, answer);
   const { found } = answer;
-  const { topics } = context.facts;
   const topic = topicOf(context.facts, index);
   if (found === undefined) return remove(transfer, `\`${topic.locator}\` is not there`, context);
   const difference = differenceOf(found, topic);
   if (difference !== undefined) return remove(transfer, `\`${topic.locator}\` ${difference}`, context);
-  const next: Place = index + 1 < topics.length ? { kind: "check", index: index + 1 } : { kind: "synced" };
-  return arrive(transfer, next, context);
+  return arrive(transfer, behind("check", index, context), context);
 }
 
-/** In what a complete topic there is another than the one here; undefined when it is the same as far as can be told. */
-function differenceOf(found: ShownTopic, { rows, range, messages }: TopicFacts): string | undefined {
-  if (!found.locked) return "is not complete there";
-  if (found.rows !== undefined && found.rows !== rows) return `has ${found.rows} rows there, here ${rows}`;
-  if (found.rows === undefined && found.messages !== undefined && found.messages !== messages)
-    return `has ${found.messages} messages there, sent were ${messages}`;
-  const { startNs, endNs } = found.range ?? {};
-  if (startNs !== range?.startNs || endNs !== range?.endNs)
-    return `goes from ${startNs} to ${endNs} there, here from ${range?.startNs} to ${range?.endNs}`;
-  return undefined;
+function afterCompare(transfer: Transfer, index: number, answer: Answer, context: TransferContext): Transfer {
+  const { locator } = topicOf(context.facts, index);
+  // Gone since it was checked.
+  if (answer.kind === "refused" && answer.code === "absent")
+    return remove(transfer, `\`${locator}\` is not there`, context);
+  if (answer.kind !== "compared") return unexpected(transfer, answer);
+  const { difference } = answer;
+  if (difference !== undefined) return remove(transfer, `\`${locator}\` ${difference}`, context);
+  return arrive(transfer, behind("compare", index, context), context);
+}
+
+/** Behind a topic that is the same: the next one, then contents where they are compared, then the end. */
+function behind(kind: "check" | "compare", index: number, { facts, traits }: TransferContext): Place {
+  if (index + 1 < facts.topics.length) return { kind, index: index + 1 };
+  return kind === "check" && traits.comparesContents ? { kind: "compare", index: 0 } : { kind: "synced" };
 }
 
 /** What is there is not what was sent: it goes, and is sent anew. */
@@ -450,19 +471,6 @@ function anew(transfer: Transfer, place: Place, reason: string, context: Transfe
 /** Ends a transfer for a reason that no time mends. */
 export function park(transfer: Transfer, cause: ParkCause, reason: string): Transfer {
   return { ...transfer, cursor: parkedCursor(transfer.cursor, cause, reason), command: { kind: "end" } };
-}
-
-export function parkedCursor(cursor: Cursor, cause: ParkCause, reason: string): Cursor {
-  return { ...cursor, place: { kind: "parked", cause, reason, from: cursor.place } };
-}
-
-/** A parked transfer where it is to be tried again, on somebody's word. */
-export function retriedCursor(cursor: Cursor): Cursor {
-  const { place } = cursor;
-  if (place.kind !== "parked") return cursor;
-  // Whoever mended a conflict may have removed what was in the way.
-  const sequence = place.cause === "conflict" && cursor.sequence !== "ours" ? "unknown" : cursor.sequence;
-  return { ...cursor, place: place.from, sequence, anew: 0 };
 }
 
 /** A refusal for which there is no other way. An answer of another kind is a bug of whoever carries commands out. */

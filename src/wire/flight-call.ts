@@ -1,14 +1,17 @@
 /** Paths and headers of calls of the Flight service, for whoever answers and whoever makes them; and the requests that we make. */
 
 import { create, toBinary } from "@bufbuild/protobuf";
+import { jsonInteger } from "../model/json.ts";
 import { composeJson } from "../model/json-text.ts";
 import type { Uuid } from "../model/resource.ts";
+import { everything, type TimeWindow } from "../model/time.ts";
 import {
   ActionSchema,
   CriteriaSchema,
   FlightDataSchema,
   FlightDescriptor_DescriptorType,
   FlightDescriptorSchema,
+  TicketSchema,
 } from "./flight_pb.js";
 
 /** The path of a method. */
@@ -31,9 +34,19 @@ export function writeAllCriteria(): Uint8Array {
   return toBinary(CriteriaSchema, create(CriteriaSchema, { expression: new Uint8Array(0) }));
 }
 
-/** The descriptor of a resource. */
-export function writeDescriptor(locator: string): Uint8Array {
-  return toBinary(FlightDescriptorSchema, create(FlightDescriptorSchema, commandOf({ resource_locator: locator })));
+/** The descriptor of a resource; of a topic also of what lies in a window. */
+export function writeDescriptor(locator: string, window: TimeWindow = everything): Uint8Array {
+  const bounds =
+    window === everything
+      ? {}
+      : { timestamp_ns_start: jsonInteger(window.startNs), timestamp_ns_end: jsonInteger(window.endNs) };
+  const command = commandOf({ resource_locator: locator, ...bounds });
+  return toBinary(FlightDescriptorSchema, create(FlightDescriptorSchema, command));
+}
+
+/** The request of a `do_get`. @param ticket as the other one gave it */
+export function writeTicketRequest(ticket: Uint8Array): Uint8Array {
+  return toBinary(TicketSchema, create(TicketSchema, { ticket }));
 }
 
 /** The descriptor of an upload as the beginning of its first FlightData: the other fields follow. */

@@ -153,6 +153,14 @@ export function readTopicInfo(answer: Uint8Array): RemoteTopicView {
   };
 }
 
+/** What a topic's FlightInfo says that is to be shown to have its rows. @throws Fault invalid */
+export function readTopicTicket(answer: Uint8Array): Uint8Array {
+  const [endpoint, more] = fromBinary(FlightInfoSchema, answer).endpoint;
+  if (endpoint?.ticket === undefined || more !== undefined)
+    throw new Fault("invalid", "The remote does not give one ticket for a topic.");
+  return endpoint.ticket.ticket;
+}
+
 function readMetadata(bytes: Uint8Array): JsonValue {
   if (bytes.byteLength === 0) throw new Fault("invalid", "The remote tells nothing of what was asked for.");
   return parseJson(Buffer.from(bytes).toString("utf8"), "what the remote tells");

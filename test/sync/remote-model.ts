@@ -105,6 +105,12 @@ export class RemoteModel {
           },
         };
       }
+      case "compare_topic": {
+        const topic = this.#topicAt(command.index);
+        if (topic === undefined) return refused("absent");
+        const isSame = topic.rows.every((row, index) => row === index);
+        return { kind: "compared", difference: isSame ? undefined : "has other contents there" };
+      }
       case "put":
         return this.#put(command, rowsMax);
       case "end_put":
@@ -169,6 +175,15 @@ export class RemoteModel {
     if (topic === undefined) return false;
     topic.rows.splice(this.#random.below(topic.rows.length), 1);
     topic.lostRows += 1;
+    return true;
+  }
+
+  /** Something changes a row there that is neither the first nor the last of its topic. Whether there was one. */
+  changeRow(): boolean {
+    const topics = (this.sequence?.sessions ?? []).flatMap((one) => [...one.topics.values()]);
+    const topic = topics.find(({ rows, locked }) => rows.length > 2 && locked);
+    if (topic === undefined) return false;
+    topic.rows[1 + this.#random.below(topic.rows.length - 2)] = -5;
     return true;
   }
 

@@ -5,9 +5,9 @@ import { expect, test } from "vitest";
 import type { FaultCode } from "../../src/model/fault.ts";
 import type { TopicLocator } from "../../src/model/locator.ts";
 import type { Uuid } from "../../src/model/resource.ts";
-import { type Cursor, firstCursor, type ParkCause } from "../../src/model/transfer.ts";
+import { type Cursor, firstCursor, type ParkCause, retriedCursor } from "../../src/model/transfer.ts";
 import { type Answer, breaksOff, type Command, type TransferFacts } from "../../src/sync/command.ts";
-import { beginTransfer, retriedCursor, step, type TransferContext } from "../../src/sync/transfer.ts";
+import { beginTransfer, step, type TransferContext } from "../../src/sync/transfer.ts";
 import { Coverage } from "../model/coverage.ts";
 import { Random } from "../model/random.ts";
 import { RemoteModel } from "./remote-model.ts";
@@ -27,6 +27,7 @@ const edgeCommands = [
   "add_notes",
   "finalize",
   "show_topic",
+  "compare_topic",
   "delete_session",
 ] as const;
 const centralCommands = [
@@ -41,6 +42,7 @@ const centralCommands = [
   "add_notes",
   "finalize",
   "wait",
+  "compare_topic",
   "delete_session",
 ] as const;
 
@@ -153,7 +155,8 @@ test(`${seeds} transfers over bad links to all kinds of remotes: exactly once, o
     const options = random.pick(remotes);
     const facts = randomFacts(random);
     const remote = new RemoteModel(random, facts, options);
-    const context: TransferContext = { facts, traits: { ...options, onConflict: "refuse" } };
+    const traits = { ...options, onConflict: "refuse", comparesContents: random.chance(0.5) } as const;
+    const context: TransferContext = { facts, traits };
     const hit = (cell: string): void => coverage.hit(cell);
     const { place } = transferTo({ random, remote, context, hit, faultsLeft: random.below(12) }, firstCursor);
     const title = `round ${round} of ${JSON.stringify(options)}`;
@@ -173,6 +176,8 @@ test(`${seeds} transfers over bad links to all kinds of remotes: exactly once, o
 const interferences = [
   "session deleted there",
   "rows lost there",
+  "row changed there",
+  "deleted before it is compared",
   "foreign sequence",
   "foreign sequence, extended",
   "upload refused",
@@ -196,7 +201,8 @@ test("others interfere: what is theirs is left alone, what of ours they broke is
     const facts = randomFacts(random);
     const remote = new RemoteModel(random, facts, options);
     const onConflict = interference === "foreign sequence, extended" ? "extend" : "refuse";
-    const context: TransferContext = { facts, traits: { ...options, onConflict } };
+    const comparesContents = /changed|compared/.test(interference) || random.chance(0.5);
+    const context: TransferContext = { facts, traits: { ...options, onConflict, comparesContents } };
     const seen = new Set<string>();
     const run: Run = {
       random,
@@ -237,12 +243,18 @@ test("others interfere: what is theirs is left alone, what of ours they broke is
         const interfere = remote.run.bind(remote);
         remote.run = (command, rowsMax) => {
           steps += 1;
-          if (steps >= before && !happened) {
-            const open = remote.sequence?.sessions.find(({ finalized }) => !finalized);
+          const isCompared = command.kind === "compare_topic";
+          // What changes after it was compared is not seen.
+          if (isCompared && interference === "row changed there") steps = Number.NEGATIVE_INFINITY;
+          if (!happened && (interference === "deleted before it is compared" ? isCompared : steps >= before)) {
+            const sessions = remote.sequence?.sessions ?? [];
+            const victim = isCompared ? sessions[0] : sessions.find(({ finalized }) => !finalized);
             happened =
               interference === "rows lost there"
                 ? remote.loseRows()
-                : open !== undefined && remote.removeSession(open.uuid);
+                : interference === "row changed there"
+                  ? remote.changeRow()
+                  : victim !== undefined && remote.removeSession(victim.uuid);
             if (happened) coverage.hit(cell);
           }
           return interfere(command, rowsMax);
