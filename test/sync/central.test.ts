@@ -103,7 +103,7 @@ describe.skipIf(url === undefined)("a central daemon", () => {
     await record(near.port, `${run}-drive`, baseTopics(drive));
     await record(near.port, `${run}-drive`, labelTopics(drive), false);
     // What runs before this one brought has the same names.
-    await command(dataDir, "add", "centre", url ?? "", ...keyWords, "--include", `${run}-*`);
+    await command(dataDir, "add", "centre", url ?? "", ...keyWords, "--include", `${run}-*`, "--verify", "contents");
     await until(dataDir, "the drive is there", ({ syncedSessions }) => syncedSessions === 2);
     await expectEqual([`${run}-drive`]);
     await command(dataDir, "remove", "centre");
@@ -123,7 +123,7 @@ describe.skipIf(url === undefined)("a central daemon", () => {
   it("gets images of several sizes so that it can read them back", { timeout: slowMs }, async () => {
     const name = `${run}-images`;
     await record(near.port, name, baseTopics({ ...drive, seconds: 120 }).slice(2, 3));
-    await command(dataDir, "add", "images", url ?? "", ...keyWords, "--include", name);
+    await command(dataDir, "add", "images", url ?? "", ...keyWords, "--include", name, "--verify", "contents");
     await until(dataDir, "they are there", ({ syncedSessions }) => syncedSessions === 1);
     await expectEqual([name]);
     await command(dataDir, "remove", "images");
