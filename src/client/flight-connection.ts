@@ -197,6 +197,11 @@ interface PutOptions {
   faultOf(status: Pick<StatusObject, "code" | "details">): Fault;
 }
 
+/** Time in which the last message of an upload that is broken off goes out. */
+const spoilMs = 1_000;
+/** Bytes that nobody can take for a message: a field that goes on behind its end. */
+const noMessage = Buffer.from([0x0a, 0xff, 0xff, 0xff, 0x0f]);
+
 /** An upload: messages one after the other, each when the socket has taken the one before. */
 export class PutStream implements Disposable {
   readonly #call: ClientDuplexStream<Buffer, Buffer>;
@@ -204,15 +209,19 @@ export class PutStream implements Disposable {
   /** Until it was sent. */
   #descriptor: Uint8Array | undefined;
   readonly #release: () => void;
+  #isEnded = false;
 
   constructor(call: ClientDuplexStream<Buffer, Buffer>, { descriptor, signal, faultOf }: PutOptions) {
     this.#call = call;
     this.#descriptor = descriptor;
-    const abort = (): void => call.cancel();
+    const abort = (): void => this[Symbol.dispose]();
     signal.addEventListener("abort", abort, { once: true });
     this.#release = () => signal.removeEventListener("abort", abort);
     this.#status = new Promise((resolve) => {
-      call.on("status", (status: StatusObject) => resolve(status.code === 0 ? undefined : faultOf(status)));
+      call.on("status", (status: StatusObject) => {
+        this.#isEnded = true;
+        resolve(status.code === 0 ? undefined : faultOf(status));
+      });
     });
     // The status says it.
     call.on("error", () => undefined);
@@ -235,14 +244,29 @@ export class PutStream implements Disposable {
 
   /** Ends the upload; the remote has it then. @throws Fault as the remote says */
   async end(): Promise<void> {
+    this.#isEnded = true;
     this.#call.end();
     const fault = await inTime(this.#status, "took nothing");
     if (fault !== undefined) throw fault;
   }
 
-  /** Breaks it off, unless it has ended. */
+  /**
+   * Breaks it off, unless it has ended. Before its reset an HTTP/2 stream of Node is ended as if all had been sent, and who gets both
+   * would take what there is for the whole: so the last message is none.
+   */
   [Symbol.dispose](): void {
     this.#release();
-    this.#call.cancel();
+    const cancel = (): void => this.#call.cancel();
+    if (this.#isEnded) {
+      cancel();
+      return;
+    }
+    this.#isEnded = true;
+    // Where nothing goes out any more it is not heard either that it ended.
+    const late = setTimeout(cancel, spoilMs);
+    this.#call.write(noMessage, () => {
+      clearTimeout(late);
+      cancel();
+    });
   }
 }

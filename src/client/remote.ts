@@ -126,6 +126,15 @@ export class Remote implements Disposable {
     await this.#act("session_delete", locator === undefined ? { session_uuid: uuid } : { locator });
   }
 
+  /** Unless it is complete. @throws Fault wrong_state when it is */
+  async deleteOpenSession(sequence: SequenceName, session: { uuid: Uuid; locator: string | undefined }): Promise<void> {
+    if (this.isEdge) return await this.#act("session_delete", { session_uuid: session.uuid, only_open: true });
+    const found = (await this.#sequence(sequence))?.sessions.find(({ uuid }) => uuid === session.uuid);
+    if (found === undefined) throw new Fault("absent", "There is no such session.");
+    if (found.locked !== false) throw new Fault("wrong_state", "The session is complete there: it was not deleted.");
+    await this.deleteSession(session);
+  }
+
   async createTopic(topic: TopicToCreate): Promise<Uuid> {
     const { locator, session, uuid, ontologyTag, serializationFormat, userMetadata } = topic;
     const body = {

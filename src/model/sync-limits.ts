@@ -73,6 +73,12 @@ export const pendingHeldMax = 1_000;
 /** Time between two walks over all sessions, and how many times as long as the last one took: each is a walk over the catalog. */
 export const censusRest = { leastMs: 200, timesTaken: 10 } as const;
 
+/**
+ * What goes at once at a slow rate: as much as may go in so many seconds, so that something urgent or another rate does not wait longer,
+ * but no less than what is gathered anyway.
+ */
+export const paced = { seconds: 1, leastBytes: syncMessageBytes.edge } as const;
+
 /** Time between two looks at the timetable, while sync waits for its rate to allow a message. */
 export const rateLookMs = 1_000;
 

@@ -136,7 +136,11 @@ export async function runAction(
     case "session_delete": {
       const session = findSession(catalog, request.session);
       if (session !== undefined) parts.dialects.mentioned(session.uuid);
-      await deleteSession(parts, request.session);
+      await deleteSession(parts, request.session, () => {
+        const found = request.onlyOpen ? findSession(catalog, request.session) : undefined;
+        if (found !== undefined && isFinalized(found))
+          throw new Fault("wrong_state", `Session \`${found.locator}\` is finalized: it was not deleted.`);
+      });
       log.info("session_deleted", { session: session?.locator, ...who });
       return null;
     }

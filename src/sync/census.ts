@@ -17,7 +17,7 @@ export interface PendingSession {
   readonly session: Ulid;
   readonly class: SyncClass;
   /** Why its class cannot be found out; it has any then. */
-  readonly damage: string | undefined;
+  readonly problem: { readonly cause: ParkCause; readonly reason: string } | undefined;
   readonly completedAtNs: TimeNs;
   readonly bytes: number;
 }
@@ -43,7 +43,7 @@ export interface Census {
 }
 
 /** Says to which class a session belongs. */
-export type Classify = (sequence: Sequence, session: Session) => Promise<Pick<PendingSession, "class" | "damage">>;
+export type Classify = (sequence: Sequence, session: Session) => Promise<Pick<PendingSession, "class" | "problem">>;
 
 /** @param classify undefined where only numbers are asked for */
 export async function takeCensus(
@@ -91,7 +91,7 @@ export async function takeCensus(
 }
 
 /** Where it does not matter. */
-export const unclassed = { class: restClass(true), damage: undefined };
+export const unclassed = { class: restClass(true), problem: undefined };
 
 /** High priority before low, old before new. */
 function keepFirst(next: PendingSession[]): void {

@@ -3,11 +3,15 @@
 import { type Field, readSchema, type Schema } from "../arrow/schema.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import type { Remote } from "../client/remote.ts";
-import { centralRowBytes, syncMessageBytes } from "../model/sync-limits.ts";
+import { centralRowBytes, paced, syncMessageBytes } from "../model/sync-limits.ts";
 import type { Shipment } from "./shipment.ts";
 import type { StreamLimits } from "./topic-stream.ts";
 
-export function limitsOf({ version, isEdge }: Pick<Remote, "version" | "isEdge">): StreamLimits {
+/** @param bytesPerSecond that may go now; undefined for as many as can */
+export function limitsOf(
+  { version, isEdge }: Pick<Remote, "version" | "isEdge">,
+  bytesPerSecond?: number | undefined,
+): StreamLimits {
   if (isEdge) {
     const { messageBytesMax } = version;
     return {
@@ -15,6 +19,10 @@ export function limitsOf({ version, isEdge }: Pick<Remote, "version" | "isEdge">
       targetBytes: syncMessageBytes.edge,
       wideRowBytes: Number.POSITIVE_INFINITY,
       keepsCompression: true,
+      pacedBytes:
+        bytesPerSecond === undefined
+          ? Number.POSITIVE_INFINITY
+          : Math.max(paced.leastBytes, bytesPerSecond * paced.seconds),
     };
   }
   return {
@@ -23,6 +31,8 @@ export function limitsOf({ version, isEdge }: Pick<Remote, "version" | "isEdge">
     wideRowBytes: centralRowBytes.wide,
     // How wide its rows are is to be seen; it keeps nothing as it is anyway.
     keepsCompression: false,
+    // Its messages are counted, and must be as many whenever they are sent.
+    pacedBytes: Number.POSITIVE_INFINITY,
   };
 }
 

@@ -21,6 +21,8 @@ export interface HandsParts extends ContentsParts {
   readonly shipment: Shipment;
   readonly signal: AbortSignal;
   readonly digests: KnownDigests;
+  /** Bytes per second that may go now; undefined for as many as can. */
+  rate(): number | undefined;
   /** Called when they were sent. */
   sent(bytes: number, rows: number): void;
 }
@@ -101,7 +103,7 @@ export class Hands implements Disposable {
     this[Symbol.dispose]();
     const put = remote.openPut(topic.locator, uuid, fromRow);
     this.#put = put;
-    const limits = limitsOf(remote);
+    const limits = limitsOf(remote, this.#parts.rate());
     for await (const { flightData, rows } of topicStream(this.#parts, topic, { fromRow, limits, signal })) {
       const answer = await done(put.send(flightData));
       if (answer.kind === "refused") {

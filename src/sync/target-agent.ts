@@ -22,7 +22,7 @@ import type { Clock } from "../host/clock.ts";
 import { newJitter } from "../host/entropy.ts";
 import type { Log } from "../host/log.ts";
 import { Fault, type FaultCode } from "../model/fault.ts";
-import type { SessionLocator } from "../model/locator.ts";
+import type { SequenceName, SessionLocator } from "../model/locator.ts";
 import type { Session, Ulid } from "../model/resource.ts";
 import { censusRest, closedLookMs, syncRetry } from "../model/sync-limits.ts";
 import type { SyncClass, Target } from "../model/target.ts";
@@ -68,8 +68,12 @@ class BrokenOff extends Error {
   readonly code: FaultCode;
   readonly command: Command["kind"];
 
-  constructor(command: Command["kind"], code: FaultCode, reason: string) {
+  /** Whether it was at a session that lets others go first now. */
+  readonly isHeld: boolean;
+
+  constructor(command: Command["kind"], code: FaultCode, reason: string, isHeld = false) {
     super(reason);
+    this.isHeld = isHeld;
     this.command = command;
     this.code = code;
   }
@@ -83,6 +87,8 @@ export class TargetAgent {
   readonly #classes: SessionClasses;
   readonly #setbacks = new Setbacks();
   readonly #digests = new KnownDigests();
+  /** How often the remote failed at what is to be deleted there. */
+  readonly #leftoverTries = new Map<Ulid, number>();
   #state: AgentState = "idle";
   #remote: string | undefined;
   #isEdge: boolean | undefined;
@@ -181,8 +187,8 @@ export class TargetAgent {
 
   /** @throws GaveWay, BrokenOff */
   async #bring(remote: Remote, pending: PendingSession, signal: AbortSignal): Promise<void> {
-    const { session, class: of, damage } = pending;
-    if (damage !== undefined) await this.#settle(session, { kind: "parked", cause: "damaged", reason: damage });
+    const { session, class: of, problem } = pending;
+    if (problem !== undefined) await this.#settle(session, { kind: "parked", ...problem });
     else if (!of.isSent) await this.#settle(session, { kind: "left_out", class: of.name });
     else await this.#ship(remote, pending, signal);
   }
@@ -219,10 +225,11 @@ export class TargetAgent {
     const startedMs = clock.monotonicMs();
     const classify: Classify = async (sequence, session) => {
       try {
-        return { class: await this.#classes.classOf(sequence, session, signal), damage: undefined };
+        return { class: await this.#classes.classOf(sequence, session, signal), problem: undefined };
       } catch (error) {
-        if (!(error instanceof Fault && error.code === "corrupt")) throw error;
-        return { ...unclassed, damage: `Its class cannot be found out: ${error.message}` };
+        if (!(error instanceof Fault) || error.code === "unavailable" || error.code === "cancelled") throw error;
+        const cause = error.code === "corrupt" ? "damaged" : "refused";
+        return { ...unclassed, problem: { cause, reason: `Its class cannot be found out: ${error.message}` } };
       }
     };
     this.#census = await takeCensus(catalog, this.#target, { classify, signal });
@@ -307,6 +314,8 @@ export class TargetAgent {
     if (told !== this.#told) log.warning("sync_broken_off", { target: this.#target.name, during, code, reason });
     this.#told = told;
     this.#lastError = reason;
+    // It rests by itself; whoever it held up goes now.
+    if (error instanceof BrokenOff && error.isHeld) return;
     const mostMs = code === "unauthenticated" || code === "denied" ? syncRetry.refusedMs : syncRetry.mostMs;
     const fullMs = Math.min(mostMs, syncRetry.firstMs * 2 ** Math.min(this.#failures, 20));
     const restMs = fullMs * (0.5 + newJitter() / 2);
@@ -350,6 +359,7 @@ export class TargetAgent {
       shipment,
       signal,
       digests: this.#digests,
+      rate: () => slower(this.#gate.rate(), of.bytesPerSecond),
       yield: () => this.#admission.yield(signal),
       admit: (bytes) => this.#admission.admit(bytes, { gate: this.#gate, of, meanwhile }, signal),
       sent: (bytes, rows) => {
@@ -398,15 +408,21 @@ export class TargetAgent {
     const { catalog, log } = this.#parts;
     const { id, name } = this.#target;
     for (const [ulid, { locator, session }] of [...listLeftovers(catalog, id)]) {
-      const command: Command = { kind: "delete_session", session };
+      const sequence = locator.slice(0, locator.indexOf(":")) as SequenceName;
       let there = "deleted";
       try {
-        await remote.deleteSession(session);
+        await remote.deleteOpenSession(sequence, session);
+        this.#leftoverTries.delete(ulid);
       } catch (error) {
         if (!(error instanceof Fault)) throw error;
-        if (breaksOff(command, error.code, traitsOf(remote, this.#target)))
-          throw new BrokenOff(command.kind, error.code, error.message);
-        if (error.code !== "absent") there = error.message;
+        const tries = (this.#leftoverTries.get(ulid) ?? 0) + 1;
+        this.#leftoverTries.set(ulid, tries);
+        const { code } = error;
+        const isItself = code === "internal" || code === "overloaded";
+        if (isItself && tries <= syncRetry.troubleMax) continue;
+        if (!isItself && breaksOff({ kind: "delete_session", session }, code, traitsOf(remote, this.#target)))
+          throw new BrokenOff("delete_session", code, error.message);
+        if (code !== "absent") there = error.message;
       }
       signal.throwIfAborted();
       log.warning("session_deleted_while_sent", { target: name, session: locator, there });
@@ -424,9 +440,12 @@ export class TargetAgent {
       const answer = await hands.carryOut(transfer.command);
       signal.throwIfAborted();
       if (answer.kind === "refused" && breaksOff(transfer.command, answer.code, context.traits)) {
-        const failures = this.#setbacks.brokeOff(shipment.session.ulid, answer.code, this.#parts.clock.monotonicMs());
+        const { ulid } = shipment.session;
+        const nowMs = this.#parts.clock.monotonicMs();
+        const failures = this.#setbacks.brokeOff(ulid, answer.code, nowMs);
         if (failures > syncRetry.troubleMax) return park(transfer, "refused", answer.reason);
-        throw new BrokenOff(transfer.command.kind, answer.code, answer.reason);
+        const isHeld = this.#setbacks.restMs(ulid, nowMs) > 0;
+        throw new BrokenOff(transfer.command.kind, answer.code, answer.reason, isHeld);
       }
       return step(transfer, answer, context);
     } catch (error) {
@@ -457,6 +476,10 @@ export class TargetAgent {
       return true;
     });
   }
+}
+
+function slower(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? (one ?? other) : Math.min(one, other);
 }
 
 function traitsOf({ isEdge, version }: Remote, { onConflict, verify }: Target): RemoteTraits {

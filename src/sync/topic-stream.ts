@@ -38,6 +38,8 @@ export interface StreamLimits {
   readonly wideRowBytes: number;
   /** Whether compressed batches go and stay as they are; they are not gathered then. Otherwise they are unfolded. */
   readonly keepsCompression: boolean;
+  /** Bytes that go at once, about, where a rate lets no more go in a moment: larger batches are sent in pieces. */
+  readonly pacedBytes: number;
 }
 
 /** A message of an upload. It may be used until the next one is asked for. */
@@ -124,7 +126,7 @@ class ChunkStream {
           "unsupported",
           `A dictionary of \`${topic.locator}\` has ${bytes} bytes, the remote takes messages of ${limits.messageBytesMax}.`,
         );
-      using _held = await this.#hold(bytes, 1);
+      using _held = await this.#hold(bytes, bytes);
       const { flightData } = await this.#read(source, entry);
       yield { flightData, rows: 0 };
     }
@@ -138,7 +140,7 @@ class ChunkStream {
     {
       const bytes = pieces.reduce((sum, { entry }) => sum + messageBytesOf(entry), 0);
       // As it was read, and as it is sent.
-      using _held = await this.#hold(bytes, 2);
+      using _held = await this.#hold(bytes, 2 * bytes);
       const batches: Batch[] = [];
       for (const { entry } of pieces) batches.push(await source.stored(entry));
       if (batches.every(({ compression }) => compression === "none")) return yield* this.#cut(batches, runsOf(pieces));
@@ -150,11 +152,12 @@ class ChunkStream {
     const { limits } = this.#place;
     const { entry } = piece;
     const bytes = messageBytesOf(entry);
+    const sentBytes = Math.ceil((bytes * piece.length) / entry.rows);
     const isWide = isWideEntry(entry, limits);
     const isWhole = piece.length === entry.rows && !(isWide && entry.rows > 1);
     let plainBytes: number;
     {
-      using _held = await this.#hold(bytes, 2);
+      using _held = await this.#hold(sentBytes, 2 * bytes);
       if (isWhole && bytes + frameBytes <= limits.messageBytesMax) {
         const { flightData, isCompressed } = await this.#read(source, entry);
         if (limits.keepsCompression || !isCompressed) return yield { flightData, rows: entry.rows };
@@ -164,7 +167,8 @@ class ChunkStream {
       plainBytes = source.plainBytes(entry, batch, this.#parts.budget.limitBytes);
     }
     // What was held was given back first: who waits for more while it holds some waits for whoever does the same.
-    using _held = await this.#hold(Math.max(0, plainBytes - bytes), 2, 3 * bytes);
+    const plainSentBytes = Math.ceil((plainBytes * piece.length) / entry.rows);
+    using _held = await this.#hold(Math.max(0, plainSentBytes - sentBytes), bytes + 2 * plainBytes);
     const batch = await source.plain(entry, await source.stored(entry), this.#parts.budget.limitBytes);
     yield* this.#rows([batch], piece, isWideRow(batch.body.byteLength, batch.rows, limits));
   }
@@ -224,11 +228,11 @@ class ChunkStream {
     return { flightData: whole.subarray(0, head.byteLength + bodyBytes), isCompressed };
   }
 
-  /** @param times how often what is to be sent is in memory; @param besides what else is, which is not sent */
-  async #hold(bytes: number, times: number, besides = 0): Promise<Disposable> {
+  /** @param sentBytes what is to be sent; @param heldBytes what is in memory for that */
+  async #hold(sentBytes: number, heldBytes: number): Promise<Disposable> {
     const { budget, admit } = this.#parts;
-    await admit(bytes);
-    return await budget.take(Math.min(times * bytes + besides, budget.limitBytes), this.#place.signal);
+    await admit(sentBytes);
+    return await budget.take(Math.min(heldBytes, budget.limitBytes), this.#place.signal);
   }
 }
 
@@ -269,6 +273,11 @@ function groupsOf(entries: readonly BatchEntry[], fromRow: number, limits: Strea
     const bytes = messageBytesOf(entry);
     const piece: Piece = { entry, start: skip, length: entry.rows - skip };
     skip = 0;
+    if (bytes > limits.pacedBytes && piece.length > 1) {
+      groups.push(...pacedPieces(piece, limits).map((one) => [one]));
+      open = undefined;
+      continue;
+    }
     const isWide = isWideEntry(entry, limits);
     if (open !== undefined && !isWide && open.bytes + bytes <= limits.targetBytes) {
       open.pieces.push(piece);
@@ -280,6 +289,16 @@ function groupsOf(entries: readonly BatchEntry[], fromRow: number, limits: Strea
     open = isWide ? undefined : group;
   }
   return groups;
+}
+
+/** Each is read by itself, so that nothing is held while it has to wait. */
+function pacedPieces({ entry, start, length }: Piece, { pacedBytes }: StreamLimits): Piece[] {
+  const rows = Math.max(1, Math.floor((pacedBytes * entry.rows) / messageBytesOf(entry)));
+  return Array.from({ length: Math.ceil(length / rows) }, (_none, index) => ({
+    entry,
+    start: start + index * rows,
+    length: Math.min(rows, length - index * rows),
+  }));
 }
 
 /** About: as if all rows of a batch were of one size. */

@@ -36,7 +36,7 @@ export type ActionRequest =
   | { readonly kind: "sequence_delete"; readonly name: SequenceName }
   | { readonly kind: "session_create"; readonly sequence: SequenceName; readonly uuid: Uuid | undefined }
   | { readonly kind: "session_finalize"; readonly session: Uuid }
-  | { readonly kind: "session_delete"; readonly session: Uuid | SessionLocator }
+  | { readonly kind: "session_delete"; readonly session: Uuid | SessionLocator; readonly onlyOpen: boolean }
   | {
       readonly kind: "topic_create";
       readonly uuid: Uuid | undefined;
@@ -227,12 +227,18 @@ const actionKinds: Readonly<Record<string, ActionKind>> = {
   },
   session_delete: {
     permission: "delete",
-    description: "Delete a session with its topics: {session_uuid} or {locator}",
+    description:
+      "Delete a session with its topics: {session_uuid} or {locator}; with only_open: unless it is finalized",
     read(body, { name }) {
-      const shape = z.object({ session_uuid: z.string().optional(), locator: z.string().optional() });
+      const shape = z.object({
+        session_uuid: z.string().optional(),
+        locator: z.string().optional(),
+        only_open: z.boolean().optional(),
+      });
       const fields = parseWith(shape, body, `the body of ${name}`);
-      if (fields.session_uuid !== undefined) return { kind: "session_delete", session: parseUuid(fields.session_uuid) };
-      if (fields.locator !== undefined) return { kind: "session_delete", session: parseSessionLocator(fields.locator) };
+      const { session_uuid: uuid, locator: named, only_open: onlyOpen = false } = fields;
+      if (uuid !== undefined) return { kind: "session_delete", session: parseUuid(uuid), onlyOpen };
+      if (named !== undefined) return { kind: "session_delete", session: parseSessionLocator(named), onlyOpen };
       throw new Fault("invalid", `Bad request: the body of ${name}: expected session_uuid or locator, found neither.`);
     },
     proof: (body) => (body["session_uuid"] !== undefined ? "0.4" : body["locator"] !== undefined ? "new" : undefined),

@@ -100,11 +100,14 @@ export interface RemoteSequenceView {
   readonly userMetadata: JsonValue | undefined;
   /** Locators of the topics of all its sessions. */
   readonly topics: readonly string[];
+  readonly sessions: readonly { readonly uuid?: string | undefined; readonly locked?: boolean | undefined }[];
 }
 
 const sequenceShape = z.object({
   user_metadata: z.custom<JsonValue>().optional(),
-  sessions: z.array(z.object({ topics: z.array(z.string()) })),
+  sessions: z.array(
+    z.object({ topics: z.array(z.string()), uuid: z.string().optional(), locked: z.boolean().optional() }),
+  ),
 });
 
 /** Of a sequence's FlightInfo. @throws Fault invalid */
@@ -116,6 +119,7 @@ export function readSequenceInfo(answer: Uint8Array): RemoteSequenceView {
   return {
     userMetadata: text === undefined ? found.user_metadata : parseJson(text, "user metadata"),
     topics: found.sessions.flatMap(({ topics }) => topics),
+    sessions: found.sessions,
   };
 }
 

@@ -147,6 +147,7 @@ describe("a topic read back from a remote that gives", () => {
       targetBytes: 1,
       wideRowBytes: Number.POSITIVE_INFINITY,
       keepsCompression: false,
+      pacedBytes: Number.POSITIVE_INFINITY,
     };
     const sent: Buffer[] = [];
     for await (const { flightData } of topicStream(partsOf(), stored.topic, {

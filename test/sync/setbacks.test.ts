@@ -104,6 +104,33 @@ test("what is deleted here while a target is paused, or no server runs, goes the
   expect((await runToEnd(["verify", "--data-dir", own])).code).toBe(0);
 });
 
+test("what is complete there, by a bundle, stays there when it is deleted here before that was known", {
+  timeout: 60_000,
+}, async () => {
+  const own = directory();
+  await using far = await startServer({ dataDir: directory() });
+  await using recorder = await startServer({ dataDir: own });
+  await record(recorder.port, "carried", baseTopics(drive));
+  await command(own, "add", "centre", `grpc://127.0.0.1:${far.port}`, "--rate", "500kB");
+  while (!(await isThere(far.port, "carried/sensors/gps"))) await sleep(20);
+  await command(own, "pause", "centre");
+  await until(own, "it is paused", ({ state }) => state === "paused");
+  const [key, file] = [path.join(directory(), "key"), path.join(directory(), "carried.tar")];
+  const bundle = async (...words: string[]): Promise<string> => {
+    const { code, stdout, stderr } = await runToEnd(["bundle", ...words]);
+    if (code !== 0) throw new Error(`bundle ${words.join(" ")} ended with ${code}: ${stdout}${stderr}`);
+    return stdout.trim();
+  };
+  const trusted = await bundle("keygen", key);
+  await bundle("export", file, "--key", key, "--data-dir", own);
+  await bundle("import", file, "--trust", trusted, "--data-dir", far.dataDir);
+  using operator = new FlightClient(recorder.port);
+  await operator.action("sequence_delete", { locator: "carried" });
+  await command(own, "resume", "centre");
+  await expect.poll(() => recorder.stderr(), { timeout: 20_000 }).toMatch(/"session_deleted_while_sent".*is finalized/);
+  expect((await metadataOf(far.port, "carried/sensors/imu")).data_info.total_row_count).toBe(200 * drive.seconds);
+});
+
 test("what was evicted here while it was sent stays there: it is all that there is of it", {
   timeout: 60_000,
 }, async () => {

@@ -70,6 +70,7 @@ test("random topics from random rows on, whole, gathered and cut", { timeout: 60
     "kept compressed",
     "unfolded to be cut",
     "unfolded as is wanted",
+    "paced",
   ]);
   for (let round = 0; round < 60; round += 1) {
     let id = 0;
@@ -98,6 +99,7 @@ test("random topics from random rows on, whole, gathered and cut", { timeout: 60
         targetBytes: random.pick([0, 2_000, 30_000]),
         wideRowBytes,
         keepsCompression: random.below(2) === 1,
+        pacedBytes: random.pick([1e9, 1e9, 1_000 + random.below(4_000)]),
       };
       const { ids, messages } = await send(stored, fromRow, limits);
       expect(ids).toEqual(Array.from({ length: id - fromRow }, (_none, index) => fromRow + index));
@@ -108,10 +110,15 @@ test("random topics from random rows on, whole, gathered and cut", { timeout: 60
       if (fromRow === 0)
         expect(await countMessages(partsOf(stored), stored.topic, { limits, signal: never })).toBe(messages.length);
       for (const { bytes } of messages) expect(bytes).toBeLessThanOrEqual(limits.messageBytesMax);
+      if (encoding === "plain" && limits.pacedBytes < 1e9) {
+        const most = limits.targetBytes + limits.pacedBytes + payloadBytes + 1_000;
+        for (const { rows } of messages) expect(rows * payloadBytes).toBeLessThanOrEqual(most);
+        coverage.hit("paced");
+      }
       const plain = messages.filter(({ compression }) => compression === "none").length;
       if (encoding === "zstd" && limits.keepsCompression && wideRowBytes !== 1) {
         // Unfolded is only the batch that is begun inside.
-        if (fromRow === 0) expect(plain).toBe(0);
+        if (fromRow === 0 && limits.pacedBytes === 1e9) expect(plain).toBe(0);
         if (plain < messages.length) coverage.hit("kept compressed");
         if (plain > 0) coverage.hit("unfolded to be cut");
       } else {
@@ -138,7 +145,13 @@ test("random topics from random rows on, whole, gathered and cut", { timeout: 60
 
 test("a row that is larger than the remote takes is refused, naming topic and bytes", async () => {
   await using stored = await store([[[{ timeNs: 1n, id: 1 }]]], memory);
-  const limits = { messageBytesMax: frameBytes + 100, targetBytes: 0, wideRowBytes: 1e9, keepsCompression: true };
+  const limits = {
+    messageBytesMax: frameBytes + 100,
+    targetBytes: 0,
+    wideRowBytes: 1e9,
+    keepsCompression: true,
+    pacedBytes: 1e9,
+  };
   await expect(send(stored, 0, limits)).rejects.toMatchObject({
     code: "unsupported",
     message: expect.stringContaining(`A row of \`s/t\` is larger than ${limits.messageBytesMax} bytes`) as string,

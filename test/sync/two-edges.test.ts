@@ -264,6 +264,8 @@ describe("two edges", () => {
     const again = await opened(port);
     await until(own, "it is there", ({ syncedSessions }) => syncedSessions === 1);
     expect(logged(recorder.stderr(), "session_goes_on")).toHaveLength(1);
+    // It was not taken for complete, and not begun anew.
+    expect(far.stderr()).not.toMatch(/"session_deleted".*"interrupted:/);
     again.close();
   });
 
@@ -343,6 +345,7 @@ describe("two edges", () => {
       "video-1",
     ]);
     await until(own, "it goes on", ({ sending }) => sending?.session.startsWith("video-1:") === true);
+    expect(far.stderr()).not.toMatch(/"session_deleted".*"video-1:/);
     expect((await metadataOf(far.port, `event-1/${labelTopics(drive)[0]?.path}`)).locked).toBe(true);
   });
 

@@ -108,13 +108,20 @@ test("user metadata of a sequence stand in what it tells, or in its schema befor
   expect(readSequenceInfo(sequence({ sessions, user_metadata: { km: "far" } }))).toEqual({
     userMetadata: { km: "far" },
     topics: ["s/a", "s/b"],
+    sessions,
   });
   const older = new Map([["mosaico:user_metadata", '{"km":"far"}']]);
   expect(readSequenceInfo(sequence({ sessions }, older))).toEqual({
     userMetadata: { km: "far" },
     topics: ["s/a", "s/b"],
+    sessions,
   });
-  expect(readSequenceInfo(sequence({ sessions }))).toEqual({ userMetadata: undefined, topics: ["s/a", "s/b"] });
+  const told = [{ topics: [], uuid, locked: true }];
+  expect(readSequenceInfo(sequence({ sessions: told }))).toEqual({
+    userMetadata: undefined,
+    topics: [],
+    sessions: told,
+  });
 });
 
 function topic(appMetadata: string): Uint8Array {
