@@ -35,6 +35,10 @@ export interface ExportRequest extends Pick<BundleManifest, "id" | "createdAtNs"
 export interface Exported {
   readonly manifest: BundleManifest;
   readonly bytes: number;
+  /** Sessions that are damaged, and so not in it, and why. */
+  readonly damaged: readonly { readonly session: SessionLocator; readonly reason: string }[];
+  /** Sessions that are wanted and that the bundle was not begun with that this call has gone on with. */
+  readonly later: number;
   /** Fewer than it has, where an earlier try is gone on with. */
   readonly writtenBytes: number;
 }
@@ -46,7 +50,9 @@ export interface Exported {
 export async function exportBundle(parts: StoreParts, request: ExportRequest): Promise<Exported> {
   const { file, key, partBytes, onBytes } = request;
   const left = await readLeft(request);
-  const { sessions, members } = await hashSessions(parts, request);
+  const goesOn = left?.isFinished === false && isPartOf(left.manifest, request.sessions);
+  const ulids = goesOn ? left.manifest.sessions.map(({ ulid }) => ulid) : request.sessions;
+  const { sessions, members, damaged } = await hashSessions(parts, request, ulids);
   if (members.length > bundleMax.members || sessions.length > bundleMax.sessions)
     throw new Fault(
       "invalid",
@@ -76,7 +82,14 @@ export async function exportBundle(parts: StoreParts, request: ExportRequest): P
   await stayingThere(writer, writeSessions(parts, manifest, put));
   await put(Buffer.alloc(tarEndBytes));
   await writer.finish();
-  return { manifest, bytes, writtenBytes: writer.writtenBytes };
+  const later = request.sessions.length - damaged.length - sessions.length;
+  return { manifest, bytes, damaged, later, writtenBytes: writer.writtenBytes };
+}
+
+/** Whether an earlier try was of some of these sessions: those that were finalized since are for the next bundle. */
+function isPartOf({ sessions }: BundleManifest, ulids: readonly Ulid[]): boolean {
+  const wanted = new Set(ulids);
+  return sessions.length > 0 && sessions.every(({ ulid }) => wanted.has(ulid));
 }
 
 function wholeMember(name: string, bytes: Uint8Array): Uint8Array[] {
@@ -96,15 +109,20 @@ async function stayingThere(writer: BundleWriter, writing: Promise<void>): Promi
 /** The store has not any more what was hashed. */
 class SourceFault extends Fault {}
 
+interface Left extends BundleHead {
+  /** Whether it has its last name. */
+  readonly isFinished: boolean;
+}
+
 /** The head of a file that an earlier try has left. @throws Fault exists when it is none of ours */
-async function readLeft({ file, partBytes, key }: ExportRequest): Promise<BundleHead | undefined> {
+async function readLeft({ file, partBytes, key }: ExportRequest): Promise<Left | undefined> {
   const name = firstName(file, partBytes);
   for (const place of [name, unfinishedName(name)]) {
     if ((await outsideState(place)) === undefined) continue;
     const source = await openOutside(place);
     try {
       const head = await readHead(source);
-      if (head.signer === key.publicKey) return head;
+      if (head.signer === key.publicKey) return { ...head, isFinished: place === name };
       throw new Fault(
         "exists",
         `${place} is there and is a bundle that ${head.signer} has signed. Nothing was touched.`,
@@ -161,35 +179,57 @@ function checkPartBytes(partBytes: number | undefined, headBytes: number, bytes:
 
 async function hashSessions(
   parts: StoreParts,
-  { sessions: ulids, onBytes }: ExportRequest,
-): Promise<Pick<BundleManifest, "sessions" | "members">> {
+  { onBytes }: ExportRequest,
+  ulids: readonly Ulid[],
+): Promise<Pick<BundleManifest, "sessions" | "members"> & Pick<Exported, "damaged">> {
   const sessions: BundleSession[] = [];
   const members: BundleMember[] = [];
+  const damaged: { session: SessionLocator; reason: string }[] = [];
   const bytesTotal = 2 * ulids.reduce((sum, ulid) => sum + bytesOfSession(parts, ulid), 0);
   const sequences = new Set<Ulid>();
   let bytes = 0;
+  const onRead = (read: number): void => {
+    bytes += read;
+    onBytes(bytes, bytesTotal);
+  };
   for (const ulid of ulids) {
-    const sources = sessionMembers(parts, ulid, { sequences });
-    let step = sources.next();
-    for (; step.done !== true; step = sources.next()) {
-      await step.value.check();
-      const member = await hashMember(step.value, (read) => {
-        bytes += read;
-        onBytes(bytes, bytesTotal);
-      });
-      members.push(member);
+    const before = new Set(sequences);
+    try {
+      const { session, members: own } = await hashSession(
+        sessionMembers(parts, ulid, { sequences: before }),
+        ulid,
+        onRead,
+      );
+      sessions.push(session);
+      members.push(...own);
+      for (const sequence of before) sequences.add(sequence);
+    } catch (error) {
+      const session = findSession(parts.catalog, ulid);
+      if (!(error instanceof Fault && error.code === "corrupt") || session === undefined) throw error;
+      damaged.push({ session: session.locator, reason: error.message });
     }
-    const { session, topics } = step.value.books;
-    sessions.push({
-      ulid,
-      locator: session.locator,
-      sequenceUlid: session.sequenceUlid,
-      topics: topics.length,
-      rows: topics.reduce((sum, { topic }) => sum + topic.extent.rows, 0),
-      bytes: topics.reduce((sum, { chunks }) => sum + chunks.reduce((own, chunk) => own + chunk.bytes, 0), 0),
-    });
   }
-  return { sessions, members };
+  const [first] = damaged;
+  if (sessions.length === 0 && first !== undefined) throw new Fault("corrupt", `${first.session}: ${first.reason}`);
+  return { sessions, members, damaged };
+}
+
+async function hashSession(
+  sources: ReturnType<typeof sessionMembers>,
+  ulid: Ulid,
+  onRead: (bytes: number) => void,
+): Promise<{ session: BundleSession; members: BundleMember[] }> {
+  const members: BundleMember[] = [];
+  let step = sources.next();
+  for (; step.done !== true; step = sources.next()) {
+    await step.value.check();
+    members.push(await hashMember(step.value, onRead));
+  }
+  const { session, topics } = step.value.books;
+  const chunkBytes = topics.flatMap(({ chunks }) => chunks).reduce((sum, chunk) => sum + chunk.bytes, 0);
+  const rows = topics.reduce((sum, { topic }) => sum + topic.extent.rows, 0);
+  const { locator, sequenceUlid } = session;
+  return { session: { ulid, locator, sequenceUlid, topics: topics.length, rows, bytes: chunkBytes }, members };
 }
 
 function bytesOfSession({ catalog }: StoreParts, ulid: Ulid): number {

@@ -49,7 +49,7 @@ export function bundleCommand(signal: AbortSignal, endWith: (code: number) => vo
     .action(async (file: string, options: ExportFlags) => {
       const { key: keyFile, session: sessions, sequence: sequences, query, split, ontologyDir, json = false } = options;
       const source = { flags: { ontology_dir: ontologyDir }, environment: process.env, file: options.config };
-      await exportSessions(placeOf(options), {
+      const code = await exportSessions(placeOf(options), {
         file,
         keyFile,
         sessions,
@@ -61,6 +61,7 @@ export function bundleCommand(signal: AbortSignal, endWith: (code: number) => vo
         json,
         signal,
       });
+      endWith(code);
     });
   withTrust(command.command("verify <file...>"))
     .description("Read a bundle, or its parts, and say whether it is whole, unchanged, and by whom")

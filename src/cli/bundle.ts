@@ -44,8 +44,8 @@ export interface ExportOptions extends BundleChoice {
   readonly signal: AbortSignal;
 }
 
-/** @throws Fault as `exportBundle`, `chooseSessions` */
-export async function exportSessions(dataDirectory: string, options: ExportOptions): Promise<void> {
+/** The exit code: 0 when all that was chosen is in it. @throws Fault as `exportBundle`, `chooseSessions` */
+export async function exportSessions(dataDirectory: string, options: ExportOptions): Promise<number> {
   const { file, keyFile, partBytes, signal } = options;
   if (keyFile === undefined)
     throw new Fault(
@@ -55,14 +55,14 @@ export async function exportSessions(dataDirectory: string, options: ExportOptio
   if (partBytes !== undefined && partBytes < bundlePartBytesLeast)
     throw new Fault("invalid", `--split: expected at least ${bundlePartBytesLeast} bytes, found ${partBytes}`);
   const key = readSigningKey(readOutsideText(keyFile), keyFile);
-  await withCatalogToRead(dataDirectory, async (catalog, disk) => {
+  return await withCatalogToRead(dataDirectory, async (catalog, disk) => {
     const budget = new Budget(commandQueryBytes);
     const given = readOntologyDirectory(options.ontologyDir);
     const search = searchPartsOf({ disk, catalog, mergeBudget: budget, sendBudget: budget, given });
     const sessions = await chooseSessions(search, options, signal);
     const createdAtNs = machineClock().wallNs();
     const progress = openProgress("bundle export");
-    const { manifest, bytes, writtenBytes } = await exportBundle(
+    const { manifest, bytes, writtenBytes, damaged, later } = await exportBundle(
       { disk, catalog },
       {
         file,
@@ -82,10 +82,17 @@ export async function exportSessions(dataDirectory: string, options: ExportOptio
     ).finally(progress.end);
     const parts = partBytes === undefined ? 1 : Math.ceil(bytes / partBytes);
     const view = { file, bundle: manifest.id, sessions: manifest.sessions.length, bytes, writtenBytes, parts };
-    if (options.json) return printOut(`${JSON.stringify({ ...view, signer: key.publicKey })}\n`);
+    const code = damaged.length === 0 ? 0 : 1;
+    if (options.json) {
+      printOut(`${JSON.stringify({ ...view, damaged, later, signer: key.publicKey })}\n`);
+      return code;
+    }
+    for (const { session, reason } of damaged) printOut(`${session}: damaged, not in it: ${reason}\n`);
+    if (later > 0) printOut(`${later} more are not in it: it was begun without them\n`);
     const cut = parts === 1 && partBytes === undefined ? "" : ` in ${parts} parts`;
     const known = writtenBytes === bytes ? "" : `, of which ${bytes - writtenBytes} bytes were there already`;
     printOut(`${file}: ${view.sessions} sessions, ${bytes} bytes${cut}${known}, signed by ${key.publicKey}\n`);
+    return code;
   });
 }
 

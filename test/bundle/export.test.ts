@@ -205,7 +205,7 @@ describe("parts", () => {
 });
 
 describe("an export that broke off", () => {
-  test("goes on at the first byte that is not there; done, it is done", async () => {
+  test("goes on at the first byte that is not there; done, it is done", { timeout: 60_000 }, async () => {
     const size = statSync(whole).size;
     const random = new Random("export broken off");
     const head = 20_000;
@@ -293,9 +293,40 @@ describe("an export that broke off", () => {
     const content = readFileSync(file);
     content[1_000] = (content[1_000] ?? 0) ^ 1;
     writeFileSync(file, content);
-    const ended = await bundle("export", place.path("bad.tar"), "--data-dir", copy, "--key", store.keyFile);
-    expect(ended).toMatchObject({ code: 65, stderr: expect.stringContaining(chunk ?? "none") });
-    expect(readdirSync(place.root).filter((name) => name.startsWith("bad.tar"))).toEqual([]);
+    const words = ["--data-dir", copy, "--key", store.keyFile];
+    const ended = await bundle("export", place.path("bad.tar"), ...words);
+    expect(ended).toMatchObject({
+      code: 1,
+      stdout: expect.stringMatching(`: damaged, not in it: .*${chunk ?? "none"}`),
+    });
+    // The others are.
+    const sound = JSON.parse(await done("verify", place.path("bad.tar"), "--json")) as { sessions: unknown[] };
+    expect(sound.sessions).toHaveLength(2);
+    const [name] = /^[^:]+/.exec(ended.stdout) ?? [];
+    const alone = await bundle(
+      "export",
+      place.path("worse.tar"),
+      ...words,
+      "--sequence",
+      `${name}`,
+      "--session",
+      /^\S+(?=: damaged)/.exec(ended.stdout)?.[0] ?? "",
+    );
+    expect(alone).toMatchObject({ code: 65, stderr: expect.stringContaining(chunk ?? "none") });
+    expect(readdirSync(place.root).filter((one) => one.startsWith("worse.tar"))).toEqual([]);
+  });
+
+  test("what was finalized since it was begun does not keep it from going on, and is not in it", async () => {
+    const first = place.path("earlier.tar");
+    const words = ["export", first, "--data-dir", store.dataDir, "--key", store.keyFile];
+    await done(...words, "--sequence", "drive-1");
+    const content = readFileSync(first);
+    writeFileSync(`${first}.partial`, content.subarray(0, Math.floor(content.byteLength * 0.6)));
+    rmSync(first);
+    expect(await done(...words)).toMatch(/^1 more are not in it: it was begun without them\n.*2 sessions/);
+    expect(readFileSync(first).equals(content)).toBe(true);
+    // What is whole is another bundle than the one that is wanted now.
+    expect(await bundle(...words)).toMatchObject({ code: 73 });
   });
 
   test("a full disk says so; with room the same command goes on", async ({ skip }) => {
