@@ -5,7 +5,7 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Disk, ReadableFile } from "../host/disk.ts";
-import type { Fault } from "../model/fault.ts";
+import { Fault } from "../model/fault.ts";
 import {
   describeVersion,
   LmdbPage,
@@ -17,6 +17,7 @@ import {
   noPage,
   pageFlag,
   readMeta,
+  type Tree,
 } from "./lmdb-page.ts";
 
 /**
@@ -24,7 +25,7 @@ import {
  * transaction that wrote it; one that tells others than expected may be of a later state, and then the newest state is looked at. One
  * that commits all the time may overtake every look; damage stays, so what most of them find is none.
  */
-const looks = { most: 40, pauseMs: 5 } as const;
+const looks = { most: 20, pauseMs: 5 } as const;
 
 /** A page is not the one that was expected: it is damaged, or there has been a commit since. */
 class OtherPage extends Error {
@@ -64,6 +65,13 @@ export async function checkLmdbFile(disk: Disk, directory: string, pagesMax: num
   }
 }
 
+interface Place {
+  readonly tree: Pick<Tree, "name">;
+  readonly number: bigint;
+  /** Levels from there down. */
+  readonly depth: number;
+}
+
 class Walk {
   readonly #file: ReadableFile;
   #fileBytes = 0;
@@ -84,25 +92,48 @@ class Walk {
     const { pageBytes, free, main } = this.#seen;
     const trees = [free, main];
     // Breadth first: what is nearest to the roots is needed by every read.
-    let level = trees.flatMap((tree) => (tree.root === noPage ? [] : [{ tree, number: tree.root, depth: tree.depth }]));
+    let level: Place[] = trees.flatMap((tree) =>
+      tree.root === noPage ? [] : [{ tree, number: tree.root, depth: tree.depth }],
+    );
+    let other: OtherPage | undefined;
     while (level.length > 0 && this.#pagesLeft > 0) {
       const below: typeof level = [];
-      for (const { tree, number, depth } of level) {
-        if (this.#pagesLeft === 0) return;
+      for (const place of level) {
+        if (this.#pagesLeft === 0) break;
         this.#pagesLeft -= 1;
-        const bytes = await this.#page(number, pageBytes);
-        this.#checkIdentity(bytes, number, tree.name);
-        const page = new LmdbPage(bytes, number, tree.name);
-        for (const child of page.nodes(depth)) {
-          if (child.kind === "page") below.push({ tree, number: child.number, depth: depth - 1 });
-          else if (child.kind === "tree") {
-            if (child.tree.root !== noPage)
-              below.push({ tree: child.tree, number: child.tree.root, depth: child.tree.depth });
-          } else if (child.kind === "overflow") await this.#overflow(child, pageBytes, tree.name);
+        try {
+          below.push(...(await this.#below(place, pageBytes)));
+        } catch (error) {
+          if (!(error instanceof OtherPage)) throw error;
+          // The others are looked at nevertheless.
+          other ??= error;
         }
       }
       level = below;
     }
+    if (other !== undefined) throw other;
+  }
+
+  /** What a page refers to. @throws OtherPage */
+  async #below({ tree, number, depth }: Place, pageBytes: number): Promise<Place[]> {
+    const bytes = await this.#page(number, pageBytes);
+    this.#checkIdentity(bytes, number, tree.name);
+    const below: Place[] = [];
+    try {
+      for (const child of new LmdbPage(bytes, number, tree.name).nodes(depth)) {
+        if (child.kind === "page") below.push({ tree, number: child.number, depth: depth - 1 });
+        else if (child.kind === "tree") {
+          if (child.tree.root !== noPage)
+            below.push({ tree: child.tree, number: child.tree.root, depth: child.tree.depth });
+        } else if (child.kind === "overflow") await this.#overflow(child, pageBytes, tree.name);
+      }
+    } catch (error) {
+      // It may have been written while it was read: half of it was of a later state.
+      if (error instanceof Fault && Buffer.compare(bytes, await this.#page(number, pageBytes)) !== 0)
+        throw new OtherPage(error);
+      throw error;
+    }
+    return below;
   }
 
   /** Whether there has been a commit since it began, so that what it has found may be of another state. */

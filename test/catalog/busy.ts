@@ -9,6 +9,8 @@ await using catalog = await openCatalog({
   directory: "catalog",
   onFailure: (error) => console.error(error),
 });
+// Whoever is to kill it may be gone.
+setTimeout(() => process.exit(1), 120_000);
 for (let round = 0; ; round += 1) {
   await catalog.transaction(() => {
     for (let row = 0; row < 40; row += 1) {
