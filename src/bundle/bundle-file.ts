@@ -71,7 +71,12 @@ export async function readHead(file: ReadableFile & { readonly path: string }): 
   const block = await read(manifestName, 0, tarBlockBytes);
   const size = sizeInTarHeader(block) ?? 0;
   if (size < 1 || size > bundleMax.manifestBytes)
-    throw wrong(file.path, manifestName, `a header with 1 to ${bundleMax.manifestBytes} bytes`, "another one");
+    throw wrong(
+      file.path,
+      manifestName,
+      `a header with 1 to ${bundleMax.manifestBytes} bytes`,
+      "another one: it is no bundle, or not the first part of one",
+    );
   const readMember = async (name: string, at: number, length: number): Promise<Buffer> => {
     const header = await read(name, at, tarBlockBytes);
     if (Buffer.compare(header, tarHeader(name, length)) !== 0)

@@ -75,6 +75,8 @@ export async function openTrusted({ files, trust }: Pick<TransferRequest, "files
 export interface Destination extends TransferRequest, Pick<Target, "caFile" | "keyFile"> {
   readonly what: string;
   readonly url: string;
+  /** The store that it is imported into, for people. */
+  readonly into?: string;
   /** Where it is not reached by its address. */
   readonly connect?: typeof connectTo;
   /** Whether a session is there that was never sent: the one that was exported. */
@@ -278,7 +280,7 @@ const words: Readonly<Record<CarriedView["state"], string>> = {
   parked: "not taken",
 };
 
-function tell({ manifest }: Bundle, views: readonly CarriedView[], { json }: Destination): void {
+function tell({ manifest }: Bundle, views: readonly CarriedView[], { json, into }: Destination): void {
   if (json) {
     printOut(`${JSON.stringify({ bundle: manifest.id, sessions: views })}\n`);
     return;
@@ -288,6 +290,6 @@ function tell({ manifest }: Bundle, views: readonly CarriedView[], { json }: Des
   const count = (state: CarriedView["state"]): number => views.filter((view) => view.state === state).length;
   const missing = count("refused") + count("parked");
   printOut(
-    `${count("brought")} brought, ${count("there")} were there already${missing === 0 ? "" : `, ${missing} are not there`}\n`,
+    `${count("brought")} brought, ${count("there")} were there already${missing === 0 ? "" : `, ${missing} are not there`}${into === undefined ? "" : `; into ${into}`}\n`,
   );
 }

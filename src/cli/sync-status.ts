@@ -9,6 +9,7 @@ import type { Disk } from "../host/disk.ts";
 import { printOut } from "../host/log.ts";
 import { statusWaitMs } from "../model/limits.ts";
 import { watchEveryMs } from "../model/sync-limits.ts";
+import type { ParkCause } from "../model/transfer.ts";
 import type { Sending } from "../sync/agent-use.ts";
 import { type Census, takeCensus } from "../sync/census.ts";
 import { printTable } from "./table.ts";
@@ -112,10 +113,24 @@ function printViews(views: readonly TargetView[]): number {
   printTable([head, ...rows]);
   const more = views.flatMap(({ target, sending, parked }) => [
     ...(sending === undefined || sending === null ? [] : [`${target}: ${progressOf(sending)}`]),
-    ...parked.map(({ session, cause, reason }) => `${target}: ${session} is parked (${cause}): ${reason}`),
+    ...parked.map(
+      ({ session, cause, reason }) => `${target}: ${session} is parked (${cause}): ${reason}${adviceOf(cause)}`,
+    ),
   ]);
   for (const line of more) printOut(`${line}\n`);
   return 1 + rows.length + more.length;
+}
+
+/** What somebody may do about a parked session, where it is always the same. */
+function adviceOf(cause: ParkCause): string {
+  switch (cause) {
+    case "conflict":
+      return " -- what is there stays; once it is gone, or the target was added anew with --on-conflict extend, sync retry tries again";
+    case "damaged":
+      return " -- mosaico-edge verify says what is damaged, repair keeps what is sound, sync retry tries again";
+    default:
+      return " -- sync retry tries again";
+  }
 }
 
 const barCells = 20;

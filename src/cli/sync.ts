@@ -10,7 +10,7 @@ import { Fault } from "../model/fault.ts";
 import { parseRemoteUrl } from "../model/remote-url.ts";
 import { syncClassesMax } from "../model/sync-limits.ts";
 import { type Target, targetNamePattern } from "../model/target.ts";
-import { retriedCursor } from "../model/transfer.ts";
+import { isBegun, retriedCursor } from "../model/transfer.ts";
 import { takeCensus } from "../sync/census.ts";
 import { connectTo } from "../sync/connect.ts";
 import { parseClassQuery } from "../sync/session-class.ts";
@@ -27,7 +27,14 @@ export async function addTarget(dataDirectory: string, request: TargetRequest): 
       `The name of a target is like ${targetNamePattern.source}, found ${JSON.stringify(request.name.slice(0, 100))}`,
     );
   }
-  const { text: url } = parseRemoteUrl(request.url);
+  const { text: url, tls } = parseRemoteUrl(request.url);
+  if (request.caFile !== undefined && !tls)
+    throw new Fault("invalid", `--ca: expected an address like grpc+tls://..., found ${url}, which is without TLS`);
+  if (!request.restIsSent && request.classes.length === 0)
+    throw new Fault("invalid", "--classes-only: expected a --class, found none: nothing would ever go");
+  const names = request.classes.map(({ name }) => name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice !== undefined) throw new Fault("invalid", `--class: expected names of their own, found ${twice} twice`);
   if (request.classes.length > syncClassesMax)
     throw new Fault("invalid", `A target has ${syncClassesMax} classes at most, found ${request.classes.length}`);
   for (const { name, query } of request.classes) {
@@ -56,8 +63,12 @@ export async function forgetTarget(dataDirectory: string, name: string): Promise
     const { id } = target;
     // First nobody adds any more. Broken off, it is simply done again.
     await catalog.transaction(() => putTarget(catalog, { ...target, leaving: true }));
+    let incomplete = 0;
     for (const table of [catalog.transfers, catalog.claims]) {
       for (const keys of keysOfTarget(table, id)) {
+        const cursors = keys.map(([session]) => findTransfer(catalog, session, id)?.cursor);
+        if (table === catalog.transfers)
+          incomplete += cursors.filter((cursor) => cursor !== undefined && isBegun(cursor)).length;
         await catalog.transaction(() => {
           for (const key of keys) table.remove(key);
         });
@@ -67,6 +78,8 @@ export async function forgetTarget(dataDirectory: string, name: string): Promise
       removeLeftovers(catalog, id);
       removeTarget(catalog, name);
     });
+    if (incomplete > 0)
+      printOut(`sessions that are there incomplete, until the target is added again: ${incomplete}\n`);
   });
 }
 

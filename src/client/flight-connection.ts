@@ -187,8 +187,18 @@ export class FlightConnection implements Disposable {
   }
 
   #fault(method: string, code: FaultCode, words: string): Fault {
-    return new Fault(code, `${this.#name}: ${method}: ${shownWords(words)}`);
+    return new Fault(code, `${this.#name}: ${method}: ${shownWords(plainWords(words))}`);
   }
+}
+
+/** In place of what Node and OpenSSL say of connections to whoever wrote the program. */
+function plainWords(words: string): string {
+  const bare = words.replace(/\s*Resolution note:\s*$/, "");
+  if (/self-signed certificate|unable to (get|verify)/.test(bare))
+    return `${bare.replace(/; if the root CA is installed locally.*$/, "")} (--ca FILE names the certificates to trust)`;
+  return /wrong version number|packet length too long/.test(bare)
+    ? "the other side does not speak TLS there: grpc:// would be without (or it is another port)"
+    : bare;
 }
 
 interface PutOptions {

@@ -99,9 +99,16 @@ export interface Leftover {
   readonly session: RemoteSession;
 }
 
-/** What of a session may be at a target without being complete there; undefined when nothing is. */
-export function leftoverOf({ locator }: Pick<Session, "locator">, { place, session }: Cursor): Leftover | undefined {
+/** Whether something of a session may be at a target without being complete there. */
+export function isBegun({ place, session }: Cursor): boolean {
   const at = place.kind === "parked" ? place.from : place;
-  const isIncomplete = !(["check", "compare", "synced", "left_out"] as const).some((kind) => kind === at.kind);
-  return session !== undefined && isIncomplete ? { locator, session } : undefined;
+  return (
+    session !== undefined && !(["check", "compare", "synced", "left_out"] as const).some((kind) => kind === at.kind)
+  );
+}
+
+/** What of a session may be at a target without being complete there; undefined when nothing is. */
+export function leftoverOf({ locator }: Pick<Session, "locator">, cursor: Cursor): Leftover | undefined {
+  const { session } = cursor;
+  return session !== undefined && isBegun(cursor) ? { locator, session } : undefined;
 }

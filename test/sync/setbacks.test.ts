@@ -100,6 +100,7 @@ test("what is deleted here while a target is paused, or no server runs, goes the
   await command(own, "resume", "centre");
   await expect.poll(() => isThere(far.port, "cut-1/sensors/gps"), { timeout: 20_000 }).toBe(false);
   await expect.poll(() => recorder.stderr()).toMatch(/"session_deleted_while_sent".*"cut-1:.*"there":"deleted"/);
+  expect(await command(own, "remove", "centre")).toBe("");
   expect(logged(recorder.stderr(), "session_deleted_while_sent").length).toBe(1);
   expect((await runToEnd(["verify", "--data-dir", own])).code).toBe(0);
 });
@@ -163,6 +164,9 @@ test("what was parked and is deleted here goes there, though nothing else is to 
   const [first, second] = topics.map(({ path: below }) => `shared/${below}`);
   expect(parked).toMatchObject([{ cause: "conflict", reason: expect.stringContaining(`${second}`) as string }]);
   expect(await isThere(far.port, `${first}`)).toBe(true);
+  await command(own, "add", "again", `grpc://127.0.0.1:${far.port}`, "--on-conflict", "extend");
+  await until(own, "there too", ({ parkedSessions }) => parkedSessions === 1);
+  expect(await command(own, "remove", "again")).toMatch(/there incomplete.*: 1\n$/);
   using operator = new FlightClient(recorder.port);
   await operator.action("sequence_delete", { locator: "shared" });
   await expect.poll(() => isThere(far.port, `${first}`), { timeout: 20_000 }).toBe(false);

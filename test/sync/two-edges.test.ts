@@ -71,6 +71,11 @@ describe("two edges", () => {
     writeFileSync(keyFile, `${await createKey(farDir, "write")}\n`);
     const url = `grpc+tls://localhost:${locked.port}`;
     const words = ["--ca", tls("certificate.pem"), "--api-key-file", keyFile];
+    const untrusted = await runToEnd(["sync", "check", url, "--api-key-file", keyFile, "--data-dir", own]);
+    expect([untrusted.code, untrusted.stderr]).toEqual([
+      69,
+      expect.stringMatching(/self-signed certificate \(--ca FILE names the certificates to trust\)\n$/),
+    ]);
     const check = JSON.parse(await command(own, "check", url, ...words, "--json")) as Record<string, unknown>;
     expect(check).toMatchObject({ kind: "mosaico-edge", permissions: ["read", "write"], wouldSendSessions: 0 });
 
@@ -184,6 +189,22 @@ describe("two edges", () => {
     expect(await said("add", "y", "grpc://127.0.0.1", "--rate", "fast")).toEqual([
       64,
       expect.stringMatching(/--rate: expected .* found "fast"/),
+    ]);
+    expect(await said("add", "y", "grpc://127.0.0.1", "--ca", "/nowhere")).toEqual([
+      64,
+      expect.stringMatching(/--ca: expected .*grpc\+tls.*without TLS/),
+    ]);
+    expect(await said("add", "y", "grpc://127.0.0.1", "--classes-only")).toEqual([
+      64,
+      expect.stringMatching(/--classes-only: expected a --class/),
+    ]);
+    expect(await said("add", "y", "grpc://127.0.0.1", "--class", "a={}", "--class", "a={}")).toEqual([
+      64,
+      expect.stringMatching(/--class: .* found a twice/),
+    ]);
+    expect(await said("check", `grpc+tls://127.0.0.1:${far.port}`)).toEqual([
+      69,
+      expect.stringMatching(/does not speak TLS/),
     ]);
     expect(await said("add", "centre", "grpc://127.0.0.1")).toEqual([
       expect.any(Number),
