@@ -15,7 +15,7 @@ import type { BatchEntry, Chunk } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
 import { parseJson } from "../model/json.ts";
 import { actionBytesMax, messageBytes, ontologyTagCharactersMax } from "../model/limits.ts";
-import { parseSequenceName, parseTopicLocator, sequenceOfTopic } from "../model/locator.ts";
+import { parseSequenceName, parseTopicLocator, sequenceOfSession, sequenceOfTopic } from "../model/locator.ts";
 import {
   isUlid,
   type JsonText,
@@ -68,11 +68,7 @@ async function readSequence(disk: ReadDisk, { locator, sequenceUlid }: BundleSes
   const text = await disk.readText(path);
   const sequence = readSequenceDocument(text, path);
   const { name, uuid, ulid } = sequence;
-  if (
-    ulid !== sequenceUlid ||
-    name !== locator.slice(0, locator.indexOf(":")) ||
-    parsed(path, parseSequenceName, name) !== name
-  )
+  if (ulid !== sequenceUlid || name !== sequenceOfSession(locator) || parsed(path, parseSequenceName, name) !== name)
     throw wrong(path, `the sequence of ${locator}`, `that of ${shown(name)}`);
   checkUuids(path, uuid);
   checkMetadata(path, sequence.userMetadata);

@@ -27,7 +27,7 @@ import {
  */
 const looks = { most: 20, pauseMs: 5 } as const;
 
-/** A page is not the one that was expected: it is damaged, or there has been a commit since. */
+/** A page is not the one that was expected, or there is none: something is damaged, or there has been a commit since. */
 class OtherPage extends Error {
   readonly damage: Fault;
 
@@ -195,7 +195,9 @@ class Walk {
 
   #checkInFile(number: bigint, pages: bigint, pageBytes: number): void {
     if (number >= 2n && (number + pages) * BigInt(pageBytes) <= BigInt(this.#fileBytes)) return;
-    throw this.#damage(`it refers to page ${number}, and has ${Math.floor(this.#fileBytes / pageBytes)} pages`);
+    throw new OtherPage(
+      this.#damage(`it refers to page ${number}, and has ${Math.floor(this.#fileBytes / pageBytes)} pages`),
+    );
   }
 
   #damage(what: string): Fault {

@@ -15,15 +15,20 @@ export function listTargets(catalog: Catalog): Target[] {
   return targets.filter(({ leaving }) => leaving !== true);
 }
 
-/** Whether it is not forgotten, and not another one of its name. */
-export function isKnown(catalog: Catalog, { name, id }: Target): boolean {
+/** As it is now; undefined when it is forgotten, or another one of its name. */
+function known(catalog: Catalog, { name, id }: Target): Target | undefined {
   const target = findTarget(catalog, name);
-  return target?.id === id && target.leaving !== true;
+  return target?.id === id && target.leaving !== true ? target : undefined;
+}
+
+/** Whether it is not forgotten, and not another one of its name. */
+export function isKnown(catalog: Catalog, target: Target): boolean {
+  return known(catalog, target) !== undefined;
 }
 
 /** Whether anything is to go there now. */
 export function isActive(catalog: Catalog, target: Target): boolean {
-  return isKnown(catalog, target) && findTarget(catalog, target.name)?.paused === false;
+  return known(catalog, target)?.paused === false;
 }
 
 export function putTarget(catalog: Catalog, target: Target): void {

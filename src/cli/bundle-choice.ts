@@ -1,14 +1,12 @@
 /** Which sessions a bundle gets: those that fit everything that was said; all that are finalized when nothing was. */
 
-import { matchesGlob } from "node:path";
+import { isIncluded } from "../care/synced.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import { findSession, listSequences, listSessions } from "../catalog/resources.ts";
-import { newUlid } from "../host/entropy.ts";
 import { Fault } from "../model/fault.ts";
 import { isFinalized, type Ulid } from "../model/resource.ts";
-import type { Target } from "../model/target.ts";
 import type { SearchParts } from "../query/search.ts";
-import { parseClassQuery, SessionClasses } from "../sync/session-class.ts";
+import { SessionClasses } from "../sync/session-class.ts";
 
 export interface BundleChoice {
   /** Locators or ULIDs: any of them. */
@@ -27,11 +25,10 @@ export async function chooseSessions(
 ): Promise<readonly Ulid[]> {
   const { catalog } = search;
   const named = new Set(choice.sessions.map((id) => namedSession(catalog, id)));
-  const classes = choice.query === undefined ? undefined : new SessionClasses(search, targetOf(choice.query));
+  const classes = choice.query === undefined ? undefined : classesOf(search, choice.query);
   const chosen: Ulid[] = [];
   for (const sequence of listSequences(catalog)) {
-    if (choice.sequences.length > 0 && !choice.sequences.some((pattern) => matchesGlob(sequence.name, pattern)))
-      continue;
+    if (!isIncluded({ include: choice.sequences, exclude: [] }, sequence.name)) continue;
     for (const session of listSessions(catalog, sequence.ulid)) {
       if (!isFinalized(session) || (named.size > 0 && !named.has(session.ulid))) continue;
       const isFound = classes === undefined || (await classes.classOf(sequence, session, signal)).isSent;
@@ -52,24 +49,13 @@ function namedSession(catalog: Catalog, id: string): Ulid {
 }
 
 /** A query asks here what it asks as a class of a target. @throws Fault invalid */
-function targetOf(query: string): Target {
+function classesOf(search: SearchParts, query: string): SessionClasses {
   try {
-    parseClassQuery(query);
+    return new SessionClasses(search, {
+      classes: [{ name: "chosen", query, priority: 0, isSent: true }],
+      restIsSent: false,
+    });
   } catch (error) {
     throw new Fault("invalid", `--query: ${error instanceof Error ? error.message : error}`, error);
   }
-  return {
-    id: newUlid(Date.now()),
-    name: "bundle",
-    url: "",
-    onConflict: "refuse",
-    include: [],
-    exclude: [],
-    classes: [{ name: "chosen", query, priority: 0, isSent: true }],
-    restIsSent: false,
-    rates: [],
-    interfaces: [],
-    paused: false,
-    addedAtNs: 0n,
-  };
 }

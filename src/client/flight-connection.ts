@@ -15,7 +15,7 @@ import { Fault, type FaultCode } from "../model/fault.ts";
 import { shownWords } from "../model/foreign-words.ts";
 import { keepalive } from "../model/limits.ts";
 import type { RemoteUrl } from "../model/remote-url.ts";
-import { remoteAnswerBytes, remoteCallMs } from "../model/sync-limits.ts";
+import { remoteAnswerBytes, remoteCallMs, spoilMs } from "../model/sync-limits.ts";
 import { flightPath } from "../wire/flight-call.ts";
 import { faultCodeOf } from "../wire/grpc-status.ts";
 import { tokenHeader } from "../wire/token.ts";
@@ -207,8 +207,6 @@ interface PutOptions {
   faultOf(status: Pick<StatusObject, "code" | "details">): Fault;
 }
 
-/** Time in which the last message of an upload that is broken off goes out. */
-const spoilMs = 1_000;
 /** Bytes that nobody can take for a message: a field that goes on behind its end. */
 const noMessage = Buffer.from([0x0a, 0xff, 0xff, 0xff, 0x0f]);
 

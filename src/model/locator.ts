@@ -82,6 +82,11 @@ function wrongKind(given: string, expected: string, found: string): Fault {
   );
 }
 
+/** The sequence of a session: what stands in front of its colon. */
+export function sequenceOfSession(locator: SessionLocator): SequenceName {
+  return locator.slice(0, locator.indexOf(":")) as SequenceName;
+}
+
 export function sequenceOfTopic(locator: TopicLocator): SequenceName {
   return locator.slice(0, locator.indexOf("/")) as SequenceName;
 }

@@ -1,4 +1,4 @@
-/** The limits of sync; all others are in limits.ts. */
+/** The limits of sync; those of bundles are in bundle-limits.ts, all others in limits.ts. */
 
 import { mergedBatchBytes, zoneBytes } from "./limits.ts";
 
@@ -19,6 +19,12 @@ export const remoteCallMs = 60_000;
  * on. Of a list of all flights each is looked at and let go.
  */
 export const remoteAnswerBytes = { word: 64 * 1024, resource: 12 * MiB, list: 256 * MiB } as const;
+
+/** Bytes around a body in a message, at most: its header, and the descriptor of the first one. */
+export const messageFrameBytes: number = 64 * 1024;
+
+/** Time in which the last message of an upload that is broken off goes out. */
+export const spoilMs = 1_000;
 
 /** Bytes of a message that a remote has to take: less is none that is meant. */
 export const remoteMessageBytesMin: number = 256 * 1024;
@@ -52,7 +58,6 @@ export const centralRowBytes = { most: 24_000_000, wide: 16 * 1024 } as const;
  * messages, without taking it.
  */
 export const comparedBytes = {
-  frame: 64 * 1024,
   most: 64 * MiB,
   expected: mergedBatchBytes.most,
   dictionaryShare: 1 / 4,
@@ -101,7 +106,7 @@ export const reachWaitMs = 3_000;
 /**
  * Time until a transfer that broke off is tried again: doubled each time, up to a minute, for a link may come back any time; one whose
  * key is refused waits for people. A session that has broken off so often without having come further lets others go first, for up to
- * some minutes. And how often a remote may fail at one session before that is parked.
+ * some minutes; where it was the link, for seconds, for that may be better any time. And how often a remote may fail at one session before that is parked.
  */
 export const syncRetry = {
   firstMs: 200,
@@ -109,6 +114,7 @@ export const syncRetry = {
   refusedMs: 300_000,
   firstTimes: 3,
   heldMs: 600_000,
+  linkHeldMs: 15_000,
   troubleMax: 10,
 } as const;
 

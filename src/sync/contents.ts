@@ -17,7 +17,7 @@ import { type BatchEntry, messageBytesOf } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
 import { uploadPace } from "../model/limits.ts";
 import type { Topic, Uuid } from "../model/resource.ts";
-import { comparedBytes, compareWindows, remoteCallMs } from "../model/sync-limits.ts";
+import { comparedBytes, compareWindows, messageFrameBytes, remoteCallMs } from "../model/sync-limits.ts";
 import { everything, type TimeWindow, timeNsMax } from "../model/time.ts";
 import { dictionariesOf, SentDictionaries } from "../query/dictionaries.ts";
 import { readFlightData } from "../wire/flight-data.ts";
@@ -131,7 +131,7 @@ export interface ReadBack {
  */
 export async function digestThere(parts: ContentsParts, back: ReadBack): Promise<Digest> {
   const { remote, topic } = back;
-  const messageBytesMax = comparedBytes.frame + Math.min(remote.version.messageBytesMax, largestBytes(parts));
+  const messageBytesMax = messageFrameBytes + Math.min(remote.version.messageBytesMax, largestBytes(parts));
   let digest: RowDigest | undefined;
   for (const window of remote.isEdge ? [everything] : windowsOf(topic)) {
     using stream = await remote.openGet(topic.locator, window, messageBytesMax);

@@ -28,7 +28,7 @@ export class SessionClasses {
   readonly #rest: SyncClass;
   readonly #known = new Map<Ulid, SyncClass>();
 
-  constructor(search: SearchParts, { classes, restIsSent }: Target) {
+  constructor(search: SearchParts, { classes, restIsSent }: Pick<Target, "classes" | "restIsSent">) {
     this.#search = search;
     this.#classes = classes.map((of) => ({ of, query: parseClassQuery(of.query) }));
     this.#rest = restClass(restIsSent);

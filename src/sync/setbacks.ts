@@ -54,9 +54,9 @@ export class Setbacks {
     if (known === undefined || code === "unauthenticated" || code === "denied") return 0;
     known.times += 1;
     known.failures = code === "internal" ? known.failures + 1 : 0;
-    const { firstMs, mostMs, heldMs, firstTimes } = syncRetry;
-    // It may be the link, which may be better any time.
-    const longestMs = code === "unavailable" || code === "cancelled" || code === "expired" ? mostMs / 4 : heldMs;
+    const { firstMs, linkHeldMs, heldMs, firstTimes } = syncRetry;
+    const isLink = code === "unavailable" || code === "cancelled" || code === "expired";
+    const longestMs = isLink ? linkHeldMs : heldMs;
     if (known.times >= firstTimes)
       known.retryAtMs = nowMs + Math.min(longestMs, firstMs * 2 ** Math.min(known.times, 20));
     return known.failures;

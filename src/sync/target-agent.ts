@@ -22,7 +22,7 @@ import type { Clock } from "../host/clock.ts";
 import { newJitter } from "../host/entropy.ts";
 import type { Log } from "../host/log.ts";
 import { Fault, type FaultCode } from "../model/fault.ts";
-import type { SequenceName, SessionLocator } from "../model/locator.ts";
+import { type SessionLocator, sequenceOfSession } from "../model/locator.ts";
 import type { Session, Ulid } from "../model/resource.ts";
 import { censusRest, closedLookMs, syncRetry } from "../model/sync-limits.ts";
 import type { SyncClass, Target } from "../model/target.ts";
@@ -67,7 +67,6 @@ class GaveWay extends Error {}
 class BrokenOff extends Error {
   readonly code: FaultCode;
   readonly command: Command["kind"];
-
   /** Whether it was at a session that lets others go first now. */
   readonly isHeld: boolean;
 
@@ -408,11 +407,9 @@ export class TargetAgent {
     const { catalog, log } = this.#parts;
     const { id, name } = this.#target;
     for (const [ulid, { locator, session }] of [...listLeftovers(catalog, id)]) {
-      const sequence = locator.slice(0, locator.indexOf(":")) as SequenceName;
       let there = "deleted";
       try {
-        await remote.deleteOpenSession(sequence, session);
-        this.#leftoverTries.delete(ulid);
+        await remote.deleteOpenSession(sequenceOfSession(locator), session);
       } catch (error) {
         if (!(error instanceof Fault)) throw error;
         const tries = (this.#leftoverTries.get(ulid) ?? 0) + 1;
@@ -427,6 +424,7 @@ export class TargetAgent {
       signal.throwIfAborted();
       log.warning("session_deleted_while_sent", { target: name, session: locator, there });
       await catalog.transaction(() => removeLeftover(catalog, id, ulid));
+      this.#leftoverTries.delete(ulid);
     }
   }
 

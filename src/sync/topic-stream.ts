@@ -15,6 +15,7 @@ import type { ReadDisk } from "../host/disk.ts";
 import { type BatchEntry, messageBytesOf } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
 import type { Topic } from "../model/resource.ts";
+import { messageFrameBytes } from "../model/sync-limits.ts";
 import { SentDictionaries } from "../query/dictionaries.ts";
 import { readStoredMessage } from "../query/stored-batch.ts";
 import { bareFlightDataHead } from "../wire/flight-data.ts";
@@ -48,9 +49,6 @@ export interface StreamMessage {
   /** None for a schema or a dictionary. */
   readonly rows: number;
 }
-
-/** What stands around a body in a message: its header, the descriptor of the first one. */
-const frameBytes = 64 * 1024;
 
 /**
  * @param fromRow so many rows in the order of the topic's batches are left out
@@ -121,7 +119,7 @@ class ChunkStream {
     await using source = await ChunkSource.open(this.#parts, this.#place);
     for (const entry of dictionaries.switchTo(chunk)) {
       const bytes = messageBytesOf(entry);
-      if (bytes + frameBytes > limits.messageBytesMax)
+      if (bytes + messageFrameBytes > limits.messageBytesMax)
         throw new Fault(
           "unsupported",
           `A dictionary of \`${topic.locator}\` has ${bytes} bytes, the remote takes messages of ${limits.messageBytesMax}.`,
@@ -153,12 +151,12 @@ class ChunkStream {
     const { entry } = piece;
     const bytes = messageBytesOf(entry);
     const sentBytes = Math.ceil((bytes * piece.length) / entry.rows);
-    const isWide = isWideEntry(entry, limits);
+    const isWide = isWideRow(entry.bodyBytes, entry.rows, limits);
     const isWhole = piece.length === entry.rows && !(isWide && entry.rows > 1);
     let plainBytes: number;
     {
       using _held = await this.#hold(sentBytes, 2 * bytes);
-      if (isWhole && bytes + frameBytes <= limits.messageBytesMax) {
+      if (isWhole && bytes + messageFrameBytes <= limits.messageBytesMax) {
         const { flightData, isCompressed } = await this.#read(source, entry);
         if (limits.keepsCompression || !isCompressed) return yield { flightData, rows: entry.rows };
       }
@@ -187,7 +185,7 @@ class ChunkStream {
     // To gather what is clearly too large would be in vain.
     if (rows === 1 || bytesOfRuns(batches, runs) <= 2 * limits.messageBytesMax) {
       const { header, body } = gather(schema, batches, runs);
-      if (header.byteLength + body.byteLength + frameBytes <= limits.messageBytesMax) {
+      if (header.byteLength + body.byteLength + messageFrameBytes <= limits.messageBytesMax) {
         const head = bareFlightDataHead(header, body.byteLength);
         const flightData = this.#place.room.take(head.byteLength + body.byteLength);
         flightData.set(head);
@@ -236,10 +234,6 @@ class ChunkStream {
   }
 }
 
-function isWideEntry({ bodyBytes, rows }: BatchEntry, limits: StreamLimits): boolean {
-  return isWideRow(bodyBytes, rows, limits);
-}
-
 function isWideRow(bytes: number, rows: number, { wideRowBytes }: StreamLimits): boolean {
   return bytes / rows >= wideRowBytes;
 }
@@ -278,7 +272,7 @@ function groupsOf(entries: readonly BatchEntry[], fromRow: number, limits: Strea
       open = undefined;
       continue;
     }
-    const isWide = isWideEntry(entry, limits);
+    const isWide = isWideRow(entry.bodyBytes, entry.rows, limits);
     if (open !== undefined && !isWide && open.bytes + bytes <= limits.targetBytes) {
       open.pieces.push(piece);
       open.bytes += bytes;

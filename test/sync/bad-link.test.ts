@@ -2,12 +2,9 @@
 // other server exactly once, equal row by row; also where the other one looks like the central daemon of 0.4. MOSAICO_SYNC_RUNS says
 // how many sessions, MOSAICO_TEST_SEED which.
 
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Float64, Int64, makeData, makeVector } from "apache-arrow";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { FlightClient } from "../load/flight-client.ts";
 import { type Columns, toMessages } from "../load/messages.ts";
 import { blobs, type TopicLoad } from "../load/robot.ts";
@@ -16,6 +13,7 @@ import { Random } from "../model/random.ts";
 import { type RunningServer, startServer } from "../server.ts";
 import { openBadLink } from "./bad-link.ts";
 import { command, contents, logged, record, targetOf } from "./edges.ts";
+import { folders } from "./folders.ts";
 import { openOldFront } from "./old-front.ts";
 
 const runs = Number(process.env["MOSAICO_SYNC_RUNS"] ?? 20);
@@ -38,16 +36,7 @@ const remotes: Readonly<Record<string, { readonly isOld: boolean; readonly comma
 
 const fastFaults = ["reset", "reply lost", "trickle"] as const;
 
-const dirs: string[] = [];
-
-function directory(): string {
-  dirs.push(mkdtempSync(path.join(tmpdir(), "mosaico-edge-bad-link-")));
-  return dirs.at(-1) ?? "";
-}
-
-afterAll(() => {
-  for (const dir of dirs) rmSync(dir, { recursive: true, force: true });
-});
+const directory = folders("bad-link");
 
 /** Numbers in small batches, and blobs in large ones, some of them below and some above what is gathered. */
 function randomTopics(random: Random): TopicLoad[] {

@@ -11,6 +11,7 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { parseRemoteUrl } from "../../src/model/remote-url.ts";
+import { done } from "../bundle/stores.ts";
 import { expectAllOk, python, recordModels, runDriver } from "../clients/driver.ts";
 import { baseTopics, labelTopics } from "../load/robot.ts";
 import { Coverage } from "../model/coverage.ts";
@@ -133,16 +134,11 @@ describe.skipIf(url === undefined)("a central daemon", () => {
     const name = `${run}-carried`;
     await record(near.port, name, [...baseTopics(drive), ...labelTopics(drive)]);
     const [key, file] = [path.join(dataDir, "bundle.key"), path.join(dataDir, "carried.bundle")];
-    const bundle = async (...words: string[]): Promise<string> => {
-      const { code, stdout, stderr } = await runToEnd(["bundle", ...words]);
-      if (code !== 0) throw new Error(`bundle ${words.join(" ")} ended with ${code}: ${stdout}${stderr}`);
-      return stdout;
-    };
-    const publicKey = (await bundle("keygen", key)).trim();
-    await bundle("export", file, "--key", key, "--sequence", name, "--data-dir", dataDir);
+    const publicKey = (await done("keygen", key)).trim();
+    await done("export", file, "--key", key, "--sequence", name, "--data-dir", dataDir);
     for (const times of ["1 brought, 0 were", "0 brought, 1 were"])
       expect(
-        await bundle("push", file, "--to", url ?? "", ...keyWords, "--trust", publicKey, "--data-dir", dataDir),
+        await done("push", file, "--to", url ?? "", ...keyWords, "--trust", publicKey, "--data-dir", dataDir),
       ).toContain(times);
     await expectEqual([name]);
   });

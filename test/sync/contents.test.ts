@@ -1,8 +1,7 @@
 // Contents compared after a sync, between real servers: what is equal counts as synced, of every type and encoding; what is not is
 // found though rows and times agree, sent anew where it may be deleted, and parked where it may not.
 
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { derivedUuid } from "../../src/host/entropy.ts";
@@ -16,6 +15,7 @@ import { Random } from "../model/random.ts";
 import { seed } from "../seed.ts";
 import { createKey, type RunningServer, startServer } from "../server.ts";
 import { command, contents, logged, metadataOf, record, targetOf, until } from "./edges.ts";
+import { folders } from "./folders.ts";
 
 const drive = { startNs: 1_700_000_000_000_000_000n, seconds: 20, seed: 7 } as const;
 
@@ -63,14 +63,9 @@ function derived({ sequence, session, topics }: Uuids): Uuids {
 }
 
 describe("two edges that compare contents", () => {
-  const dirs: string[] = [];
+  const directory = folders("contents");
   let near: RunningServer;
   let far: RunningServer;
-
-  function directory(): string {
-    dirs.push(mkdtempSync(path.join(tmpdir(), "mosaico-edge-contents-")));
-    return dirs.at(-1) ?? "";
-  }
 
   beforeAll(async () => {
     near = await startServer({ dataDir: directory() });
@@ -80,7 +75,6 @@ describe("two edges that compare contents", () => {
   afterAll(async () => {
     await near?.[Symbol.asyncDispose]();
     await far?.[Symbol.asyncDispose]();
-    for (const dir of dirs) rmSync(dir, { recursive: true, force: true });
   });
 
   test("what a robot records is synced when it was read back", { timeout: 60_000 }, async () => {

@@ -1,27 +1,19 @@
 // Sessions that cannot go, or not now, and what was begun of those that are not here any more: nothing of it holds the others up.
 
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import { actionBytesMax } from "../../src/model/limits.ts";
+import { done } from "../bundle/stores.ts";
 import { FlightClient } from "../load/flight-client.ts";
 import { baseTopics, labelTopics } from "../load/robot.ts";
 import { runToEnd, startServer } from "../server.ts";
 import { command, logged, metadataOf, record, until } from "./edges.ts";
+import { folders } from "./folders.ts";
 
 const drive = { startNs: 1_700_000_000_000_000_000n, seconds: 20, seed: 8 } as const;
-const dirs: string[] = [];
-
-function directory(): string {
-  dirs.push(mkdtempSync(path.join(tmpdir(), "mosaico-edge-setbacks-")));
-  return dirs.at(-1) ?? "";
-}
-
-afterAll(() => {
-  for (const dir of dirs) rmSync(dir, { recursive: true, force: true });
-});
+const directory = folders("setbacks");
 
 async function isThere(port: number, locator: string): Promise<boolean> {
   using client = new FlightClient(port);
@@ -29,6 +21,13 @@ async function isThere(port: number, locator: string): Promise<boolean> {
     () => true,
     () => false,
   );
+}
+
+/** Pauses the target when the topic is there, which is then on its way. */
+async function pausedAt(own: string, port: number, locator: string): Promise<void> {
+  while (!(await isThere(port, locator))) await sleep(20);
+  await command(own, "pause", "centre");
+  await until(own, "it is paused", ({ state }) => state === "paused");
 }
 
 test("a session that a remote has no room for lets others go, and comes when there is room", {
@@ -85,9 +84,7 @@ test("what is deleted here while a target is paused, or no server runs, goes the
     await using recorder = await startServer({ dataDir: own });
     for (const name of ["cut-1", "cut-2"]) await record(recorder.port, name, baseTopics(drive));
     await command(own, "add", "centre", `grpc://127.0.0.1:${far.port}`, "--rate", "500kB");
-    while (!(await isThere(far.port, "cut-1/sensors/gps"))) await sleep(20);
-    await command(own, "pause", "centre");
-    await until(own, "it is paused", ({ state }) => state === "paused");
+    await pausedAt(own, far.port, "cut-1/sensors/gps");
     using operator = new FlightClient(recorder.port);
     await operator.action("sequence_delete", { locator: "cut-1" });
     expect((await runToEnd(["verify", "--data-dir", own])).code).toBe(0);
@@ -113,18 +110,11 @@ test("what is complete there, by a bundle, stays there when it is deleted here b
   await using recorder = await startServer({ dataDir: own });
   await record(recorder.port, "carried", baseTopics(drive));
   await command(own, "add", "centre", `grpc://127.0.0.1:${far.port}`, "--rate", "500kB");
-  while (!(await isThere(far.port, "carried/sensors/gps"))) await sleep(20);
-  await command(own, "pause", "centre");
-  await until(own, "it is paused", ({ state }) => state === "paused");
+  await pausedAt(own, far.port, "carried/sensors/gps");
   const [key, file] = [path.join(directory(), "key"), path.join(directory(), "carried.tar")];
-  const bundle = async (...words: string[]): Promise<string> => {
-    const { code, stdout, stderr } = await runToEnd(["bundle", ...words]);
-    if (code !== 0) throw new Error(`bundle ${words.join(" ")} ended with ${code}: ${stdout}${stderr}`);
-    return stdout.trim();
-  };
-  const trusted = await bundle("keygen", key);
-  await bundle("export", file, "--key", key, "--data-dir", own);
-  await bundle("import", file, "--trust", trusted, "--data-dir", far.dataDir);
+  const trusted = (await done("keygen", key)).trim();
+  await done("export", file, "--key", key, "--data-dir", own);
+  await done("import", file, "--trust", trusted, "--data-dir", far.dataDir);
   using operator = new FlightClient(recorder.port);
   await operator.action("sequence_delete", { locator: "carried" });
   await command(own, "resume", "centre");

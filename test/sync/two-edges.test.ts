@@ -1,9 +1,8 @@
 // Sync of one server with another, both as they run on machines, over real sockets: what was recorded on one is read on the other.
 
 import { once } from "node:events";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer, type Server } from "node:net";
-import { tmpdir } from "node:os";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -11,18 +10,14 @@ import { FlightClient } from "../load/flight-client.ts";
 import { baseTopics, labelTopics } from "../load/robot.ts";
 import { createKey, type RunningServer, runToEnd, startServer } from "../server.ts";
 import { command, contents, logged, metadataOf, record, until } from "./edges.ts";
+import { folders } from "./folders.ts";
 
 const drive = { startNs: 1_700_000_000_000_000_000n, seconds: 20, seed: 7 } as const;
 
 describe("two edges", () => {
-  const dirs: string[] = [];
+  const directory = folders("sync");
   let near: RunningServer;
   let far: RunningServer;
-
-  function directory(): string {
-    dirs.push(mkdtempSync(path.join(tmpdir(), "mosaico-edge-sync-")));
-    return dirs.at(-1) ?? "";
-  }
 
   beforeAll(async () => {
     near = await startServer({ dataDir: directory() });
@@ -32,7 +27,6 @@ describe("two edges", () => {
   afterAll(async () => {
     await near?.[Symbol.asyncDispose]();
     await far?.[Symbol.asyncDispose]();
-    for (const dir of dirs) rmSync(dir, { recursive: true, force: true });
   });
 
   test("what is finalized on one is on the other, equal, whenever it was finalized", { timeout: 60_000 }, async () => {
