@@ -94,6 +94,11 @@ export function differenceOf(found: ShownTopic, { rows, range, messages }: Topic
   return undefined;
 }
 
+/** Whether it may have been the link rather than the remote: that may be better any time. */
+export function isOfLink(code: FaultCode): boolean {
+  return code === "unavailable" || code === "expired" || code === "cancelled";
+}
+
 /** Calls after whose INTERNAL the central daemon is asked what there is. */
 const internalMayBeAnAnswer: ReadonlySet<Command["kind"]> = new Set([
   "create_sequence",
@@ -108,10 +113,8 @@ const internalMayBeAnAnswer: ReadonlySet<Command["kind"]> = new Set([
  * remote has no time or no room, is in trouble, or does not let us in.
  */
 export function breaksOff(command: Command, code: FaultCode, { kind }: RemoteTraits): boolean {
+  if (isOfLink(code)) return true;
   switch (code) {
-    case "unavailable":
-    case "expired":
-    case "cancelled":
     case "overloaded":
     case "unauthenticated":
       return true;

@@ -34,3 +34,8 @@ export class Rate {
     this.#owedBytes += bytes;
   }
 }
+
+/** Of two caps in bytes per second the one that lets less go; undefined for none. */
+export function slower(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || other === undefined ? (one ?? other) : Math.min(one, other);
+}

@@ -6,6 +6,7 @@
 import type { FaultCode } from "../model/fault.ts";
 import type { Ulid } from "../model/resource.ts";
 import { setbacksMax, syncRetry } from "../model/sync-limits.ts";
+import { isOfLink } from "./command.ts";
 import type { Transfer } from "./transfer.ts";
 
 interface Setback {
@@ -55,8 +56,7 @@ export class Setbacks {
     known.times += 1;
     known.failures = code === "internal" ? known.failures + 1 : 0;
     const { firstMs, linkHeldMs, heldMs, firstTimes } = syncRetry;
-    const isLink = code === "unavailable" || code === "cancelled" || code === "expired";
-    const longestMs = isLink ? linkHeldMs : heldMs;
+    const longestMs = isOfLink(code) ? linkHeldMs : heldMs;
     if (known.times >= firstTimes)
       known.retryAtMs = nowMs + Math.min(longestMs, firstMs * 2 ** Math.min(known.times, 20));
     return known.failures;

@@ -33,11 +33,19 @@ import { Admission, type AdmissionParts } from "./admission.ts";
 import { type AgentState, type AgentUse, type Progress, sendingOf } from "./agent-use.ts";
 import { type Census, type Classify, type PendingSession, takeCensus, unclassed } from "./census.ts";
 import { limitsOf, whyTopicsUnsuitable } from "./central.ts";
-import { breaksOff, type Command, type RemoteTraits, type TopicFacts, type TransferFacts } from "./command.ts";
+import {
+  breaksOff,
+  type Command,
+  isOfLink,
+  type RemoteTraits,
+  type TopicFacts,
+  type TransferFacts,
+} from "./command.ts";
 import { connectTo } from "./connect.ts";
 import { KnownDigests } from "./contents.ts";
 import { Gate, GateClosed } from "./gate.ts";
 import { Hands } from "./hands.ts";
+import { slower } from "./rate.ts";
 import { SessionClasses } from "./session-class.ts";
 import { Setbacks } from "./setbacks.ts";
 import { findShipment, type Shipment, type UuidThere } from "./shipment.ts";
@@ -101,6 +109,8 @@ export class TargetAgent {
   #retryAtMs: number | undefined;
   /** In a row, without anything having come further. */
   #failures = 0;
+  /** Whether the last of them was the link's: it is over when the remote is reached again. */
+  #wasLink = false;
   /** Why nothing may go now. */
   #closed: string | undefined;
   #wake: (() => void) | undefined;
@@ -298,6 +308,7 @@ export class TargetAgent {
     if (this.#remote !== name) this.#parts.log.info("sync_connected", { target: this.#target.name, remote: name });
     this.#remote = name;
     this.#isEdge = remote.isEdge;
+    if (this.#wasLink) this.#failures = 0;
     return remote;
   }
 
@@ -308,6 +319,7 @@ export class TargetAgent {
     this.#brokenOff += 1;
     const code = error instanceof Fault || error instanceof BrokenOff ? error.code : "internal";
     const during = error instanceof BrokenOff ? error.command : "connect";
+    this.#wasLink = isOfLink(code);
     // The same time after time is one line.
     const told = `${during}: ${reason}`;
     if (told !== this.#told) log.warning("sync_broken_off", { target: this.#target.name, during, code, reason });
@@ -474,10 +486,6 @@ export class TargetAgent {
       return true;
     });
   }
-}
-
-function slower(one: number | undefined, other: number | undefined): number | undefined {
-  return one === undefined || other === undefined ? (one ?? other) : Math.min(one, other);
 }
 
 function traitsOf({ isEdge, version }: Remote, { onConflict, verify }: Target): RemoteTraits {
