@@ -17,7 +17,7 @@ import {
 } from "@grpc/grpc-js";
 import { ActionSchema, FlightDescriptorSchema, FlightInfoSchema, ResultSchema } from "../../src/wire/flight_pb.js";
 import { resumeHeader } from "../../src/wire/flight-call.ts";
-import { readFlightData } from "../../src/wire/flight-data.ts";
+import { type FlightData, readFlightData } from "../../src/wire/flight-data.ts";
 
 const service = "/arrow.flight.protocol.FlightService";
 const messageBytesMax = 25_000_000;
@@ -34,6 +34,17 @@ interface Failure {
   readonly details: string;
 }
 
+const noMessage = Buffer.from([0x0a, 0xff, 0xff, 0xff, 0x0f]);
+
+/** What cannot be read is for the edge to refuse. */
+function readMessage(message: Buffer): Pick<FlightData, "descriptor" | "header" | "body"> {
+  try {
+    return readFlightData(message);
+  } catch {
+    return { header: Buffer.alloc(0), body: Buffer.alloc(0) };
+  }
+}
+
 const raw = (bytes: Buffer): Buffer => bytes;
 const codec = {
   requestSerialize: raw,
@@ -42,8 +53,11 @@ const codec = {
   responseDeserialize: raw,
 } as const;
 
-/** @param target the port of the edge behind it, which may be another one after a restart */
-export async function openOldFront(target: () => number): Promise<OldFront> {
+/**
+ * @param target the port of the edge behind it, which may be another one after a restart
+ * @param broken actions at which its database fails
+ */
+export async function openOldFront(target: () => number, broken: ReadonlySet<string> = new Set()): Promise<OldFront> {
   const hits = new Map<string, number>();
   const hit = (what: string): void => void hits.set(what, (hits.get(what) ?? 0) + 1);
   /** Messages with rows of each upload, by locator. */
@@ -79,6 +93,11 @@ export async function openOldFront(target: () => number): Promise<OldFront> {
       hit("no such action");
       const details = `Bad request: no available action for string \`${type}\`.`;
       call.emit("error", { code: invalid, details } satisfies Failure);
+      return;
+    }
+    if (broken.has(type)) {
+      hit(`${type} failed`);
+      call.emit("error", { code: internal, details: "Internal error: index broken." } satisfies Failure);
       return;
     }
     const answers: Buffer[] = [];
@@ -141,7 +160,7 @@ export async function openOldFront(target: () => number): Promise<OldFront> {
         upload.cancel();
         return fail({ code: cancelled, details: "decoded message length too large" });
       }
-      const { descriptor, header, body } = readFlightData(message);
+      const { descriptor, header, body } = readMessage(message);
       if (descriptor !== undefined)
         locator = (JSON.parse(Buffer.from(descriptor.cmd).toString()) as { resource_locator: string }).resource_locator;
       if (descriptor !== undefined) messages.set(locator, 0);
@@ -151,7 +170,8 @@ export async function openOldFront(target: () => number): Promise<OldFront> {
       upload.once("drain", () => call.resume());
     });
     call.on("end", () => upload.end());
-    call.on("cancelled", () => upload.cancel());
+    // Cancelled alone it would be ended before.
+    call.on("cancelled", () => upload.write(noMessage, () => upload.cancel()));
     upload.on("data", () => undefined);
     upload.on("error", (error: ServiceError) => fail(oldFailure(error)));
     upload.on("end", () => call.end());

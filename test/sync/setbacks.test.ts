@@ -5,12 +5,14 @@ import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { actionBytesMax } from "../../src/model/limits.ts";
+import { syncRetry } from "../../src/model/sync-limits.ts";
 import { done } from "../bundle/stores.ts";
 import { FlightClient } from "../load/flight-client.ts";
 import { baseTopics, labelTopics } from "../load/robot.ts";
 import { runToEnd, startServer } from "../server.ts";
 import { command, logged, metadataOf, record, until } from "./edges.ts";
 import { folders } from "./folders.ts";
+import { openOldFront } from "./old-front.ts";
 
 const drive = { startNs: 1_700_000_000_000_000_000n, seconds: 20, seed: 8 } as const;
 const directory = folders("setbacks");
@@ -161,6 +163,44 @@ test("what was parked and is deleted here goes there, though nothing else is to 
   await operator.action("sequence_delete", { locator: "shared" });
   await expect.poll(() => isThere(far.port, `${first}`), { timeout: 20_000 }).toBe(false);
   expect(await isThere(far.port, `${second}`)).toBe(true);
+});
+
+test("a remote that fails at what is to be deleted there does not hold up the others", {
+  timeout: 60_000,
+}, async () => {
+  const own = directory();
+  await using far = await startServer({ dataDir: directory() });
+  await using front = await openOldFront(() => far.port, new Set(["session_delete"]));
+  await using recorder = await startServer({ dataDir: own });
+  await record(recorder.port, "cut", baseTopics(drive));
+  await command(own, "add", "centre", `grpc://127.0.0.1:${front.port}`, "--rate", "500kB");
+  await pausedAt(own, far.port, "cut/sensors/imu");
+  using operator = new FlightClient(recorder.port);
+  await operator.action("sequence_delete", { locator: "cut" });
+  await record(recorder.port, "other", labelTopics(drive));
+  await command(own, "resume", "centre");
+  await until(own, "the other one is there", ({ syncedSessions }) => syncedSessions === 1);
+  // It is given up at last, and said.
+  await expect.poll(() => recorder.stderr(), { timeout: 30_000 }).toMatch(/"session_deleted_while_sent".*index broken/);
+  expect(front.hits.get("session_delete failed")).toBe(syncRetry.troubleMax + 1);
+});
+
+test("a session whose class takes too long to be found out does not hold up the others", {
+  timeout: 60_000,
+}, async () => {
+  const own = directory();
+  await using recorder = await startServer({ dataDir: own });
+  await using far = await startServer({ dataDir: directory() });
+  const [label] = labelTopics(drive);
+  if (label === undefined) throw new RangeError("there is a topic");
+  await record(recorder.port, "odd", [{ ...label, userMetadata: { log: "a".repeat(3_500_000) } }]);
+  await record(recorder.port, "sound", labelTopics(drive));
+  const query = JSON.stringify({ topic: { user_metadata: { log: { $match: `*${"a?".repeat(100)}b*` } } } });
+  await command(own, "add", "centre", `grpc://127.0.0.1:${far.port}`, "--class", `crash:10=${query}`);
+  const { parked } = await until(own, "the sound one is there", (view) => view.syncedSessions === 1);
+  expect(parked).toMatchObject([
+    { cause: "refused", reason: expect.stringMatching(/^Its class cannot be found out: /) as string },
+  ]);
 });
 
 test("a damaged session does not hold up a target whose classes ask for contents", { timeout: 60_000 }, async () => {
