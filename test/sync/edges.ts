@@ -17,6 +17,7 @@ export interface TargetView {
   readonly lastError?: string;
   /** Of a server that runs. */
   readonly sentRows?: number;
+  readonly brokenOff?: number;
   readonly sending?: { readonly session: string } | null;
 }
 
