@@ -122,10 +122,12 @@ export async function serve(
   // Merges give their memory back when somebody waits, so an upload that holds a message may wait for theirs, not for its own.
   const unfoldBudget = mergeBudget;
   const { damaged } = recovered;
+  const loop = new LoopUse();
   const uploads = new Uploads({
     disk,
     catalog,
     clock,
+    loop,
     commit,
     tail,
     space,
@@ -159,7 +161,6 @@ export async function serve(
     ontology,
     space,
   };
-  const loop = new LoopUse();
   const search = searchPartsOf({ disk, catalog, mergeBudget, sendBudget, given: ontology.given });
   const sync = stack.use(
     new Sync({

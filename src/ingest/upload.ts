@@ -14,6 +14,7 @@ import { type Times, timesOf, unfoldedTimeBytes } from "../arrow/timestamps.ts";
 import type { Budget } from "../flow/budget.ts";
 import type { Clock } from "../host/clock.ts";
 import { isDiskFull, isOutOfFiles } from "../host/errno.ts";
+import type { LoopUse } from "../host/loop-use.ts";
 import { assert } from "../model/assert.ts";
 import { messageBytesOf } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
@@ -45,6 +46,7 @@ export interface UploadParts {
   readonly commit: GroupCommit;
   readonly poison: Poison;
   readonly clock: Clock;
+  readonly loop: LoopUse;
   readonly dictionaries: DictionaryState;
   /** What compressed bytes are unfolded in, where they have to be. */
   readonly unfoldBudget: Budget;
@@ -149,9 +151,10 @@ export class Upload {
         throw error;
       }
     });
-    this.#lastAtMs = this.#parts.clock.monotonicMs();
-    while (this.#inFlight.size >= appendsInFlightMax) await Promise.race(this.#inFlight);
-    this.#diskWaitMs += this.#parts.clock.monotonicMs() - this.#lastAtMs;
+    const { clock, loop } = this.#parts;
+    this.#lastAtMs = clock.monotonicMs();
+    while (this.#inFlight.size >= appendsInFlightMax) await loop.forDisk(Promise.race(this.#inFlight));
+    this.#diskWaitMs += clock.monotonicMs() - this.#lastAtMs;
     this.#check();
   }
 

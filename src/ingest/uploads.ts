@@ -13,6 +13,7 @@ import { listAllTailRuns } from "../catalog/tail-rows.ts";
 import type { Budget } from "../flow/budget.ts";
 import type { Clock } from "../host/clock.ts";
 import type { Disk } from "../host/disk.ts";
+import type { LoopUse } from "../host/loop-use.ts";
 import { assert } from "../model/assert.ts";
 import { Fault } from "../model/fault.ts";
 import type { TopicLocator } from "../model/locator.ts";
@@ -33,6 +34,7 @@ export interface UploadsParts {
   readonly disk: Disk;
   readonly catalog: Catalog;
   readonly clock: Clock;
+  readonly loop: LoopUse;
   readonly commit: GroupCommit;
   readonly tail: TailLog;
   readonly space: SpaceGate;
@@ -132,7 +134,7 @@ export class Uploads {
   }
 
   async #openUpload(place: TopicPlace, schema: Schema, { schemaHeader, memoryWaitMs }: UploadRequest): Promise<Upload> {
-    const { disk, clock, commit, poison, space, unfoldBudget } = this.#parts;
+    const { disk, clock, loop, commit, poison, space, unfoldBudget } = this.#parts;
     const writer = await this.#openWriter(place, schemaHeader);
     const dictionaries = new DictionaryState(disk, schema);
     // The new stream sends its dictionaries anew, and they may differ from those of the chunk that is open.
@@ -143,7 +145,7 @@ export class Uploads {
       throw error;
     }
     const { topic } = place;
-    const shared = { commit, space, poison, clock, unfoldBudget };
+    const shared = { commit, space, poison, clock, loop, unfoldBudget };
     const statisticsOf = this.#statisticsFor(topic, schema);
     return new Upload({ ...shared, topic, schema, statisticsOf, writer, dictionaries, memoryWaitMs });
   }

@@ -69,11 +69,12 @@ async function timeCuts(where: string): Promise<void> {
   });
 }
 
-/** The same upload with and without a session on its way, twice each, in turns. */
+/** The same upload with and without a session on its way, in turns. The remote takes its share of the same cores and the same disk. */
 async function timeBesideUploads(where: string): Promise<void> {
-  const [pending, load] = [single(4, 2048), single(4, 512)];
-  const rates: Record<"alone" | "beside sync", number[]> = { alone: [], "beside sync": [] };
-  for (const how of ["alone", "beside sync", "alone", "beside sync"] as const) {
+  const [pending, load] = [single(4, 2048), single(4, 1024)];
+  const ways = ["alone", "beside sync"] as const;
+  const rates: Record<(typeof ways)[number], number[]> = { alone: [], "beside sync": [] };
+  for (const how of Array.from({ length: 4 }, () => ways).flat()) {
     await withDirectory(where, async (root) => {
       await using near = await startServer({ dataDir: path.join(root, "near") });
       await using far = await startServer({ dataDir: path.join(root, "far") });
@@ -89,7 +90,10 @@ async function timeBesideUploads(where: string): Promise<void> {
     });
   }
   const of = (how: keyof typeof rates): string => rates[how].map((rate) => rate.toFixed(0)).join(", ");
-  console.log(`sync beside an upload: ${of("beside sync")} MB/s; without ${of("alone")} MB/s`);
+  const less = 100 * (1 - median(rates["beside sync"]) / median(rates.alone));
+  console.log(
+    `sync beside an upload: ${of("beside sync")} MB/s; without ${of("alone")} MB/s; medians: ${less.toFixed(0)} % less`,
+  );
 }
 
 async function timeIdle(where: string): Promise<void> {
@@ -118,6 +122,11 @@ async function withDirectory(where: string, act: (root: string) => Promise<void>
   } finally {
     await rm(root, { recursive: true, force: true });
   }
+}
+
+function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return ((sorted[Math.floor((sorted.length - 1) / 2)] ?? 0) + (sorted[Math.ceil((sorted.length - 1) / 2)] ?? 0)) / 2;
 }
 
 async function timed(act: () => Promise<unknown>): Promise<number> {

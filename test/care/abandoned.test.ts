@@ -12,6 +12,7 @@ import { Budget } from "../../src/flow/budget.ts";
 import { machineClock } from "../../src/host/clock.ts";
 import { openDisk } from "../../src/host/disk.ts";
 import { openLog } from "../../src/host/log.ts";
+import { LoopUse } from "../../src/host/loop-use.ts";
 import { createTopic as addTopic, createSequence, createSession } from "../../src/ingest/create.ts";
 import { finalizeSession } from "../../src/ingest/finalize.ts";
 import { GroupCommit } from "../../src/ingest/group-commit.ts";
@@ -181,6 +182,7 @@ describe("a client that comes back while its session is being deleted", () => {
       damaged: new Map(),
       given: new Map(),
       keepsStatistics: true,
+      loop: new LoopUse(),
     });
     const parts = {
       ...shared,

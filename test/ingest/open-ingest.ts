@@ -9,6 +9,7 @@ import { type Clock, machineClock } from "../../src/host/clock.ts";
 import { type Disk, openDisk } from "../../src/host/disk.ts";
 import { toFault } from "../../src/host/errno.ts";
 import { openLog } from "../../src/host/log.ts";
+import { LoopUse } from "../../src/host/loop-use.ts";
 import { type CreateParts, createSequence, createSession, createTopic } from "../../src/ingest/create.ts";
 import { GroupCommit } from "../../src/ingest/group-commit.ts";
 import type { RemoveParts } from "../../src/ingest/remove.ts";
@@ -82,6 +83,7 @@ export async function openIngest(options: { clock?: Clock; chunkBytesMax?: numbe
   const uploads = new Uploads({
     given: new Map(),
     keepsStatistics: true,
+    loop: new LoopUse(),
     disk,
     catalog,
     clock,
