@@ -11,10 +11,10 @@ import {
   type ServiceError,
   type StatusObject,
 } from "@grpc/grpc-js";
-import { YoungGarbage } from "../host/young-garbage.ts";
+import { leaveGarbage } from "../host/young-garbage.ts";
 import { Fault, type FaultCode } from "../model/fault.ts";
 import { shownWords } from "../model/foreign-words.ts";
-import { keepalive, youngGarbageBytes } from "../model/limits.ts";
+import { keepalive } from "../model/limits.ts";
 import type { RemoteUrl } from "../model/remote-url.ts";
 import { remoteAnswerBytes, remoteCallMs, spoilMs } from "../model/sync-limits.ts";
 import { flightPath } from "../wire/flight-call.ts";
@@ -51,7 +51,6 @@ export class FlightConnection implements Disposable {
   readonly #options: ConnectionOptions;
   readonly #token: string | undefined;
   readonly #name: string;
-  readonly #garbage = new YoungGarbage(youngGarbageBytes);
 
   constructor(options: ConnectionOptions) {
     const { url, token } = options;
@@ -144,7 +143,6 @@ export class FlightConnection implements Disposable {
     return new PutStream(call, {
       descriptor,
       signal,
-      garbage: this.#garbage,
       faultOf: (status) => this.#faultOf("DoPut", status),
     });
   }
@@ -207,7 +205,6 @@ function plainWords(words: string): string {
 interface PutOptions {
   readonly descriptor: Uint8Array;
   readonly signal: AbortSignal;
-  readonly garbage: YoungGarbage;
   faultOf(status: Pick<StatusObject, "code" | "details">): Fault;
 }
 
@@ -220,13 +217,11 @@ export class PutStream implements Disposable {
   readonly #status: Promise<Fault | undefined>;
   /** Until it was sent. */
   #descriptor: Uint8Array | undefined;
-  readonly #garbage: YoungGarbage;
   readonly #release: () => void;
   #isEnded = false;
 
-  constructor(call: ClientDuplexStream<Buffer, Buffer>, { descriptor, signal, garbage, faultOf }: PutOptions) {
+  constructor(call: ClientDuplexStream<Buffer, Buffer>, { descriptor, signal, faultOf }: PutOptions) {
     this.#call = call;
-    this.#garbage = garbage;
     this.#descriptor = descriptor;
     const abort = (): void => this[Symbol.dispose]();
     signal.addEventListener("abort", abort, { once: true });
@@ -254,7 +249,7 @@ export class PutStream implements Disposable {
     const ended = await inTime(Promise.race([this.#status, taken]), "took nothing");
     if (ended === "taken") {
       // grpc-js has made a copy of it, which is dead now.
-      this.#garbage.add(message.byteLength);
+      leaveGarbage(message.byteLength);
       return;
     }
     throw ended ?? new Fault("wrong_state", "The remote ended the upload before all was sent.");

@@ -8,26 +8,19 @@
 
 import v8 from "node:v8";
 import { runInNewContext } from "node:vm";
+import { youngGarbageBytes } from "../model/limits.ts";
 
 type Collect = (options: { type: "minor" }) => void;
 
-export class YoungGarbage {
-  readonly #everyBytes: number;
-  readonly #collect: Collect | undefined;
-  #bytes = 0;
+/** Of the process, as the heap is. */
+const state: { bytes: number; collect: Collect | undefined } = { bytes: 0, collect: findCollect() };
 
-  constructor(everyBytes: number) {
-    this.#everyBytes = everyBytes;
-    this.#collect = findCollect();
-  }
-
-  /** Says that so many bytes are garbage, or will be at once. */
-  add(bytes: number): void {
-    this.#bytes += bytes;
-    if (this.#bytes < this.#everyBytes) return;
-    this.#bytes = 0;
-    this.#collect?.({ type: "minor" });
-  }
+/** Says that so many bytes outside the heap are garbage, or will be at once. */
+export function leaveGarbage(bytes: number): void {
+  state.bytes += bytes;
+  if (state.bytes < youngGarbageBytes) return;
+  state.bytes = 0;
+  state.collect?.({ type: "minor" });
 }
 
 /** V8's own, which only a context that is made with the flag set has; without it everything works, but slower. */

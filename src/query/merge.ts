@@ -11,6 +11,7 @@ import { readMessage } from "../arrow/message.ts";
 import { sortOrder, timeColumn } from "../arrow/timestamps.ts";
 import type { Budget, Held } from "../flow/budget.ts";
 import { Loan } from "../flow/loan.ts";
+import { leaveGarbage } from "../host/young-garbage.ts";
 import { assert } from "../model/assert.ts";
 import type { Chunk } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
@@ -336,7 +337,9 @@ function* outputsOf(
   };
   const finish = ({ chunk, held, runs, rows }: Pending): Output => {
     try {
-      return { gathered: gather(schema, sources, runs), rows, chunk, held };
+      const gathered = gather(schema, sources, runs);
+      leaveGarbage(gathered.body.byteLength);
+      return { gathered, rows, chunk, held };
     } catch (error) {
       held?.[Symbol.dispose]();
       throw error;

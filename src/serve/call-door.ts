@@ -6,7 +6,6 @@
 
 import type { IncomingHttpHeaders, ServerHttp2Stream } from "node:http2";
 import type { BufferPool } from "../flow/buffer-pool.ts";
-import type { YoungGarbage } from "../host/young-garbage.ts";
 import { Fault } from "../model/fault.ts";
 import { okStatus, type Status, toStatus } from "../wire/grpc-status.ts";
 import { FrameReader, type MessageEncoding, messageEncodings, type RequestLimits } from "./frame-reader.ts";
@@ -31,7 +30,6 @@ export interface TakenCall extends CallHead {
 
 export interface DoorOptions {
   readonly pool: BufferPool;
-  readonly garbage: YoungGarbage;
   /** What the messages of the request may be, by who sends them. */
   limits(head: CallHead): RequestLimits;
   /** Serves one call; what it throws becomes the call's status. */
@@ -59,10 +57,10 @@ export async function openDoor(
   let frames: FrameReader | undefined;
   try {
     clearDeadline = startDeadline(headers["grpc-timeout"], abort);
-    const { pool, garbage } = options;
+    const { pool } = options;
     const encoding = encodingOf(headers);
     const head: CallHead = { peer: peerOf(stream), headers };
-    frames = new FrameReader(stream, { ...options.limits(head), pool, garbage, encoding, signal });
+    frames = new FrameReader(stream, { ...options.limits(head), pool, encoding, signal });
     const call: TakenCall = {
       ...head,
       frames,

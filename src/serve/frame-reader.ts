@@ -11,7 +11,7 @@ import { promisify } from "node:util";
 import { gunzip, inflate } from "node:zlib";
 import type { Budget, Held } from "../flow/budget.ts";
 import { BufferPool, type Lease } from "../flow/buffer-pool.ts";
-import type { YoungGarbage } from "../host/young-garbage.ts";
+import { leaveGarbage } from "../host/young-garbage.ts";
 import { assert } from "../model/assert.ts";
 import { Fault } from "../model/fault.ts";
 import { smallMessageBytes } from "../model/limits.ts";
@@ -46,7 +46,6 @@ export interface RequestLimits {
 
 export interface FrameReaderOptions extends RequestLimits {
   readonly pool: BufferPool;
-  readonly garbage: YoungGarbage;
   readonly encoding: MessageEncoding;
   readonly signal: AbortSignal;
 }
@@ -178,7 +177,7 @@ export class FrameReader {
   /** Straight into the message under way as long as there is one; everything else waits for `next`. */
   readonly #onData = (bytes: Buffer): void => {
     this.#stall?.refresh();
-    this.#options.garbage.add(bytes.byteLength);
+    leaveGarbage(bytes.byteLength);
     const assembly = this.#assembly;
     if (assembly !== undefined && this.#rest === undefined) {
       const used = fill(assembly, bytes);

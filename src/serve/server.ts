@@ -4,7 +4,6 @@ import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { Budget } from "../flow/budget.ts";
 import type { Certificate } from "../host/certificate.ts";
 import type { SocketPlace } from "../host/control-socket.ts";
-import { YoungGarbage } from "../host/young-garbage.ts";
 import { Fault } from "../model/fault.ts";
 import {
   answerBytesTotal,
@@ -17,7 +16,6 @@ import {
   stopGraceMs,
   uploadPace,
   windowBytesMost,
-  youngGarbageBytes,
 } from "../model/limits.ts";
 import { flightPath } from "../wire/flight-call.ts";
 import { toStatus } from "../wire/grpc-status.ts";
@@ -84,7 +82,6 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
   await bindSocket(server, parts.socket);
   routeGrpcLog(log);
 
-  const garbage = new YoungGarbage(youngGarbageBytes);
   const calls = new Set<Promise<void>>();
   const open = new Set<TakenCall>();
   const uploads = new Set<TakenCall>();
@@ -93,7 +90,6 @@ export async function startServer(parts: ServerParts): Promise<RunningServer> {
     (stream, headers) => {
       const ended = openDoor(stream, headers, {
         pool: parts.pool,
-        garbage,
         limits,
         async serve(taken) {
           stopping.signal.throwIfAborted();

@@ -3,6 +3,7 @@
 import { splitFrame } from "../arrow/frame.ts";
 import { crc32 } from "../host/checksum.ts";
 import type { ReadableFile, ReadDisk } from "../host/disk.ts";
+import { leaveGarbage } from "../host/young-garbage.ts";
 import type { BatchEntry } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
 import { readAheadBytes } from "../model/limits.ts";
@@ -45,6 +46,7 @@ export class ChunkReader implements AsyncDisposable {
     const size = Math.min(readAheadBytes, (await this.#file.size()) - position);
     if (size < target.byteLength) return await this.#file.read(target, position);
     const bytes = Buffer.allocUnsafeSlow(size);
+    leaveGarbage(size);
     await this.#file.read(bytes, position);
     this.#ahead = { at: position, bytes };
     this.#fromAhead(target, position);
@@ -62,6 +64,7 @@ export class ChunkReader implements AsyncDisposable {
   /** Reads a whole message and checks it. @throws Fault corrupt when its checksum differs */
   async readMessage(entry: BatchEntry): Promise<StoredMessage> {
     const bytes = Buffer.allocUnsafe(entry.metadataBytes + entry.bodyBytes);
+    leaveGarbage(bytes.byteLength);
     await this.#file.read(bytes, entry.offset);
     const found = crc32([bytes]);
     if (found !== entry.crc32) throw this.wrongChecksum(entry, found);

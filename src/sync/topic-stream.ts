@@ -12,6 +12,7 @@ import { listChunks, readChunk } from "../catalog/chunk-rows.ts";
 import type { Budget } from "../flow/budget.ts";
 import { crc32 } from "../host/checksum.ts";
 import type { ReadDisk } from "../host/disk.ts";
+import { leaveGarbage } from "../host/young-garbage.ts";
 import { type BatchEntry, messageBytesOf } from "../model/chunk.ts";
 import { Fault } from "../model/fault.ts";
 import type { Topic } from "../model/resource.ts";
@@ -185,6 +186,7 @@ class ChunkStream {
     // To gather what is clearly too large would be in vain.
     if (rows === 1 || bytesOfRuns(batches, runs) <= 2 * limits.messageBytesMax) {
       const { header, body } = gather(schema, batches, runs);
+      leaveGarbage(body.byteLength);
       if (header.byteLength + body.byteLength + messageFrameBytes <= limits.messageBytesMax) {
         const head = bareFlightDataHead(header, body.byteLength);
         const flightData = this.#place.room.take(head.byteLength + body.byteLength);

@@ -6,7 +6,6 @@ import type { AddressInfo } from "node:net";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { Budget } from "../../src/flow/budget.ts";
 import { BufferPool } from "../../src/flow/buffer-pool.ts";
-import { YoungGarbage } from "../../src/host/young-garbage.ts";
 import { Fault } from "../../src/model/fault.ts";
 import { type DoorOptions, openDoor, type TakenCall } from "../../src/serve/call-door.ts";
 
@@ -20,7 +19,6 @@ beforeEach(async () => {
     accepted = stream;
     const options: DoorOptions = {
       pool: new BufferPool(1e6),
-      garbage: new YoungGarbage(2 ** 24),
       limits: () => ({
         budget: new Budget(1e6),
         freeBytesMax: 0,

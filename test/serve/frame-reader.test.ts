@@ -14,7 +14,6 @@ import { gzipSync } from "node:zlib";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Budget } from "../../src/flow/budget.ts";
 import { BufferPool } from "../../src/flow/buffer-pool.ts";
-import { YoungGarbage } from "../../src/host/young-garbage.ts";
 import { FrameReader, type MessageEncoding } from "../../src/serve/frame-reader.ts";
 import type { PaceLimits } from "../../src/serve/pace.ts";
 
@@ -58,7 +57,6 @@ async function open({
   const options = {
     budget,
     pool: new BufferPool(budgetBytes),
-    garbage: new YoungGarbage(2 ** 24),
     messageBytesMax,
     encoding,
     signal: abort.signal,
