@@ -5,7 +5,7 @@
 
 import { findSession, listTopicsOfSession } from "../catalog/resources.ts";
 import { Sha256 } from "../host/checksum.ts";
-import { openOutside, outsideState } from "../host/outside-file.ts";
+import { claimOutside, openOutside, outsideState } from "../host/outside-file.ts";
 import type { SigningKey } from "../host/signing-key.ts";
 import type { BundleManifest, BundleMember, BundleSession } from "../model/bundle.ts";
 import { bundleMax } from "../model/bundle-limits.ts";
@@ -44,11 +44,12 @@ export interface Exported {
 }
 
 /**
- * @throws Fault exists (another file is there), absent (a session is gone, or the directory), corrupt (a session is damaged),
+ * @throws Fault exists (another file is there), wrong_state (another process writes it), absent (a session is gone, or the directory), corrupt (a session is damaged),
  *   overloaded (the disk is full: the same call goes on later), invalid
  */
 export async function exportBundle(parts: StoreParts, request: ExportRequest): Promise<Exported> {
   const { file, key, partBytes, onBytes } = request;
+  await using _claim = await claimOutside(file);
   const left = await readLeft(request);
   const goesOn = left?.isFinished === false && isPartOf(left.manifest, request.sessions);
   const ulids = goesOn ? left.manifest.sessions.map(({ ulid }) => ulid) : request.sessions;

@@ -3,7 +3,7 @@
  * until all of them are there, so that whoever was interrupted goes on.
  */
 
-import { own } from "../care/ownership.ts";
+import { type Ownership, own } from "../care/ownership.ts";
 import { type Catalog, openCatalog } from "../catalog/catalog.ts";
 import { replaceChunk } from "../catalog/chunk-rows.ts";
 import { listNotifications, putNotification } from "../catalog/notifications.ts";
@@ -12,6 +12,7 @@ import { readStoreFacts, writeStoreFacts } from "../catalog/store-facts.ts";
 import { Sha256 } from "../host/checksum.ts";
 import { type Disk, openDisk } from "../host/disk.ts";
 import type { BundleManifest } from "../model/bundle.ts";
+import { Fault } from "../model/fault.ts";
 import type { Uuid } from "../model/resource.ts";
 import { storeFormatVersion } from "../store/documents.ts";
 import { bundlesDirectory, catalogDirectory } from "../store/layout.ts";
@@ -37,7 +38,7 @@ export async function openScratch(store: Disk, { id, createdAtNs }: BundleManife
     const catalog = stack.use(await openCatalog({ disk, directory: catalogDirectory, onFailure: () => undefined }));
     if (readStoreFacts(catalog) === undefined)
       await writeStoreFacts(catalog, { id, format: storeFormatVersion, createdAtNs });
-    const ownership = stack.use(await own(disk, catalog, async () => JSON.stringify({ pid: process.pid })));
+    const ownership = stack.use(await ownAlone(disk, catalog, id));
     ownership.settle();
     return {
       disk,
@@ -52,6 +53,15 @@ export async function openScratch(store: Disk, { id, createdAtNs }: BundleManife
   } catch (error) {
     await stack.disposeAsync();
     throw error;
+  }
+}
+
+async function ownAlone(disk: Disk, catalog: Catalog, id: string): Promise<Ownership> {
+  try {
+    return await own(disk, catalog, async () => JSON.stringify({ pid: process.pid }));
+  } catch (error) {
+    if (!(error instanceof Fault && error.code === "wrong_state")) throw error;
+    throw new Fault("wrong_state", `Bundle ${id} is being brought there already, by another command.`, error);
   }
 }
 

@@ -6,7 +6,7 @@ import { transfersOf } from "../catalog/transfer-rows.ts";
 import type { SequenceName } from "../model/locator.ts";
 import type { Session } from "../model/resource.ts";
 import type { Target } from "../model/target.ts";
-import { isSynced } from "../model/transfer.ts";
+import { isLeftOut, isSynced } from "../model/transfer.ts";
 
 /** Whether sessions of a sequence go to a target. */
 export function isIncluded({ include, exclude }: Pick<Target, "include" | "exclude">, sequence: SequenceName): boolean {
@@ -19,7 +19,9 @@ export function isSyncedEverywhere(catalog: Catalog, session: Session, targets: 
   const included = targets.filter((target) => isIncluded(target, session.sequence));
   if (included.length === 0) return false;
   const transfers = transfersOf(catalog, session.ulid);
-  const cursors = included.map(({ id }) => transfers.get(id)?.cursor);
-  const wanted = cursors.filter((cursor) => cursor?.place.kind !== "left_out");
+  const wanted = included.flatMap((target) => {
+    const cursor = transfers.get(target.id)?.cursor;
+    return cursor !== undefined && isLeftOut(cursor, target) ? [] : [cursor];
+  });
   return wanted.length > 0 && wanted.every((cursor) => cursor !== undefined && isSynced(cursor));
 }

@@ -27,14 +27,19 @@ export async function chooseSessions(
   const named = new Set(choice.sessions.map((id) => namedSession(catalog, id)));
   const classes = choice.query === undefined ? undefined : classesOf(search, choice.query);
   const chosen: Ulid[] = [];
+  const patterns = new Set(choice.sequences);
   for (const sequence of listSequences(catalog)) {
     if (!isIncluded({ include: choice.sequences, exclude: [] }, sequence.name)) continue;
+    for (const one of patterns) if (isIncluded({ include: [one], exclude: [] }, sequence.name)) patterns.delete(one);
     for (const session of listSessions(catalog, sequence.ulid)) {
       if (!isFinalized(session) || (named.size > 0 && !named.has(session.ulid))) continue;
       const isFound = classes === undefined || (await classes.classOf(sequence, session, signal)).isSent;
       if (isFound) chosen.push(session.ulid);
     }
   }
+  const [unknown] = patterns;
+  if (unknown !== undefined)
+    throw new Fault("absent", `--sequence: there is no sequence with a name like ${JSON.stringify(unknown)}`);
   if (chosen.length === 0) throw new Fault("absent", "There is no finalized session that fits: nothing to export.");
   return chosen;
 }

@@ -8,7 +8,16 @@ import { type ConflictPolicy, conflictPolicies } from "../model/target.ts";
 import { exportSessions, makeBundleKey, verifyBundle } from "./bundle.ts";
 import { importBundle } from "./bundle-import.ts";
 import { pushBundle, type TransferRequest } from "./bundle-transfer.ts";
-import { absolutePath, asJson, more, newCommand, type PlaceOptions, placeOf, withPlace } from "./command-line.ts";
+import {
+  absolutePath,
+  asJson,
+  checkGlobs,
+  more,
+  newCommand,
+  type PlaceOptions,
+  placeOf,
+  withPlace,
+} from "./command-line.ts";
 import { readConfig, readFreeSpaceFloor, readNamedPath, readTrustedKeys } from "./config.ts";
 import { readBytes } from "./settings.ts";
 
@@ -53,7 +62,7 @@ export function bundleCommand(signal: AbortSignal, endWith: (code: number) => vo
         file,
         keyFile,
         sessions,
-        sequences,
+        sequences: checkGlobs("--sequence", sequences),
         query,
         partBytes: split === undefined ? undefined : readBytes("--split", split),
         ontologyDir: readNamedPath("ontology_dir", source),

@@ -9,6 +9,7 @@ import { type Bundle, openBundle } from "../bundle/bundle-file.ts";
 import { openScratch, putContent, type Scratch } from "../bundle/scratch.ts";
 import { demandTrust, type Trust } from "../bundle/trust.ts";
 import type { Catalog } from "../catalog/catalog.ts";
+import { findSequence } from "../catalog/resources.ts";
 import { findTarget, putTarget } from "../catalog/target-rows.ts";
 import { findTransfer, putTransfer } from "../catalog/transfer-rows.ts";
 import { Budget } from "../flow/budget.ts";
@@ -18,9 +19,10 @@ import { newUlid } from "../host/entropy.ts";
 import { type Log, openLog, printOut } from "../host/log.ts";
 import type { BundleManifest, BundleSession } from "../model/bundle.ts";
 import { bundleBudgetBytes, bundleLookMs } from "../model/bundle-limits.ts";
-import { Fault } from "../model/fault.ts";
+import { Fault, type FaultCode } from "../model/fault.ts";
+import { sequenceOfSession } from "../model/locator.ts";
 import { parseRemoteUrl } from "../model/remote-url.ts";
-import type { Session } from "../model/resource.ts";
+import type { Sequence, Session } from "../model/resource.ts";
 import type { ConflictPolicy, Target } from "../model/target.ts";
 import { leftoverOf, retriedCursor } from "../model/transfer.ts";
 import { Poison } from "../store/poison.ts";
@@ -81,6 +83,8 @@ export interface Destination extends TransferRequest, Pick<Target, "caFile" | "k
   readonly connect?: typeof connectTo;
   /** Whether a session is there that was never sent: the one that was exported. */
   readonly hasOwn?: (session: Session) => boolean;
+  /** Whether a sequence is there that was made for this one. */
+  readonly hasSequence?: (sequence: Sequence) => boolean;
   /** Whether what it does not take goes again at once, and no cursor is kept: begun anew it costs nothing. */
   readonly isNear?: boolean;
 }
@@ -188,25 +192,29 @@ async function run(
   return { sent: heard.sent, isEdge: agent.use().isEdge !== false };
 }
 
-/** What was begun of sessions that are not taken is no session: it is all of one or nothing. */
+/** What was begun of sessions that are not taken is no session: it is all of one or nothing, and no sequence for nothing. */
 async function removeParked(
   catalog: Catalog,
   { sessions }: BundleManifest,
   target: Target,
-  { connect = connectTo, signal }: Destination,
+  { connect = connectTo, hasSequence = () => false, signal }: Destination,
 ): Promise<void> {
-  const begun = sessions.flatMap(({ ulid, locator }) => {
+  const parked = sessions.flatMap(({ ulid, locator }) => {
     const cursor = findTransfer(catalog, ulid, target.id)?.cursor;
-    return cursor?.place.kind === "parked" ? (leftoverOf({ locator }, cursor)?.session ?? []) : [];
+    return cursor?.place.kind === "parked" ? [{ ulid, locator, cursor }] : [];
   });
-  if (begun.length === 0) return;
+  const begun = parked.flatMap(({ locator, cursor }) => leftoverOf({ locator }, cursor)?.session ?? []);
+  const names = new Set(parked.map(({ locator }) => sequenceOfSession(locator)));
+  const sequences = [...names].flatMap((name) => findSequence(catalog, name) ?? []).filter(hasSequence);
+  if (begun.length === 0 && sequences.length === 0) return;
   using remote = await connect(target, signal);
-  for (const session of begun) {
-    await remote.deleteSession(session).catch((error: unknown) => {
-      // It never came to be.
-      if (!(error instanceof Fault) || error.code !== "absent") throw error;
+  const unless = async (code: FaultCode, deleting: Promise<void>): Promise<void> =>
+    await deleting.catch((error: unknown) => {
+      if (!(error instanceof Fault) || error.code !== code) throw error;
     });
-  }
+  // It may never have come to be.
+  for (const session of begun) await unless("absent", remote.deleteSession(session));
+  for (const { name } of sequences) await unless("wrong_state", unless("absent", remote.deleteEmptySequence(name)));
 }
 
 function isDone({ state, census }: AgentUse): boolean {

@@ -3,6 +3,7 @@
 import path from "node:path";
 import { bundleDisk } from "../bundle/bundle-disk.ts";
 import { type Bundle, checkMembers, openBundle } from "../bundle/bundle-file.ts";
+import { firstName } from "../bundle/bundle-writer.ts";
 import { exportBundle } from "../bundle/export.ts";
 import { Once } from "../bundle/once.ts";
 import { readSessionContent, type SessionContent } from "../bundle/session-content.ts";
@@ -25,6 +26,10 @@ import { openProgress } from "./progress.ts";
 import { searchPartsOf } from "./search-parts.ts";
 import { edgeVersion } from "./version.ts";
 import { withCatalogToRead } from "./with-catalog.ts";
+
+function counted(count: number, thing: string): string {
+  return `${count} ${thing}${count === 1 ? "" : "s"}`;
+}
 
 /** Prints the public key, and nothing else. @throws Fault exists, absent, unavailable */
 export function makeBundleKey(file: string): void {
@@ -81,6 +86,7 @@ export async function exportSessions(dataDirectory: string, options: ExportOptio
       },
     ).finally(progress.end);
     const parts = partBytes === undefined ? 1 : Math.ceil(bytes / partBytes);
+    const first = firstName(file, partBytes);
     const view = { file, bundle: manifest.id, sessions: manifest.sessions.length, bytes, writtenBytes, parts };
     const code = damaged.length === 0 ? 0 : 1;
     if (options.json) {
@@ -89,9 +95,11 @@ export async function exportSessions(dataDirectory: string, options: ExportOptio
     }
     for (const { session, reason } of damaged) printOut(`${session}: damaged, not in it: ${reason}\n`);
     if (later > 0) printOut(`${later} more are not in it: it was begun without them\n`);
-    const cut = parts === 1 && partBytes === undefined ? "" : ` in ${parts} parts`;
+    const cut = partBytes === undefined ? "" : ` in ${counted(parts, "part")}`;
     const known = writtenBytes === bytes ? "" : `, of which ${bytes - writtenBytes} bytes were there already`;
-    printOut(`${file}: ${view.sessions} sessions, ${bytes} bytes${cut}${known}, signed by ${key.publicKey}\n`);
+    printOut(
+      `${first}: ${counted(view.sessions, "session")}, ${bytes} bytes${cut}${known}, signed by ${key.publicKey}\n`,
+    );
     return code;
   });
 }
@@ -132,14 +140,14 @@ export async function verifyBundle(files: readonly string[], { trust, json }: Ve
     printOut(`${JSON.stringify({ ...view, sound: problems.size === 0 })}\n`);
   } else {
     for (const { locator, topics, rows, bytes } of manifest.sessions)
-      printOut(`${locator}: ${topics} topics, ${rows} rows, ${bytes} bytes\n`);
+      printOut(`${locator}: ${counted(topics, "topic")}, ${counted(rows, "row")}, ${bytes} bytes\n`);
     const known = trusted ? "which is trusted" : "of whom nothing is known here: --trust says whom to trust";
     printOut(`signed by ${signer}, ${known}\n`);
   }
   const [first] = problems.values();
   if (first !== undefined)
     throw new Fault("corrupt", `${first}${problems.size > 1 ? `, and ${problems.size - 1} more sessions` : ""}`);
-  if (!json) printOut(`sound: ${manifest.sessions.length} sessions, ${parts.bytes} bytes\n`);
+  if (!json) printOut(`sound: ${counted(manifest.sessions.length, "session")}, ${parts.bytes} bytes\n`);
 }
 
 /**

@@ -2,6 +2,7 @@
 
 import path from "node:path";
 import { Command, Option } from "commander";
+import { Fault } from "../model/fault.ts";
 import { hideTokens } from "../model/secret.ts";
 import { readDataDirectory } from "./config.ts";
 
@@ -36,4 +37,14 @@ export function more(value: string, before: readonly string[]): readonly string[
 
 export function absolutePath(file: string | undefined): string | undefined {
   return file === undefined ? undefined : path.resolve(file);
+}
+
+/** Names have no brackets: a set or a choice without end would never fit. @throws Fault invalid */
+export function checkGlobs(flag: string, patterns: readonly string[]): readonly string[] {
+  const broken = patterns.find((pattern) => /\[[^\]]*$|\{[^}]*$|\\$/.test(pattern));
+  if (broken === undefined) return patterns;
+  throw new Fault(
+    "invalid",
+    `${flag}: expected a pattern like 'drive-*' or 'drive-[0-9]*', found ${JSON.stringify(broken.slice(0, 100))}`,
+  );
 }

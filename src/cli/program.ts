@@ -4,16 +4,8 @@ import { type Command, CommanderError, Option } from "commander";
 import type { KeyRequest } from "../care/keys.ts";
 import { Fault } from "../model/fault.ts";
 import { parsePermissions } from "../model/permission.ts";
-import {
-  type ConflictPolicy,
-  conflictPolicies,
-  type SyncClass,
-  type Verification,
-  verifications,
-} from "../model/target.ts";
-import { parseDayTimes, type RateRule } from "../model/timetable.ts";
 import { bundleCommand } from "./bundle-program.ts";
-import { absolutePath, asJson, more, newCommand, type PlaceOptions, placeOf, withPlace } from "./command-line.ts";
+import { asJson, more, newCommand, type PlaceOptions, placeOf, withPlace } from "./command-line.ts";
 import { readConfig, readNamedPath } from "./config.ts";
 import { createKey, listKeys, revokeKey } from "./keys.ts";
 import {
@@ -28,18 +20,9 @@ import { queryStore } from "./query.ts";
 import { rebuildStore } from "./rebuild.ts";
 import { repairStore } from "./repair.ts";
 import { run } from "./run.ts";
-import { flagOf, noFlagOf, readBytes, type Setting, type SettingName, settingNames, settings } from "./settings.ts";
+import { flagOf, noFlagOf, type Setting, type SettingName, settingNames, settings } from "./settings.ts";
 import { showStatus } from "./status.ts";
-import {
-  addTarget,
-  type CheckRequest,
-  checkRemote,
-  forgetTarget,
-  hurryTarget,
-  pauseTarget,
-  retryTarget,
-} from "./sync.ts";
-import { showSync } from "./sync-status.ts";
+import { syncCommand } from "./sync-program.ts";
 import { verifyStore } from "./verify.ts";
 import { edgeVersion } from "./version.ts";
 
@@ -53,11 +36,11 @@ export async function runProgram(argv: readonly string[], signal: AbortSignal): 
   program.addCommand(ontologyCommand());
   program.addCommand(queryCommand(signal));
   program.addCommand(statusCommand());
-  program.addCommand(syncCommand(signal));
   let exitCode = 0;
   const endWith = (code: number): void => {
     exitCode = code;
   };
+  program.addCommand(syncCommand(signal, endWith));
   program.addCommand(bundleCommand(signal, endWith));
   program.addCommand(verifyCommand(endWith));
   program.addCommand(repairCommand(endWith));
@@ -192,151 +175,6 @@ function keyCommand(): Command {
     .description("Revoke a key; the next call with it is refused")
     .action(async (fingerprint: string, options: PlaceOptions) => revokeKey(placeOf(options), fingerprint));
   return command;
-}
-
-interface SyncCheckOptions extends PlaceOptions {
-  readonly ca?: string;
-  readonly apiKeyFile?: string;
-  readonly include: readonly string[];
-  readonly exclude: readonly string[];
-  readonly json?: boolean;
-}
-
-interface SyncAddOptions extends Omit<SyncCheckOptions, "json"> {
-  readonly onConflict: ConflictPolicy;
-  readonly verify: Verification;
-  readonly class: readonly string[];
-  readonly classesOnly?: boolean;
-  readonly rate: readonly string[];
-  readonly interface: readonly string[];
-  readonly whenReachable?: string;
-}
-
-function syncCommand(signal: AbortSignal): Command {
-  const command = newCommand("sync").description("Where finalized sessions go: other edges and central Mosaicos");
-  /** How it is reached, and what goes there. */
-  const withRemote = (of: Command): Command =>
-    withPlace(of)
-      .option("--ca <FILE>", "certificates to trust (PEM) in place of the system's")
-      .option("--api-key-file <FILE>", "file with the API key for it, read at each connection")
-      .option("--include <PATTERN>", "only sequences with such names, like 'drive-*'", more, [])
-      .option("--exclude <PATTERN>", "no sequences with such names", more, []);
-  withRemote(command.command("add <name> <url>"))
-    .description("Add a target, like grpc+tls://central.example:6726; a server that runs begins within a second")
-    .addOption(
-      new Option("--on-conflict <POLICY>", "when it has a sequence of that name from somebody else")
-        .choices(conflictPolicies)
-        .default("refuse"),
-    )
-    .addOption(
-      new Option("--verify <WHAT>", "compared of each topic before a session counts as synced; contents are read back")
-        .choices(verifications)
-        .default("rows"),
-    )
-    .option(
-      "--rate <RATE>",
-      "bytes per second at most, like 2MiB, or at times of day, like 08:00-18:00=200kB or 22:00-06:00=0; the first that holds",
-      more,
-      [],
-    )
-    .option(
-      "--interface <NAME>",
-      "only while this network interface is connected, or another one that is named so",
-      more,
-      [],
-    )
-    .option(
-      "--class <NAME[:PRIORITY][@RATE]=QUERY>",
-      "sessions that a query finds (JSON as clients send it) go in the order of their priority, or never, no faster than at their rate: crash:10={...}, video:-1@200kB={...}, idle:never={...}; the first counts",
-      more,
-      [],
-    )
-    .option("--classes-only", "nothing goes that is of no class")
-    .option("--when-reachable <HOST:PORT>", "only while something takes connections there")
-    .action(async (name: string, url: string, options: SyncAddOptions) =>
-      addTarget(placeOf(options), {
-        name,
-        ...remoteOf(url, options),
-        onConflict: options.onConflict,
-        verify: options.verify,
-        classes: options.class.map(readClass),
-        restIsSent: options.classesOnly !== true,
-        rates: options.rate.map(readRate),
-        interfaces: options.interface,
-        whenReachable: options.whenReachable === undefined ? undefined : readAddress(options.whenReachable),
-      }),
-    );
-  withRemote(command.command("check <url>"))
-    .description("Connect and say what is there, what is allowed and what would be sent; changes nothing")
-    .addOption(asJson)
-    .action(async (url: string, options: SyncCheckOptions) =>
-      checkRemote(placeOf(options), remoteOf(url, options), { format: formatOf(options), signal }),
-    );
-  withPlace(command.command("remove <name>"))
-    .description("Forget a target and how far sessions have come on their way to it")
-    .action(async (name: string, options: PlaceOptions) => forgetTarget(placeOf(options), name));
-  withPlace(command.command("pause <name>"))
-    .description("Send nothing there until it is resumed")
-    .action(async (name: string, options: PlaceOptions) => pauseTarget(placeOf(options), name, true));
-  withPlace(command.command("resume <name>"))
-    .description("Go on after a pause")
-    .action(async (name: string, options: PlaceOptions) => pauseTarget(placeOf(options), name, false));
-  withPlace(command.command("retry <name>"))
-    .description("Try parked sessions again; prints how many")
-    .action(async (name: string, options: PlaceOptions) => retryTarget(placeOf(options), name));
-  withPlace(command.command("now <name>"))
-    .description("Do not wait for the next try")
-    .action(async (name: string, options: PlaceOptions) => hurryTarget(placeOf(options), name));
-  withPlace(command.command("status"))
-    .description("Targets, and where sessions stand with them")
-    .option("--watch", "again and again, with what is on its way")
-    .addOption(asJson)
-    .action(async (options: OntologyOptions & { watch?: boolean }) =>
-      showSync(placeOf(options), { format: formatOf(options), watch: options.watch === true, signal }),
-    );
-  return command;
-}
-
-function remoteOf(url: string, { ca, apiKeyFile, include, exclude }: SyncCheckOptions): CheckRequest {
-  return { url, caFile: absolutePath(ca), keyFile: absolutePath(apiKeyFile), include, exclude };
-}
-
-/** @throws Fault invalid; the query is read by whoever keeps it */
-function readClass(text: string): SyncClass {
-  const [, name, priority = "0", rate, query] =
-    /^([a-z][a-z0-9_-]*)(?::(-?[0-9]{1,6}|never))?(?:@([^=]{1,20}))?=(.+)$/s.exec(text) ?? [];
-  if (name === undefined || query === undefined) {
-    throw new Fault(
-      "invalid",
-      `--class: expected NAME=QUERY, NAME:PRIORITY=QUERY or NAME:PRIORITY@RATE=QUERY, found ${JSON.stringify(text.slice(0, 100))}`,
-    );
-  }
-  const bytesPerSecond = rate === undefined ? undefined : readBytes("--class", rate);
-  return {
-    name,
-    query,
-    priority: priority === "never" ? 0 : Number(priority),
-    isSent: priority !== "never",
-    bytesPerSecond,
-  };
-}
-
-/** @throws Fault invalid */
-function readRate(text: string): RateRule {
-  const [times, rate] = text.includes("=") ? text.split("=", 2) : [undefined, text];
-  const between = times === undefined ? undefined : parseDayTimes(times);
-  if (times !== undefined && between === undefined)
-    throw new Fault("invalid", `--rate: expected times like 08:00-18:00, found ${JSON.stringify(times.slice(0, 40))}`);
-  return { between, bytesPerSecond: rate === "0" ? 0 : readBytes("--rate", rate ?? "") };
-}
-
-/** @throws Fault invalid */
-function readAddress(text: string): { host: string; port: number } {
-  const [, bracketed, plain, port] = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})$/.exec(text) ?? [];
-  const host = bracketed ?? plain;
-  if (host === undefined || !(Number(port) >= 1 && Number(port) <= 65_535))
-    throw new Fault("invalid", `--when-reachable: expected HOST:PORT, found ${JSON.stringify(text.slice(0, 100))}`);
-  return { host, port: Number(port) };
 }
 
 interface OntologyOptions extends PlaceOptions {

@@ -57,6 +57,13 @@ function bytesIn(text: string): number | undefined {
   return Number.isSafeInteger(bytes) ? bytes : undefined;
 }
 
+/** In the largest unit of which it is a whole number. */
+export function bytesText(bytes: number): string {
+  const units = Object.entries(sizeUnits).filter(([, of]) => bytes >= of && bytes % of === 0);
+  const [unit, of] = units.reduce((a, b) => (b[1] > a[1] ? b : a), ["", 1]);
+  return `${bytes / of}${unit}`;
+}
+
 /** Bytes of a command's flag. @throws Fault invalid */
 export function readBytes(flag: string, text: string): number {
   const bytes = bytesIn(text);

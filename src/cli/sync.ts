@@ -14,19 +14,49 @@ import { isBegun, retriedCursor } from "../model/transfer.ts";
 import { takeCensus } from "../sync/census.ts";
 import { connectTo } from "../sync/connect.ts";
 import { parseClassQuery } from "../sync/session-class.ts";
+import { targetTexts } from "./target-text.ts";
 import { withCatalog, withCatalogToRead } from "./with-catalog.ts";
 
 /** What people say of a target; its files as absolute paths. */
-export type TargetRequest = Omit<Target, "id" | "paused" | "leaving" | "addedAtNs" | "changedAtNs">;
+type TargetRequest = Omit<Target, "id" | "paused" | "leaving" | "rules" | "addedAtNs" | "changedAtNs">;
+
+/** What is said of it anew. */
+export type TargetChange = Partial<Omit<TargetRequest, "name">>;
+
+const unsaid: Omit<TargetRequest, "name" | "url"> = {
+  onConflict: "refuse",
+  verify: "rows",
+  include: [],
+  exclude: [],
+  classes: [],
+  restIsSent: true,
+  rates: [],
+  interfaces: [],
+};
 
 /** @throws Fault invalid, exists */
-export async function addTarget(dataDirectory: string, request: TargetRequest): Promise<void> {
-  if (!targetNamePattern.test(request.name)) {
+export async function addTarget(dataDirectory: string, name: string, url: string, change: TargetChange): Promise<void> {
+  if (!targetNamePattern.test(name)) {
     throw new Fault(
       "invalid",
-      `The name of a target is like ${targetNamePattern.source}, found ${JSON.stringify(request.name.slice(0, 100))}`,
+      `The name of a target is like ${targetNamePattern.source}, found ${JSON.stringify(name.slice(0, 100))}`,
     );
   }
+  const request = checked({ ...unsaid, ...change, name, url });
+  const clock = machineClock();
+  await withCatalog(dataDirectory, async (catalog) => {
+    const addedAtNs = clock.wallNs();
+    const target: Target = { ...request, id: newUlid(Number(addedAtNs / 1_000_000n)), paused: false, addedAtNs };
+    await catalog.transaction(() => {
+      if (findTarget(catalog, target.name) !== undefined)
+        throw new Fault("exists", `There is a target ${target.name} already: sync set changes it`);
+      putTarget(catalog, target);
+    });
+  });
+}
+
+/** The same with its address in the usual form. @throws Fault invalid */
+function checked<Request extends TargetRequest>(request: Request): Request {
   const { text: url, tls } = parseRemoteUrl(request.url);
   if (request.caFile !== undefined && !tls)
     throw new Fault("invalid", `--ca: expected an address like grpc+tls://..., found ${url}, which is without TLS`);
@@ -44,16 +74,25 @@ export async function addTarget(dataDirectory: string, request: TargetRequest): 
       throw new Fault("invalid", `--class ${name}: ${error instanceof Error ? error.message : error}`, error);
     }
   }
-  const clock = machineClock();
+  return { ...request, url };
+}
+
+/** Changes what was said of a target; a server that runs goes by it within a second. @throws Fault absent, invalid */
+export async function changeTarget(dataDirectory: string, name: string, change: TargetChange): Promise<void> {
+  if (Object.keys(change).length === 0)
+    throw new Fault("invalid", `sync set ${name}: expected what to change, like --rate 2MiB, found nothing`);
   await withCatalog(dataDirectory, async (catalog) => {
-    const addedAtNs = clock.wallNs();
-    const target: Target = { ...request, url, id: newUlid(Number(addedAtNs / 1_000_000n)), paused: false, addedAtNs };
-    await catalog.transaction(() => {
-      if (findTarget(catalog, target.name) !== undefined)
-        throw new Fault("exists", `There is a target ${target.name} already`);
-      putTarget(catalog, target);
+    await updateTarget(catalog, name, (target) => {
+      const { classes, restIsSent, rules = 0 } = target;
+      const isOther = change.classes !== undefined || (change.restIsSent ?? restIsSent) !== restIsSent;
+      return checked({ ...target, ...change, rules: isOther ? rules + 1 : rules, classes: change.classes ?? classes });
     });
   });
+}
+
+/** @throws Fault absent */
+export async function showTarget(dataDirectory: string, name: string, format: "json" | "table"): Promise<void> {
+  await withCatalogToRead(dataDirectory, async (catalog) => printView(targetTexts(targetOf(catalog, name)), format));
 }
 
 /** Forgets a target and all that is known of sessions on their way to it. What is there stays there. @throws Fault absent */
@@ -85,12 +124,15 @@ export async function forgetTarget(dataDirectory: string, name: string): Promise
 
 /** @throws Fault absent */
 export async function pauseTarget(dataDirectory: string, name: string, paused: boolean): Promise<void> {
-  await withCatalog(dataDirectory, async (catalog) => await changeTarget(catalog, name, { paused }));
+  await withCatalog(
+    dataDirectory,
+    async (catalog) => await updateTarget(catalog, name, (target) => ({ ...target, paused })),
+  );
 }
 
 /** Begins the agent of a target anew, without waiting for the end of its rest. @throws Fault absent */
 export async function hurryTarget(dataDirectory: string, name: string): Promise<void> {
-  await withCatalog(dataDirectory, async (catalog) => await changeTarget(catalog, name, {}));
+  await withCatalog(dataDirectory, async (catalog) => await updateTarget(catalog, name, (target) => target));
 }
 
 /** Tries all parked sessions of a target again; how many. @throws Fault absent */
@@ -108,15 +150,15 @@ export async function retryTarget(dataDirectory: string, name: string): Promise<
         }
       });
     }
-    await changeTarget(catalog, name, {});
+    await updateTarget(catalog, name, (target) => target);
     printOut(`${retried}\n`);
   });
 }
 
-async function changeTarget(catalog: Catalog, name: string, change: Partial<Target>): Promise<void> {
+async function updateTarget(catalog: Catalog, name: string, update: (target: Target) => Target): Promise<void> {
   const clock = machineClock();
   await catalog.transaction(() =>
-    putTarget(catalog, { ...targetOf(catalog, name), ...change, changedAtNs: clock.wallNs() }),
+    putTarget(catalog, { ...update(targetOf(catalog, name)), changedAtNs: clock.wallNs() }),
   );
 }
 
@@ -126,23 +168,37 @@ function targetOf(catalog: Catalog, name: string): Target {
   return target;
 }
 
-export interface CheckRequest extends Pick<TargetRequest, "url" | "caFile" | "keyFile" | "include" | "exclude"> {}
-
-/** Connects as an agent would, changes nothing, and says what it found and what would be sent. @throws Fault as the remote says */
+/**
+ * Connects as an agent would, changes nothing, and says what it found and what would be sent.
+ * @param which an address, or the name of a target
+ * @returns the exit code: 1 when nothing could be sent with what is allowed there
+ * @throws Fault absent, as the remote says
+ */
 export async function checkRemote(
   dataDirectory: string,
-  request: CheckRequest,
+  which: string,
+  change: TargetChange,
   { format, signal }: { format: "json" | "table"; signal: AbortSignal },
-): Promise<void> {
-  using remote = await connectTo(request, signal);
+): Promise<number> {
+  const target = await withCatalogToRead(dataDirectory, async (catalog) => {
+    if (!which.includes("://")) return checked({ ...targetOf(catalog, which), ...change });
+    // Nothing is known of one that is no target yet.
+    return { ...checked({ ...unsaid, ...change, name: "check", url: which }), id: newUlid(Date.now()) };
+  });
+  using remote = await connectTo(target, signal);
   const { text, edge, messageBytesMax } = remote.version;
   const permissions = await remote.permissions();
-  const view = await withCatalogToRead(dataDirectory, async (catalog) => {
-    const { include, exclude } = request;
-    // Nothing is known of one that is no target yet.
-    const { pending } = await takeCensus(catalog, { include, exclude, id: newUlid(Date.now()) }, { signal });
-    return {
-      url: parseRemoteUrl(request.url).text,
+  const pending = await withCatalogToRead(dataDirectory, async (catalog) => {
+    return (await takeCensus(catalog, target, { signal })).pending;
+  });
+  const problem = permissions.write ? undefined : "the key may not write there, so nothing can be sent";
+  const hint =
+    permissions.delete || remote.isEdge
+      ? undefined
+      : "the key may not delete there: a session that breaks off at the wrong moment is parked until somebody looks";
+  printView(
+    {
+      url: target.url,
       kind: remote.isEdge ? "mosaico-edge" : "mosaicod",
       version: edge?.version ?? text,
       protocol: text,
@@ -150,10 +206,25 @@ export async function checkRemote(
       permissions: Object.entries(permissions).flatMap(([name, allowed]) => (allowed ? [name] : [])),
       wouldSendSessions: pending.sessions,
       wouldSendBytes: pending.bytes,
-    };
-  });
-  if (format === "json") printOut(`${JSON.stringify(view)}\n`);
-  else
-    for (const [name, value] of Object.entries(view))
-      printOut(`${name}: ${Array.isArray(value) ? value.join(", ") : value}\n`);
+      ...(problem === undefined ? {} : { problem }),
+      ...(hint === undefined ? {} : { hint }),
+    },
+    format,
+  );
+  return problem === undefined ? 0 : 1;
+}
+
+type View = Readonly<Record<string, string | number | boolean | readonly string[]>>;
+
+/** Of a list each has a line, unless it is one of plain words. */
+function printView(view: View, format: "json" | "table"): void {
+  if (format === "json") {
+    printOut(`${JSON.stringify(view)}\n`);
+    return;
+  }
+  for (const [name, value] of Object.entries(view)) {
+    const isWords = typeof value !== "object" || value.every((text) => /^[a-z]*$/.test(text));
+    if (isWords) printOut(`${name}: ${typeof value === "object" ? value.join(", ") || "none" : value}\n`);
+    else for (const text of value) printOut(`${name}: ${text}\n`);
+  }
 }

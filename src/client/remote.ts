@@ -135,6 +135,11 @@ export class Remote implements Disposable {
     await this.deleteSession(session);
   }
 
+  /** At an edge: unless it has sessions. @throws Fault wrong_state when it has */
+  async deleteEmptySequence(name: SequenceName): Promise<void> {
+    await this.#act("sequence_delete", { locator: name, only_empty: true });
+  }
+
   async createTopic(topic: TopicToCreate): Promise<Uuid> {
     const { locator, session, uuid, ontologyTag, serializationFormat, userMetadata } = topic;
     const body = {

@@ -1,7 +1,9 @@
 /** Files outside the data directory that are large or may be there already: bundles on a disk that people carry, and their keys. */
 
+import { hash } from "node:crypto";
 import fs from "node:fs";
 import fsp from "node:fs/promises";
+import net from "node:net";
 import path from "node:path";
 import { Fault } from "../model/fault.ts";
 import {
@@ -66,6 +68,30 @@ export async function syncOutsideDirectory(file: string): Promise<void> {
   await syncPath(path.dirname(path.resolve(file))).catch((error: unknown) => {
     if (!["EINVAL", "ENOTSUP"].includes(errnoOf(error) ?? "")) throw toFault(error, `sync the directory of ${file}`);
   });
+}
+
+/**
+ * Keeps others who ask for it from writing a file, as long as this process lives. By a socket without a place on the disk, which Linux
+ * takes away with its process: a file that says so would outlive a kill. Where there are none of these everybody gets it.
+ * @throws Fault wrong_state when another process has it
+ */
+export async function claimOutside(file: string): Promise<AsyncDisposable> {
+  const place = path.join(
+    await wrap(`write ${file}`, () => fsp.realpath(path.dirname(path.resolve(file)))),
+    path.basename(file),
+  );
+  const server = net.createServer((socket) => socket.destroy());
+  server.unref();
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.listen(`\0mosaico-edge-${hash("sha256", place)}`, resolve);
+    });
+  } catch (error) {
+    if (errnoOf(error) !== "EADDRINUSE") return { [Symbol.asyncDispose]: async () => undefined };
+    throw new Fault("wrong_state", `${file} is being written by another command.`, error);
+  }
+  return { [Symbol.asyncDispose]: () => new Promise((resolve) => server.close(() => resolve())) };
 }
 
 /** Not being there is success. */

@@ -42,13 +42,13 @@ export interface RemoveParts {
 
 /**
  * Deletes a sequence with all its sessions, whatever their state.
- * @param check runs inside the transaction, before anything is removed; when it throws, nothing is
+ * @param check runs before its uploads are stopped, and inside the transaction; when it throws, nothing is done
  * @throws Fault absent, unavailable
  */
 export async function deleteSequence(
   parts: RemoveParts,
   name: SequenceName,
-  check: () => void = () => undefined,
+  check: (sequence: Sequence) => void = () => undefined,
 ): Promise<void> {
   const { catalog } = parts;
   const find = (ulid?: Ulid): Sequence => {
@@ -56,13 +56,13 @@ export async function deleteSequence(
     // Another one of this name may have come when somebody else had deleted it: its uploads go on.
     if (sequence === undefined || (ulid ?? sequence.ulid) !== sequence.ulid)
       throw new Fault("absent", `Not found: sequence \`${name}\`.`);
+    check(sequence);
     return sequence;
   };
   const { ulid } = find();
   using _closed = await closeUploads(parts, ulid, [...listTopics(catalog, name)]);
   await remove(parts, () => {
     const sequence = find(ulid);
-    check();
     const sessions = [...listSessions(catalog, sequence.ulid)];
     const tail = removeTopics(catalog, [...listTopics(catalog, name)]);
     for (const session of sessions) removeSession(catalog, session, "everywhere");

@@ -27,6 +27,9 @@ export const bundleSyncBytes: number = 64 * MiB;
 /** Memory for messages on their way out of a bundle: one of the largest, as it is read and as it is sent. No more is held than it takes. */
 export const bundleBudgetBytes: number = 2 * messageBytes.most + 64 * MiB;
 
+/** How often an import looks anew for who serves the store, when that one has come or gone meanwhile: a few may begin at once. */
+export const importOwnersMax = 5;
+
 /** Time without any progress after which a push gives up, and between two looks at how far it is. */
 export const bundleWaitMs = 60_000;
 export const bundleLookMs = 50;

@@ -48,6 +48,8 @@ export interface Target {
   readonly classes: readonly SyncClass[];
   /** Whether sessions go there that no class finds; they have priority 0. */
   readonly restIsSent: boolean;
+  /** How often it was said anew what goes there, 0 where it says nothing: sessions that were left out before are looked at again. */
+  readonly rules?: number | undefined;
   /** How many bytes may go per second, the first that holds. */
   readonly rates: readonly RateRule[];
   /** Only while one of these network interfaces is connected, and while this address takes connections. */

@@ -5,6 +5,7 @@
 
 import type { SessionLocator } from "./locator.ts";
 import type { Session, Uuid } from "./resource.ts";
+import type { Target } from "./target.ts";
 import type { TimeNs } from "./time.ts";
 
 export type ParkCause =
@@ -34,8 +35,8 @@ export type Place =
   /** The session is being deleted there, to be begun anew. */
   | { readonly kind: "remove"; readonly reason: string }
   | { readonly kind: "synced" }
-  /** It is of a class that does not go there. */
-  | { readonly kind: "left_out"; readonly class: string }
+  /** It is of a class that does not go there, by the rules of a target that had changed so often. */
+  | { readonly kind: "left_out"; readonly class: string; readonly rules: number; readonly from: Place }
   | { readonly kind: "parked"; readonly cause: ParkCause; readonly reason: string; readonly from: Place };
 
 /** Of an edge only `new`: it is asked. */
@@ -79,6 +80,16 @@ export function isSynced({ place }: Cursor): boolean {
   return place.kind === "synced";
 }
 
+/** Whether it does not go there, by what is said of the target now. */
+export function isLeftOut({ place }: Cursor, { rules = 0 }: Pick<Target, "rules">): boolean {
+  return place.kind === "left_out" && place.rules === rules;
+}
+
+/** Where it goes on, should it go there after all. */
+export function unlessLeftOut(cursor: Cursor): Cursor {
+  return cursor.place.kind === "left_out" ? { ...cursor, place: cursor.place.from } : cursor;
+}
+
 export function parkedCursor(cursor: Cursor, cause: ParkCause, reason: string): Cursor {
   return { ...cursor, place: { kind: "parked", cause, reason, from: cursor.place } };
 }
@@ -101,10 +112,8 @@ export interface Leftover {
 
 /** Whether something of a session may be at a target without being complete there. */
 export function isBegun({ place, session }: Cursor): boolean {
-  const at = place.kind === "parked" ? place.from : place;
-  return (
-    session !== undefined && !(["check", "compare", "synced", "left_out"] as const).some((kind) => kind === at.kind)
-  );
+  const at = place.kind === "parked" || place.kind === "left_out" ? place.from : place;
+  return session !== undefined && !(["check", "compare", "synced"] as const).some((kind) => kind === at.kind);
 }
 
 /** What of a session may be at a target without being complete there; undefined when nothing is. */

@@ -114,7 +114,10 @@ export async function runAction(
       return null;
     }
     case "sequence_delete":
-      await deleteSequence(parts, request.name);
+      await deleteSequence(parts, request.name, ({ ulid }) => {
+        if (request.onlyEmpty && [...listSessions(catalog, ulid)].length > 0)
+          throw new Fault("wrong_state", `Sequence \`${request.name}\` has sessions: it was not deleted.`);
+      });
       log.info("sequence_deleted", { sequence: request.name, ...who });
       return null;
     case "session_create": {

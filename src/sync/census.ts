@@ -11,7 +11,7 @@ import type { Sequence, Session, Ulid } from "../model/resource.ts";
 import { parkedShownMax, pendingHeldMax } from "../model/sync-limits.ts";
 import { restClass, type SyncClass, type Target } from "../model/target.ts";
 import type { TimeNs } from "../model/time.ts";
-import type { ParkCause } from "../model/transfer.ts";
+import { isLeftOut, type ParkCause } from "../model/transfer.ts";
 
 export interface PendingSession {
   readonly session: Ulid;
@@ -28,7 +28,7 @@ export interface ParkedSession {
   readonly reason: string;
 }
 
-export type CensusTarget = Pick<Target, "id" | "include" | "exclude">;
+export type CensusTarget = Pick<Target, "id" | "include" | "exclude" | "rules">;
 
 export interface Census {
   /** In the order in which they are to be sent, the first ones. */
@@ -60,9 +60,10 @@ export async function takeCensus(
       if (!isIncluded(target, sequence.name)) continue;
       for (const session of listSessions(catalog, sequence.ulid)) {
         if (session.completedAtNs === undefined) continue;
-        const place = findTransfer(catalog, session.ulid, target.id)?.cursor.place;
+        const cursor = findTransfer(catalog, session.ulid, target.id)?.cursor;
+        const place = cursor?.place;
         if (place?.kind === "synced") synced += 1;
-        else if (place?.kind === "left_out") leftOut += 1;
+        else if (cursor !== undefined && isLeftOut(cursor, target)) leftOut += 1;
         else if (place?.kind === "parked") {
           parked += 1;
           const { cause, reason } = place;

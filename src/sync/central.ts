@@ -4,6 +4,8 @@ import { type Field, readSchema, type Schema } from "../arrow/schema.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import type { Remote } from "../client/remote.ts";
 import { centralRowBytes, paced, syncMessageBytes } from "../model/sync-limits.ts";
+import type { Target } from "../model/target.ts";
+import type { RemoteTraits } from "./command.ts";
 import type { Shipment } from "./shipment.ts";
 import type { StreamLimits } from "./topic-stream.ts";
 
@@ -68,4 +70,14 @@ function problemOf({ type, children }: Field, path: string): string | undefined 
     if (problem !== undefined) return problem;
   }
   return undefined;
+}
+
+/** What a transfer has to know of a remote. */
+export function traitsOf({ isEdge, version }: Remote, { onConflict, verify }: Target): RemoteTraits {
+  return {
+    kind: isEdge ? "edge" : "central",
+    countsRows: version.major > 0 || version.minor >= 7,
+    onConflict,
+    comparesContents: verify === "contents",
+  };
 }

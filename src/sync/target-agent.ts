@@ -26,21 +26,21 @@ import { type SessionLocator, sequenceOfSession } from "../model/locator.ts";
 import type { Session, Ulid } from "../model/resource.ts";
 import { censusRest, closedLookMs, syncRetry } from "../model/sync-limits.ts";
 import type { SyncClass, Target } from "../model/target.ts";
-import { type Cursor, firstCursor, type ParkCause, parkedCursor, type TransferRow } from "../model/transfer.ts";
+import {
+  type Cursor,
+  firstCursor,
+  type ParkCause,
+  parkedCursor,
+  type TransferRow,
+  unlessLeftOut,
+} from "../model/transfer.ts";
 import type { SearchParts } from "../query/search.ts";
 import type { Poison } from "../store/poison.ts";
 import { Admission, type AdmissionParts } from "./admission.ts";
 import { type AgentState, type AgentUse, type Progress, sendingOf } from "./agent-use.ts";
 import { type Census, type Classify, type PendingSession, takeCensus, unclassed } from "./census.ts";
-import { limitsOf, whyTopicsUnsuitable } from "./central.ts";
-import {
-  breaksOff,
-  type Command,
-  isOfLink,
-  type RemoteTraits,
-  type TopicFacts,
-  type TransferFacts,
-} from "./command.ts";
+import { limitsOf, traitsOf, whyTopicsUnsuitable } from "./central.ts";
+import { breaksOff, type Command, isOfLink, type TopicFacts, type TransferFacts } from "./command.ts";
 import { connectTo } from "./connect.ts";
 import { KnownDigests } from "./contents.ts";
 import { Gate, GateClosed } from "./gate.ts";
@@ -65,7 +65,7 @@ export interface AgentParts extends Omit<StreamParts, "admit">, AdmissionParts {
 }
 
 type Settled =
-  | { readonly kind: "left_out"; readonly class: string }
+  | { readonly kind: "left_out"; readonly class: string; readonly rules: number }
   | { readonly kind: "parked"; readonly cause: ParkCause; readonly reason: string };
 
 /** There is something more urgent: the transfer goes on at its cursor later. */
@@ -198,7 +198,8 @@ export class TargetAgent {
   async #bring(remote: Remote, pending: PendingSession, signal: AbortSignal): Promise<void> {
     const { session, class: of, problem } = pending;
     if (problem !== undefined) await this.#settle(session, { kind: "parked", ...problem });
-    else if (!of.isSent) await this.#settle(session, { kind: "left_out", class: of.name });
+    else if (!of.isSent)
+      await this.#settle(session, { kind: "left_out", class: of.name, rules: this.#target.rules ?? 0 });
     else await this.#ship(remote, pending, signal);
   }
 
@@ -263,13 +264,14 @@ export class TargetAgent {
     const { catalog } = this.#parts;
     const shipment = findShipment(catalog, ulid, this.#parts.uuidThere);
     if (shipment === undefined) return;
-    const stored = findTransfer(catalog, ulid, this.#target.id)?.cursor;
-    const cursor = stored ?? this.#firstCursorOf(shipment.session);
-    await this.#store(shipment, {
-      ...cursor,
-      place: place.kind === "parked" ? { ...place, from: cursor.place } : place,
-    });
+    const cursor = this.#cursorOf(shipment.session) ?? this.#firstCursorOf(shipment.session);
+    await this.#store(shipment, { ...cursor, place: { ...place, from: cursor.place } });
     if (place.kind === "parked") this.#tellParked(shipment, place);
+  }
+
+  #cursorOf({ ulid }: Session): Cursor | undefined {
+    const row = findTransfer(this.#parts.catalog, ulid, this.#target.id);
+    return row === undefined ? undefined : unlessLeftOut(row.cursor);
   }
 
   #firstCursorOf({ sequenceUlid }: Session): Cursor {
@@ -344,7 +346,7 @@ export class TargetAgent {
     if (shipment === undefined || !isActive(catalog, this.#target)) return;
     const { session } = shipment;
     const traits = traitsOf(remote, this.#target);
-    let stored = findTransfer(catalog, ulid, this.#target.id)?.cursor;
+    let stored = this.#cursorOf(session);
     const from = stored ?? this.#firstCursorOf(session);
     const unsuitable = traits.kind === "edge" ? undefined : whyTopicsUnsuitable(catalog, shipment);
     const cursor = unsuitable === undefined ? from : parkedCursor(from, "refused", unsuitable);
@@ -486,13 +488,4 @@ export class TargetAgent {
       return true;
     });
   }
-}
-
-function traitsOf({ isEdge, version }: Remote, { onConflict, verify }: Target): RemoteTraits {
-  return {
-    kind: isEdge ? "edge" : "central",
-    countsRows: version.major > 0 || version.minor >= 7,
-    onConflict,
-    comparesContents: verify === "contents",
-  };
 }

@@ -33,7 +33,7 @@ export type ActionRequest =
       readonly userMetadata: JsonText;
       readonly uuid: Uuid | undefined;
     }
-  | { readonly kind: "sequence_delete"; readonly name: SequenceName }
+  | { readonly kind: "sequence_delete"; readonly name: SequenceName; readonly onlyEmpty: boolean }
   | { readonly kind: "session_create"; readonly sequence: SequenceName; readonly uuid: Uuid | undefined }
   | { readonly kind: "session_finalize"; readonly session: Uuid }
   | { readonly kind: "session_delete"; readonly session: Uuid | SessionLocator; readonly onlyOpen: boolean }
@@ -203,11 +203,12 @@ const actionKinds: Readonly<Record<string, ActionKind>> = {
   },
   sequence_delete: {
     permission: "delete",
-    description: "Delete a sequence with all its sessions: {locator}",
-    read: (body, { name }) => ({
-      kind: "sequence_delete",
-      name: parseSequenceName(parseWith(locator, body, `the body of ${name}`).locator),
-    }),
+    description: "Delete a sequence with all its sessions: {locator}; with only_empty: unless it has any",
+    read(body, { name }) {
+      const fields = parseWith(locator.extend({ only_empty: z.boolean().optional() }), body, `the body of ${name}`);
+      const { only_empty: onlyEmpty = false } = fields;
+      return { kind: "sequence_delete", name: parseSequenceName(fields.locator), onlyEmpty };
+    },
   },
   session_create: {
     permission: "write",

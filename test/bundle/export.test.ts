@@ -173,7 +173,7 @@ describe("what is chosen", () => {
   });
 
   test.each([
-    [["--sequence", "nothing-*"], 66, /no finalized session that fits/],
+    [["--sequence", "nothing-*"], 66, /no sequence with a name like "nothing-\*"/],
     [["--session", "drive-1:01ARZ3NDEKTSV4RRFFQ69G5FAV"], 66, /There is no session/],
     [["--query", '{"nothing":{}}'], 64, /--query: .*nothing/],
     [["--split", "1kB"], 64, /--split: expected at least 65536/],

@@ -12,6 +12,7 @@ export interface TargetView {
   readonly state: string;
   readonly pendingSessions: number;
   readonly syncedSessions: number;
+  readonly leftOutSessions: number;
   readonly parkedSessions: number;
   readonly parked: readonly { readonly session: string; readonly cause: string; readonly reason: string }[];
   readonly lastError?: string;

@@ -1,0 +1,143 @@
+// Several commands on one bundle or one store at the same time, and what a refused import leaves behind.
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, readdirSync } from "node:fs";
+import path from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Float64, Int64, makeData, makeVector } from "apache-arrow";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { claimOutside } from "../../src/host/outside-file.ts";
+import { FlightClient } from "../load/flight-client.ts";
+import { toMessages } from "../load/messages.ts";
+import { runToEnd, serverCommand, startServer } from "../server.ts";
+import { record } from "../sync/edges.ts";
+import { bundle, done, Place, type Recorded, recordIn, sessionsOf } from "./stores.ts";
+
+const place = new Place("together");
+let store: Recorded;
+let trust: readonly string[];
+
+beforeAll(async () => {
+  store = await recordIn(place);
+  trust = ["--trust", store.publicKey];
+});
+afterAll(() => place[Symbol.dispose]());
+
+const exportWords = (file: string, ...more: string[]): string[] => [
+  ...["export", file, "--data-dir", store.dataDir, "--key", store.keyFile],
+  ...more,
+];
+
+test("of exports to one file at the same time one writes it, also in the eyes of others", {
+  timeout: 60_000,
+}, async () => {
+  const file = place.path("busy.tar");
+  {
+    await using _claim = await claimOutside(file);
+    expect(await bundle(...exportWords(file))).toEqual({
+      code: 75,
+      stdout: "",
+      stderr: `mosaico-edge: ${file} is being written by another command.\n`,
+    });
+    expect(readdirSync(place.root).filter((name) => name.startsWith("busy"))).toEqual([]);
+  }
+  const ends = await Promise.all([1, 2, 3].map(() => bundle(...exportWords(file))));
+  // Who comes late finds all of it.
+  for (const { code, stderr } of ends) expect([0, 75], stderr).toContain(code);
+  expect(ends.map(({ code }) => code)).toContain(0);
+  expect(await done("verify", file)).toMatch(/sound: 3 sessions/);
+});
+
+test("imports into a store that nobody serves may begin at once, and go on when the one that serves it dies", {
+  timeout: 120_000,
+}, async () => {
+  const files = ["drive-1", "walk-1"].map((sequence) => [sequence, place.path(`${sequence}.tar`)] as const);
+  for (const [sequence, file] of files) await done(...exportWords(file, "--sequence", sequence));
+  const wordsOf = (file: string, dataDir: string): string[] => ["import", file, "--data-dir", dataDir, ...trust];
+  for (const round of [1, 2, 3]) {
+    const dataDir = place.path(`imports-${round}`);
+    const ends = await Promise.all(files.map(([, file]) => bundle(...wordsOf(file, dataDir))));
+    for (const { code, stderr, stdout } of ends) expect([code, stderr], stdout).toEqual([0, ""]);
+  }
+  const dataDir = place.path("dying");
+  const { file: program, args } = serverCommand();
+  const [[, first], [, second]] = files as [(typeof files)[0], (typeof files)[0]];
+  const dying = spawn(program, [...args, "bundle", ...wordsOf(first, dataDir)], { stdio: "ignore" });
+  const isServed = (): boolean =>
+    existsSync(dataDir) && readdirSync(dataDir).some((name) => name.startsWith("flight-"));
+  while (!isServed() && dying.exitCode === null) await sleep(2);
+  const other = bundle(...wordsOf(second, dataDir));
+  await sleep(150);
+  const ended = once(dying, "exit");
+  if (dying.exitCode === null) {
+    dying.kill("SIGKILL");
+    await ended;
+  }
+  const begunMs = performance.now();
+  expect(await other).toMatchObject({ code: 0, stderr: "" });
+  expect(performance.now() - begunMs, "it does not wait for who is gone").toBeLessThan(30_000);
+  expect(await bundle(...wordsOf(first, dataDir))).toMatchObject({ code: 0 });
+  await using server = await startServer({ dataDir });
+  expect(await sessionsOf(server.port, "drive-1")).toBe(2);
+  expect(await sessionsOf(server.port, "walk-1")).toBe(1);
+});
+
+test("the same bundle twice at once: one of them says that the other brings it", { timeout: 60_000 }, async () => {
+  const file = place.path("twice.tar");
+  await done(...exportWords(file));
+  const dataDir = place.path("twice");
+  const ends = await Promise.all([1, 2].map(() => bundle("import", file, "--data-dir", dataDir, ...trust)));
+  for (const { code, stderr } of ends)
+    expect([code, stderr]).toEqual(
+      code === 0 ? [0, ""] : [75, expect.stringMatching(/^mosaico-edge: Bundle \S+ is being brought there already/)],
+    );
+  expect(ends.map(({ code }) => code)).toContain(0);
+});
+
+test("a refused import leaves no sequence of its own, and those of others alone", { timeout: 60_000 }, async () => {
+  const own = place.path("wrong-models");
+  {
+    await using recorder = await startServer({ dataDir: own, args: ["--ontology-policy", "off"] });
+    const column = makeVector(makeData({ type: new Float64(), data: Float64Array.of(1, 2) }));
+    const times = makeVector(makeData({ type: new Int64(), data: BigInt64Array.of(1n, 2n) }));
+    const messages = toMessages([{ timestamp_ns: times, nothing_of_a_gps: column }]);
+    const topic = { path: "gps", ontologyTag: "gps", userMetadata: {}, messages, rows: 2 };
+    for (const sequence of ["taken", "refused"]) await record(recorder.port, sequence, [topic]);
+  }
+  const file = place.path("wrong-models.tar");
+  await done("export", file, "--data-dir", own, "--key", store.keyFile);
+  await using server = await startServer({ dataDir: place.path("strict"), args: ["--ontology-policy", "strict"] });
+  using client = new FlightClient(server.port);
+  await client.action("sequence_create", { locator: "taken", user_metadata: { of: "somebody" } });
+  const { code, stdout } = await bundle("import", file, "--data-dir", server.dataDir, ...trust);
+  expect([code, stdout]).toEqual([
+    1,
+    expect.stringMatching(/refused:\S+: not taken: refused: .*\ntaken:\S+: not taken: conflict: .*\n0 brought/),
+  ]);
+  await expect(client.info({ resource_locator: "refused" })).rejects.toThrow(/Not found/);
+  await client.info({ resource_locator: "taken" });
+  // Whoever asks for it deletes one that is empty, and no other.
+  const { uuid } = (await client.action("session_create", { locator: "taken" })) as { uuid: string };
+  const onlyEmpty = (): Promise<unknown> => client.action("sequence_delete", { locator: "taken", only_empty: true });
+  await expect(onlyEmpty()).rejects.toThrow(/Sequence `taken` has sessions: it was not deleted/);
+  await client.action("session_delete", { session_uuid: uuid });
+  await onlyEmpty();
+  await expect(client.info({ resource_locator: "taken" })).rejects.toThrow(/Not found/);
+});
+
+test("patterns that fit nothing are said, for one may be mistyped", { timeout: 60_000 }, async () => {
+  const refused: readonly (readonly [string[], number, RegExp])[] = [
+    [
+      ["--sequence", "drive-*", "--sequence", "wlak-*"],
+      66,
+      /--sequence: there is no sequence with a name like "wlak-\*"/,
+    ],
+    [["--sequence", "drive-[12"], 64, /--sequence: expected a pattern like .*found "drive-\[12"/],
+  ];
+  for (const [words, code, message] of refused) {
+    const ended = await runToEnd(["bundle", ...exportWords(place.path("none.tar"), ...words)]);
+    expect([ended.code, ended.stderr], words.join(" ")).toEqual([code, expect.stringMatching(message)]);
+    expect(existsSync(path.join(place.root, "none.tar"))).toBe(false);
+  }
+});

@@ -1,0 +1,172 @@
+// What is said of a target, shown, and said anew: by commands, beside the server that goes by it.
+
+import { writeFileSync } from "node:fs";
+import path from "node:path";
+import { expect, test } from "vitest";
+import { FlightClient } from "../load/flight-client.ts";
+import { baseTopics, labelTopics } from "../load/robot.ts";
+import { createKey, runToEnd, startServer } from "../server.ts";
+import { command, contents, logged, record, until } from "./edges.ts";
+import { folders } from "./folders.ts";
+
+const drive = { startNs: 1_700_000_000_000_000_000n, seconds: 20, seed: 7 } as const;
+const directory = folders("targets");
+
+type Shown = Readonly<Record<string, string | boolean | readonly string[]>>;
+
+async function shown(dataDir: string, name: string): Promise<Shown> {
+  return JSON.parse(await command(dataDir, "show", name, "--json")) as Shown;
+}
+
+/** The flags that say what is shown. */
+function flagsOf({ target: _name, url: _url, paused: _paused, ...said }: Shown): string[] {
+  return Object.entries(said).flatMap(([flag, value]) => {
+    if (typeof value === "boolean") return value ? [`--${flag}`] : [];
+    return [value].flat().flatMap((text) => [`--${flag}`, String(text)]);
+  });
+}
+
+test("what is shown of a target is what was said, in words that say it again", { timeout: 60_000 }, async () => {
+  const own = directory();
+  await using _server = await startServer({ dataDir: own });
+  const said = [
+    ...["--ca", "/etc/ca.pem", "--api-key-file", "/etc/key", "--on-conflict", "extend", "--verify", "contents"],
+    ...["--include", "drive-*", "--include", "stop-[0-9]?", "--exclude", "{test,trial}-*"],
+    ...["--rate", "08:00-18:30=200kB", "--rate", "22:00-6:05=0", "--rate", "1048577", "--interface", "wwan0"],
+    ...["--class", 'stop:10={"sequence":{"name":{"$match":"stop-*"}}}', "--class", "video:-1@3MiB={}"],
+    ...["--class", "idle:never={}", "--classes-only", "--when-reachable", "[fe80::1]:443"],
+  ];
+  await command(own, "add", "first", "grpcs://centre.example", ...said);
+  const first = await shown(own, "first");
+  expect(first).toEqual({
+    target: "first",
+    url: "grpc+tls://centre.example:6726",
+    ca: "/etc/ca.pem",
+    "api-key-file": "/etc/key",
+    include: ["drive-*", "stop-[0-9]?"],
+    exclude: ["{test,trial}-*"],
+    class: ['stop:10={"sequence":{"name":{"$match":"stop-*"}}}', "video:-1@3MiB={}", "idle:never={}"],
+    "classes-only": true,
+    rate: ["08:00-18:30=200kB", "22:00-06:05=0", "1048577"],
+    interface: ["wwan0"],
+    "when-reachable": "[fe80::1]:443",
+    "on-conflict": "extend",
+    verify: "contents",
+    paused: false,
+  });
+  await command(own, "add", "second", String(first["url"]), ...flagsOf(first));
+  expect(await shown(own, "second")).toEqual({ ...first, target: "second" });
+  // What is not named stays, what is named is replaced, and `--no-` leaves nothing of it.
+  await command(own, "pause", "second");
+  await command(own, "set", "second", "--rate", "1GB", "--no-include", "--no-ca", "--no-classes-only", "--no-class");
+  const { ca: _ca, ...rest } = first;
+  const changed = { target: "second", rate: ["1GB"], include: [], "classes-only": false, class: [], paused: true };
+  expect(await shown(own, "second")).toEqual({ ...rest, ...changed });
+  expect(await command(own, "show", "second")).toMatch(/^rate: 1GB$/m);
+});
+
+test("what cannot be said of a target changes nothing of it", { timeout: 60_000 }, async () => {
+  const own = directory();
+  await using _server = await startServer({ dataDir: own });
+  await command(own, "add", "centre", "grpc://127.0.0.1:9", "--include", "drive-*");
+  const before = await shown(own, "centre");
+  const refused: readonly (readonly [string[], number, RegExp])[] = [
+    [["set", "nowhere", "--rate", "1MB"], 66, /no target nowhere/],
+    [["show", "nowhere"], 66, /no target nowhere/],
+    [["check", "nowhere"], 66, /no target nowhere/],
+    [["set", "centre"], 64, /expected what to change, .*found nothing/],
+    [["set", "centre", "--classes-only"], 64, /--classes-only: expected a --class, found none/],
+    [["set", "centre", "--url", "http://x"], 64, /expected an address .*found "http:/],
+    [["set", "centre", "--ca", "/etc/ca.pem"], 64, /--ca: expected an address like grpc\+tls.*without TLS/],
+    [["set", "centre", "--class", 'x={"nothing":{}}'], 64, /--class x: .*found "nothing"/],
+    [
+      ["set", "centre", "--class", "a={}", "--class", "a={}"],
+      64,
+      /--class: expected names of their own, found a twice/,
+    ],
+    [["set", "centre", "--exclude", "a[b"], 64, /--exclude: expected a pattern like .*found "a\[b"/],
+    [["add", "other", "grpc://x", "--include", "{a,b"], 64, /--include: expected a pattern like .*found "{a,b"/],
+    [["add", "centre", "grpc://x"], 73, /a target centre already: sync set changes it/],
+  ];
+  for (const [words, code, message] of refused) {
+    const ended = await runToEnd(["sync", ...words, "--data-dir", own]);
+    expect([ended.code, ended.stderr], words.join(" ")).toEqual([code, expect.stringMatching(message)]);
+  }
+  expect(await shown(own, "centre")).toEqual(before);
+});
+
+test("what was left out goes when rules are said anew, also what had begun to go", { timeout: 60_000 }, async () => {
+  const [own, farDir] = [directory(), directory()];
+  await using near = await startServer({ dataDir: own });
+  await using far = await startServer({ dataDir: farDir });
+  await record(near.port, "labels", labelTopics(drive));
+  await record(near.port, "drive", baseTopics(drive));
+  const never = (name: string): string[] => [
+    "--class",
+    `${name}:never=${JSON.stringify({ sequence: { name: { $match: name } } })}`,
+  ];
+  const url = `grpc://127.0.0.1:${far.port}`;
+  await command(own, "add", "centre", url, ...never("labels"), "--rate", "400kB");
+  await until(own, "the drive is on its way", ({ sending, sentRows }) => sending != null && (sentRows ?? 0) > 0);
+  await command(own, "set", "centre", ...never("drive"), ...never("labels"));
+  const out = await until(own, "both are left out", ({ leftOutSessions }) => leftOutSessions === 2);
+  expect(out).toMatchObject({ pendingSessions: 0, syncedSessions: 0, parkedSessions: 0 });
+  // A rule of another sequence lets both of them go.
+  await command(own, "set", "centre", ...never("other"), "--no-rate");
+  await until(own, "both are there", ({ syncedSessions }) => syncedSessions === 2);
+  expect(logged(near.stderr(), "session_goes_on").map(({ at }) => at)).toContain("topic");
+  for (const { path: below } of baseTopics(drive)) {
+    const locator = `drive/${below}`;
+    expect(await contents(far.port, locator), locator).toEqual(await contents(near.port, locator));
+  }
+});
+
+test("a remote that moved is found at its new address, and gets what it has not", { timeout: 60_000 }, async () => {
+  const [own, farDir] = [directory(), directory()];
+  await using near = await startServer({ dataDir: own });
+  await using before = await startServer({ dataDir: farDir });
+  await record(near.port, "one", labelTopics(drive));
+  await command(own, "add", "centre", `grpc://127.0.0.1:${before.port}`);
+  await until(own, "one is there", ({ syncedSessions }) => syncedSessions === 1);
+  await before.stop();
+  await record(near.port, "two", labelTopics(drive));
+  await until(own, "nothing is reached", ({ lastError }) => lastError !== undefined);
+  await using after = await startServer({ dataDir: farDir });
+  await command(own, "set", "centre", "--url", `grpc://127.0.0.1:${after.port}`);
+  await until(own, "two are there", ({ syncedSessions }) => syncedSessions === 2);
+  expect(logged(near.stderr(), "session_synced")).toHaveLength(2);
+  using client = new FlightClient(after.port);
+  await client.info({ resource_locator: "two" });
+});
+
+test("a check goes by the target's own key and rules, and fails where nothing may be written", {
+  timeout: 60_000,
+}, async () => {
+  const [own, farDir] = [directory(), directory()];
+  await using near = await startServer({ dataDir: own });
+  await using far = await startServer({ dataDir: farDir, args: ["--api-key"] });
+  await record(near.port, "one", labelTopics(drive));
+  const keyFile = path.join(directory(), "key");
+  const url = `grpc://127.0.0.1:${far.port}`;
+  writeFileSync(keyFile, await createKey(farDir, "write"));
+  await command(own, "add", "centre", url, "--api-key-file", keyFile, "--include", "one");
+  await until(own, "one is there", ({ syncedSessions }) => syncedSessions === 1);
+  await record(near.port, "left-out", labelTopics(drive));
+  await command(own, "pause", "centre");
+  const checked = async (...words: string[]): Promise<[unknown, Shown]> => {
+    const { code, stdout } = await runToEnd(["sync", "check", ...words, "--json", "--data-dir", own]);
+    return [code, JSON.parse(stdout) as Shown];
+  };
+  expect(await checked("centre")).toEqual([
+    0,
+    expect.objectContaining({ kind: "mosaico-edge", permissions: ["read", "write"], wouldSendSessions: 0 }),
+  ]);
+  expect(await checked("centre", "--include", "*")).toEqual([0, expect.objectContaining({ wouldSendSessions: 1 })]);
+  // As an address it is another one, of which nothing is known.
+  expect(await checked(url, "--api-key-file", keyFile)).toEqual([0, expect.objectContaining({ wouldSendSessions: 2 })]);
+  writeFileSync(keyFile, await createKey(farDir, "read"));
+  expect(await checked("centre")).toEqual([
+    1,
+    expect.objectContaining({ permissions: ["read"], problem: expect.stringMatching(/may not write there/) }),
+  ]);
+});
