@@ -26,13 +26,15 @@ export function readTrust(given: readonly string[], anyKey: boolean): Trust {
 }
 
 function keysIn(file: string): PublicKeyText[] {
-  const lines = readOutsideText(file).split("\n");
-  const texts = lines.map((line) => line.replace(/#.*$/, "").trim()).filter((line) => line !== "");
-  return texts.map((text) => {
-    if (isPublicKeyText(text)) return text;
-    // It may be a private key, taken for the public one.
-    throw noKey(file, "another text");
-  });
+  return readOutsideText(file)
+    .split("\n")
+    .flatMap((line, index) => {
+      const text = line.replace(/#.*$/, "").trim();
+      if (text === "") return [];
+      if (isPublicKeyText(text)) return [text];
+      // It may be a private key, taken for the public one.
+      throw noKey(`${file}, line ${index + 1}`, "another text");
+    });
 }
 
 function noKey(where: string, found: string): Fault {

@@ -24,7 +24,7 @@ function readKey(file: string): string {
     text = readOutsideText(file).trim();
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new Fault("unavailable", `Cannot read the API key in ${file}: ${reason}`, error);
+    throw new Fault("unavailable", `The API key: ${reason}`, error);
   }
   if (/^[\x21-\x7e]{1,200}$/.test(text)) return text;
   throw new Fault("invalid", `The API key in ${file} is not one line of at most 200 printable ASCII characters.`);

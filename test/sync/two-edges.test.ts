@@ -211,7 +211,7 @@ describe("two edges", () => {
     ]);
     expect(await said("check", `grpc://127.0.0.1:${far.port}`, "--api-key-file", "/nowhere")).toEqual([
       69,
-      expect.stringMatching(/API key in \/nowhere/),
+      expect.stringMatching(/The API key: Cannot read \/nowhere: ENOENT/),
     ]);
   });
 
