@@ -8,6 +8,9 @@ import { openLog } from "./host/log.ts";
 // program set its umask only with every permission of --allow-sys; there the mode of the data directory has to do.
 if (process.versions["deno"] === undefined) process.umask(0o077);
 
+// What Node will do differently one day, like its word on addresses as names of TLS servers, is nothing that an operator can mend.
+Object.assign(process, { noDeprecation: true });
+
 // File I/O, checksums of secrets and compression share this pool; its default of 4 makes syncs wait for each other.
 process.env["UV_THREADPOOL_SIZE"] ??= "8";
 

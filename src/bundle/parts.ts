@@ -96,7 +96,8 @@ export class Parts implements ReadableFile, AsyncDisposable {
 
 async function partsOf(given: readonly string[]): Promise<readonly string[]> {
   const [first, ...more] = given;
-  if (first === undefined || more.length > 0) return given;
+  if (first === undefined) return given;
+  if (more.length > 0) return inOrder(given);
   const isPart = first.endsWith(".001");
   const base = isPart ? first.slice(0, -".001".length) : first;
   const isSplit = isPart || ((await outsideState(first)) === undefined && (await isThere(base, 0)));
@@ -105,6 +106,15 @@ async function partsOf(given: readonly string[]): Promise<readonly string[]> {
   while (found.length < bundleMax.parts && (await isThere(base, found.length)))
     found.push(partName(base, found.length));
   return found.length === 0 ? given : found;
+}
+
+/** @throws Fault invalid when parts that are numbered are not one after the other */
+function inOrder(given: readonly string[]): readonly string[] {
+  const base = given[0]?.replace(/\.[0-9]{3}$/, "") ?? "";
+  const isNumbered = given.every((name) => /\.[0-9]{3}$/.test(name) && name.startsWith(base));
+  const wrong = isNumbered ? given.findIndex((name, index) => name !== partName(base, index)) : -1;
+  if (wrong < 0) return given;
+  throw new Fault("invalid", `Parts of a bundle: expected ${partName(base, wrong)}, found ${given[wrong]}`);
 }
 
 async function isThere(base: string, index: number): Promise<boolean> {

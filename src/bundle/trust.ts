@@ -53,6 +53,6 @@ export function demandTrust(trust: Trust, signer: PublicKeyText): void {
   if (isTrusted(trust, signer)) return;
   throw new Fault(
     "denied",
-    `The bundle is signed by ${signer}, which is none of the ${trust.keys.size} trusted keys: --trust ${signer} or bundle_trust in the configuration file trusts it, --any-key whoever signed it.`,
+    `The bundle is signed by ${signer}, ${trust.keys.size === 0 ? "and no key is trusted here" : `which is none of the ${trust.keys.size} trusted keys`}: --trust ${signer} or bundle_trust in the configuration file trusts it, --any-key whoever signed it.`,
   );
 }

@@ -47,9 +47,11 @@ export async function checkOurs(disk: Disk): Promise<void> {
       `The catalog of ${disk.root} is ${what}, but there are ${data.length} sessions and tail logs on disk: mosaico-edge rebuild makes another catalog of them. Nothing was touched.`,
     );
   }
-  if ((await isThere(disk, storeFile)) || (await isThere(disk, catalogDirectory))) return;
+  // One look for all names: another command may be making the store at this moment.
+  const all = await disk.list(".");
+  if (all.includes(storeFile) || all.includes(catalogDirectory)) return;
   // A disk of its own has this from the day it was made; bundles may come before anything else.
-  const names = (await disk.list(".")).filter((name) => name !== "lost+found" && name !== bundlesDirectory);
+  const names = all.filter((name) => name !== "lost+found" && name !== bundlesDirectory);
   if (names.length === 0) return;
   const shown = names.slice(0, 5).join(", ");
   throw new Fault(

@@ -7,7 +7,7 @@
 import { setTimeout as sleep, setImmediate as turn } from "node:timers/promises";
 import type { Catalog } from "../catalog/catalog.ts";
 import { putNotification } from "../catalog/notifications.ts";
-import { findSequence, listSessions, listTopics, sequencePages } from "../catalog/resources.ts";
+import { findSequence, findSession, listSessions, listTopics, sequencePages } from "../catalog/resources.ts";
 import { readStoredBytes } from "../catalog/store-facts.ts";
 import { listTargets } from "../catalog/target-rows.ts";
 import type { Clock } from "../host/clock.ts";
@@ -38,14 +38,20 @@ export interface RetentionPolicy {
   readonly rest: RetentionClass;
 }
 
+/** It was planned as synced, and is not any more. */
+class NotSynced extends Error {}
+
 export interface RetentionParts {
   readonly catalog: Catalog;
   readonly clock: Clock;
   readonly log: Log;
   readonly space: Space;
   readonly policy: RetentionPolicy;
-  /** Deletes a session, and its sequence when that has no other; ends when the space is back. */
-  evict(session: Ulid): Promise<void>;
+  /**
+   * Deletes a session, and its sequence when that has no other; ends when the space is back.
+   * @param check runs inside the transaction; when it throws, nothing is done
+   */
+  evict(session: Ulid, check: () => void): Promise<void>;
 }
 
 export interface EvictedSession {
@@ -166,7 +172,12 @@ export class Retention {
   async #evict({ candidate, reason }: Eviction & { candidate: NamedCandidate }): Promise<void> {
     const { catalog, clock, log, evict } = this.#parts;
     const { session, locator, sequence, bytes } = candidate;
-    await evict(session);
+    try {
+      await evict(session, () => this.#checkStillSynced(candidate));
+    } catch (error) {
+      if (error instanceof NotSynced) return;
+      throw error;
+    }
     const atNs = clock.wallNs();
     const fields = { session: locator, class: candidate.class.name, reason, bytes };
     log.warning("session_evicted", fields);
@@ -180,6 +191,14 @@ export class Retention {
       const message = `Session ${locator} was deleted by retention (${reason}, class ${candidate.class.name}): ${bytes} bytes.`;
       putNotification(catalog, row.uuid, { type: "error", message, createdAtNs: atNs });
     });
+  }
+
+  /** Targets may have been added or changed since the plan was made. @throws NotSynced */
+  #checkStillSynced({ session: ulid, synced }: NamedCandidate): void {
+    const { catalog } = this.#parts;
+    const session = findSession(catalog, ulid);
+    if (synced && session !== undefined && !isSyncedEverywhere(catalog, session, listTargets(catalog)))
+      throw new NotSynced();
   }
 
   /** All finalized sessions. Reads the catalog page by page, so that calls are served in between. */

@@ -14,7 +14,10 @@ export function isIncluded({ include, exclude }: Pick<Target, "include" | "exclu
   return (include.length === 0 || fits(include)) && !fits(exclude);
 }
 
-/** Whether each target that the session goes to has it, and that was checked; one that goes nowhere is nowhere else. */
+/**
+ * Whether each target that the session goes to has it, that was checked, and it is still the same store; one that goes nowhere is
+ * nowhere else.
+ */
 export function isSyncedEverywhere(catalog: Catalog, session: Session, targets: readonly Target[]): boolean {
   const included = targets.filter((target) => isIncluded(target, session.sequence));
   if (included.length === 0) return false;
@@ -23,5 +26,6 @@ export function isSyncedEverywhere(catalog: Catalog, session: Session, targets: 
     const cursor = transfers.get(target.id)?.cursor;
     return cursor !== undefined && isLeftOut(cursor, target) ? [] : [cursor];
   });
+  if (included.some(({ isUnconfirmed }) => isUnconfirmed === true)) return false;
   return wanted.length > 0 && wanted.every((cursor) => cursor !== undefined && isSynced(cursor));
 }

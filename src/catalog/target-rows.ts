@@ -31,6 +31,16 @@ export function isActive(catalog: Catalog, target: Target): boolean {
   return known(catalog, target)?.paused === false;
 }
 
+/** Whether it may be another store than the one that sessions went to. */
+export function isUnconfirmed(catalog: Catalog, target: Target): boolean {
+  return known(catalog, target)?.isUnconfirmed === true;
+}
+
+/** Whether nobody has changed it since it was read. */
+export function isUnchanged(catalog: Catalog, target: Target): boolean {
+  return known(catalog, target)?.changedAtNs === target.changedAtNs;
+}
+
 export function putTarget(catalog: Catalog, target: Target): void {
   catalog.targets.put(target.name, encodeRow(target));
 }

@@ -47,7 +47,10 @@ export async function chooseSessions(
 function namedSession(catalog: Catalog, id: string): Ulid {
   const session = findSession(catalog, id);
   if (session === undefined || (session.locator !== id && session.ulid !== id))
-    throw new Fault("absent", `There is no session ${JSON.stringify(id.slice(0, 200))}`);
+    throw new Fault(
+      "absent",
+      `There is no session ${JSON.stringify(id.slice(0, 200))}, of which the locator or the ULID is wanted; --sequence names sequences`,
+    );
   if (!isFinalized(session))
     throw new Fault("wrong_state", `Session ${session.locator} is open: what is finalized can be exported.`);
   return session.ulid;

@@ -5,17 +5,19 @@
  */
 
 import type { Bundle } from "../bundle/bundle-file.ts";
+import { checkIsStore } from "../care/identity.ts";
 import { flightSocketOf, isServed } from "../care/ownership.ts";
 import { type Catalog, openCatalogToRead } from "../catalog/catalog.ts";
 import { findSequence, findSession } from "../catalog/resources.ts";
 import { readOwner } from "../catalog/store-facts.ts";
 import { Remote } from "../client/remote.ts";
 import { socketPlaceIn } from "../host/control-socket.ts";
-import { type Disk, openDisk } from "../host/disk.ts";
+import { type Disk, findDisk, openDisk } from "../host/disk.ts";
 import { derivedUuid } from "../host/entropy.ts";
 import { assert } from "../model/assert.ts";
 import { importOwnersMax } from "../model/bundle-limits.ts";
 import { Fault } from "../model/fault.ts";
+import { sequenceOfSession } from "../model/locator.ts";
 import type { RemoteUrl } from "../model/remote-url.ts";
 import { catalogDirectory } from "../store/layout.ts";
 import { bringTo, openTrusted, type TransferRequest } from "./bundle-transfer.ts";
@@ -25,10 +27,25 @@ import type { Config } from "./settings.ts";
 /** Whoever served the store is gone, or has come: it is to be looked at anew. */
 class OwnerChanged extends Error {}
 
-/** The exit code: 0 when all sessions are there. @throws Fault corrupt, denied, as `serve` and `pushBundle` */
-export async function importBundle(config: Config, request: TransferRequest): Promise<number> {
+/** The store there is. @throws Fault absent: a mistyped name must not become another store */
+async function findStore(dataDirectory: string): Promise<Disk> {
+  try {
+    const disk = await findDisk(dataDirectory);
+    await checkIsStore(disk);
+    return disk;
+  } catch (error) {
+    if (!(error instanceof Fault && error.code === "absent")) throw error;
+    throw new Fault("absent", `${error.message}; --create makes one`, error);
+  }
+}
+
+/** The exit code: 0 when all sessions are there. @throws Fault absent, corrupt, denied, as `serve` and `pushBundle` */
+export async function importBundle(
+  config: Config,
+  { create, ...request }: TransferRequest & { readonly create: boolean },
+): Promise<number> {
   await using bundle = await openTrusted(request);
-  const disk = await openDisk(config.data_dir);
+  const disk = create ? await openDisk(config.data_dir) : await findStore(config.data_dir);
   for (let tries = 1; ; tries += 1) {
     try {
       return (await isServed(disk))
@@ -84,9 +101,12 @@ interface Here {
 
 async function bring(bundle: Bundle, request: TransferRequest, { disk, catalog, unreached }: Here): Promise<number> {
   using places = new DisposableStack();
+  const names = bundle.manifest.sessions.map(({ locator }) => sequenceOfSession(locator));
+  const before = new Set(names.filter((name) => findSequence(catalog, name) !== undefined));
   return await bringTo(disk, bundle, {
     ...request,
     what: "bundle import",
+    into: disk.root,
     isNear: true,
     hasOwn({ ulid, uuid }) {
       const known = findSession(catalog, ulid);
@@ -94,7 +114,7 @@ async function bring(bundle: Bundle, request: TransferRequest, { disk, catalog, 
     },
     hasSequence({ name, uuid }) {
       catalog.refresh();
-      return findSequence(catalog, name)?.uuid === uuid;
+      return !before.has(name) && findSequence(catalog, name)?.uuid === uuid;
     },
     url: "import",
     caFile: undefined,

@@ -92,10 +92,11 @@ export function bundleCommand(signal: AbortSignal, endWith: (code: number) => vo
   withTransfer(command.command("import <file...>"))
     .description("Take the sessions of a bundle into the store of this machine, also while the server runs")
     .option("--data-dir <DIR>", "the server's data directory (default ./data)")
-    .action(async (files: readonly string[], options: TransferFlags) => {
-      const { dataDir, config } = options;
+    .option("--create", "make a store there when there is none")
+    .action(async (files: readonly string[], options: TransferFlags & { create?: boolean }) => {
+      const { dataDir, config, create = false } = options;
       const source = { flags: { data_dir: dataDir }, environment: process.env, file: config };
-      endWith(await importBundle(readConfig(source), requestOf(files, options, signal)));
+      endWith(await importBundle(readConfig(source), { ...requestOf(files, options, signal), create }));
     });
   return command;
 }

@@ -83,7 +83,7 @@ export interface Destination extends TransferRequest, Pick<Target, "caFile" | "k
   readonly connect?: typeof connectTo;
   /** Whether a session is there that was never sent: the one that was exported. */
   readonly hasOwn?: (session: Session) => boolean;
-  /** Whether a sequence is there that was made for this one. */
+  /** Whether a sequence is there that this command has made for this one. */
   readonly hasSequence?: (sequence: Sequence) => boolean;
   /** Whether what it does not take goes again at once, and no cursor is kept: begun anew it costs nothing. */
   readonly isNear?: boolean;
@@ -203,18 +203,19 @@ async function removeParked(
     const cursor = findTransfer(catalog, ulid, target.id)?.cursor;
     return cursor?.place.kind === "parked" ? [{ ulid, locator, cursor }] : [];
   });
-  const begun = parked.flatMap(({ locator, cursor }) => leftoverOf({ locator }, cursor)?.session ?? []);
+  const begun = parked.flatMap(({ locator, cursor }) => leftoverOf({ locator }, cursor) ?? []);
   const names = new Set(parked.map(({ locator }) => sequenceOfSession(locator)));
   const sequences = [...names].flatMap((name) => findSequence(catalog, name) ?? []).filter(hasSequence);
   if (begun.length === 0 && sequences.length === 0) return;
   using remote = await connect(target, signal);
-  const unless = async (code: FaultCode, deleting: Promise<void>): Promise<void> =>
+  const unlessGone = async (deleting: Promise<void>): Promise<void> =>
     await deleting.catch((error: unknown) => {
-      if (!(error instanceof Fault) || error.code !== code) throw error;
+      // It never came to be, or somebody else has brought it meanwhile.
+      if (!(error instanceof Fault) || (error.code !== "absent" && error.code !== "wrong_state")) throw error;
     });
-  // It may never have come to be.
-  for (const session of begun) await unless("absent", remote.deleteSession(session));
-  for (const { name } of sequences) await unless("wrong_state", unless("absent", remote.deleteEmptySequence(name)));
+  for (const { locator, session } of begun)
+    await unlessGone(remote.deleteOpenSession(sequenceOfSession(locator), session));
+  for (const sequence of sequences) await unlessGone(remote.deleteEmptySequence(sequence));
 }
 
 function isDone({ state, census }: AgentUse): boolean {
@@ -260,11 +261,17 @@ function noting(heard: Heard): Log {
     info(event, { session, bytes } = {}) {
       if (event === "session_synced") heard.sent.set(String(session), Number(bytes));
     },
-    warning(event, { code, reason } = {}) {
-      if (event === "sync_broken_off" && (code === "denied" || code === "unauthenticated"))
-        heard.refusal = new Fault(code, String(reason));
+    warning(event, { code, during, reason } = {}) {
+      if (event === "sync_broken_off" && isRefusal(String(code), String(during)))
+        heard.refusal = new Fault(code as FaultCode, String(reason));
     },
   };
+}
+
+/** Whether to try again is in vain until somebody does something: a key that is not taken, a file that is none, another store. */
+function isRefusal(code: string, during: string): boolean {
+  if (code === "denied" || code === "unauthenticated") return true;
+  return during === "connect" && ["absent", "invalid", "wrong_state"].includes(code);
 }
 
 function viewOf(
@@ -290,7 +297,7 @@ const words: Readonly<Record<CarriedView["state"], string>> = {
 
 function tell({ manifest }: Bundle, views: readonly CarriedView[], { json, into }: Destination): void {
   if (json) {
-    printOut(`${JSON.stringify({ bundle: manifest.id, sessions: views })}\n`);
+    printOut(`${JSON.stringify({ bundle: manifest.id, into, sessions: views })}\n`);
     return;
   }
   for (const { session, state, reason } of views)

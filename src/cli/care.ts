@@ -7,7 +7,8 @@ import type { Space } from "../care/space.ts";
 import { findSequence, findSession, listSessions } from "../catalog/resources.ts";
 import { startPeriodic } from "../flow/periodic.ts";
 import { type FinalizeParts, finalizeSession } from "../ingest/finalize.ts";
-import { deleteSequence, deleteSession, deleteTopic, type RemoveParts } from "../ingest/remove.ts";
+import { deleteEmptySequence, deleteSession, deleteTopic, type RemoveParts } from "../ingest/remove.ts";
+import { Fault } from "../model/fault.ts";
 import { retentionTickMs } from "../model/limits.ts";
 import type { Ulid } from "../model/resource.ts";
 import { retentionPolicy } from "./policy.ts";
@@ -31,7 +32,7 @@ export function startCare(parts: CareParts): Care {
     log,
     space,
     policy: retentionPolicy(config),
-    evict: (session) => evict(parts, session),
+    evict: (session, check) => evict(parts, session, check),
   });
   const abandoned = new Abandoned({
     catalog,
@@ -86,13 +87,16 @@ export function startCare(parts: CareParts): Care {
 }
 
 /** A sequence whose last session went goes too: a name without data would stay for ever. */
-async function evict(parts: CareParts, ulid: Ulid): Promise<void> {
+async function evict(parts: CareParts, ulid: Ulid, check: () => void): Promise<void> {
   const { catalog } = parts;
   const session = findSession(catalog, ulid);
   if (session === undefined) return;
-  const { emptied } = await deleteSession(parts, ulid, () => undefined, "here");
+  const { emptied } = await deleteSession(parts, ulid, check, "here");
   const sequence = findSequence(catalog, session.sequence);
   if (sequence !== undefined && listSessions(catalog, sequence.ulid).next().done)
-    await deleteSequence(parts, sequence.name);
+    await deleteEmptySequence(parts, sequence.name, sequence.uuid).catch((error: unknown) => {
+      // Somebody records on in it.
+      if (!(error instanceof Fault) || (error.code !== "wrong_state" && error.code !== "absent")) throw error;
+    });
   await emptied;
 }

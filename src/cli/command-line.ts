@@ -41,7 +41,7 @@ export function absolutePath(file: string | undefined): string | undefined {
 
 /** Names have no brackets: a set or a choice without end would never fit. @throws Fault invalid */
 export function checkGlobs(flag: string, patterns: readonly string[]): readonly string[] {
-  const broken = patterns.find((pattern) => /\[[^\]]*$|\{[^}]*$|\\$/.test(pattern));
+  const broken = patterns.find((pattern) => /^$|\[[^\]]*$|\{[^}]*$|\\$/.test(pattern));
   if (broken === undefined) return patterns;
   throw new Fault(
     "invalid",

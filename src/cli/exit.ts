@@ -12,7 +12,8 @@ const exitCodes = {
   wrong_state: 75,
   overloaded: 74,
   unsupported: 69,
-  cancelled: 1,
+  // As of a command that a signal ends.
+  cancelled: 130,
   expired: 1,
   unavailable: 69,
   corrupt: 65,

@@ -11,7 +11,7 @@ import { openProgress } from "./progress.ts";
 export async function repairStore(dataDirectory: string): Promise<number> {
   const disk = await findDisk(dataDirectory);
   const progress = openProgress("repair");
-  const onDone = (sentence: string): void => printOut(`${sentence}\n`);
+  const onDone = (sentence: string): void => void printOut(`${sentence}\n`);
   const left = await repair(disk, { clock: machineClock(), onProgress: progress.show, onDone }).finally(progress.end);
   for (const finding of left) printOut(`${describeFinding(finding)}\n`);
   printOut(left.length === 0 ? "sound\n" : "damaged\n");

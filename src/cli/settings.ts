@@ -70,7 +70,7 @@ export function readBytes(flag: string, text: string): number {
   if (bytes !== undefined && bytes > 0) return bytes;
   throw new Fault(
     "invalid",
-    `${flag}: expected bytes as a number or like 2MiB, found ${JSON.stringify(text.slice(0, 40))}`,
+    `${flag}: expected bytes as a number above 0, or with a unit (kB, MB, GB, KiB, MiB, GiB) like 2MiB, found ${JSON.stringify(text.slice(0, 40))}`,
   );
 }
 

@@ -12,7 +12,7 @@ import { watchEveryMs } from "../model/sync-limits.ts";
 import type { ParkCause } from "../model/transfer.ts";
 import type { Sending } from "../sync/agent-use.ts";
 import { type Census, takeCensus } from "../sync/census.ts";
-import { printTable } from "./table.ts";
+import { tableText } from "./table.ts";
 import { withCatalogToRead } from "./with-catalog.ts";
 
 /** Where all finalized sessions stand with a target, as JSON has it. */
@@ -50,11 +50,13 @@ export async function showSync(dataDirectory: string, { format, watch, signal }:
       catalog.refresh();
       const views = await viewsOf(catalog, disk, signal);
       // On a terminal in place of what stood there, in a pipe behind it.
-      if (lines > 0 && process.stdout.isTTY) printOut(`\u001b[${lines}A\u001b[J`);
-      if (format === "json") printOut(`${JSON.stringify(views)}\n`);
-      else lines = printViews(views);
-      if (watch) await sleep(watchEveryMs, undefined, { signal }).catch(() => undefined);
-      if (!watch || signal.aborted) return;
+      const over = lines > 0 && process.stdout.isTTY ? `\u001b[${lines}A\u001b[J` : "";
+      const text = format === "json" ? `${JSON.stringify(views)}\n` : textOf(views);
+      const isRead = printOut(`${over}${text}`);
+      if (format === "table") lines = text.split("\n").length - 1;
+      if (!watch || !isRead) return;
+      await sleep(watchEveryMs, undefined, { signal }).catch(() => undefined);
+      if (signal.aborted) return;
     }
   });
 }
@@ -93,13 +95,9 @@ export function censusView({ pending, synced, leftOut, parked, parkedSessions }:
   };
 }
 
-/** Prints them; how many lines that are. */
-function printViews(views: readonly TargetView[]): number {
-  if (views.length === 0) {
-    printOut("There is no target: mosaico-edge sync add NAME URL\n");
-    return 1;
-  }
-  const head = ["target", "state", "pending", "MB", "oldest", "synced", "parked", "why it waits"];
+function textOf(views: readonly TargetView[]): string {
+  if (views.length === 0) return "There is no target: mosaico-edge sync add NAME URL\n";
+  const head = ["target", "state", "pending", "MB", "oldest", "synced", "left out", "parked", "why it waits"];
   const rows = views.map((view) => [
     view.target,
     view.state,
@@ -107,25 +105,24 @@ function printViews(views: readonly TargetView[]): number {
     megabytes(view.pendingBytes),
     view.oldestPending ?? "",
     String(view.syncedSessions),
+    String(view.leftOutSessions),
     String(view.parkedSessions),
     view.closed ?? view.lastError ?? "",
   ]);
-  printTable([head, ...rows]);
   const more = views.flatMap(({ target, sending, parked }) => [
     ...(sending === undefined || sending === null ? [] : [`${target}: ${progressOf(sending)}`]),
     ...parked.map(
       ({ session, cause, reason }) => `${target}: ${session} is parked (${cause}): ${reason}${adviceOf(cause)}`,
     ),
   ]);
-  for (const line of more) printOut(`${line}\n`);
-  return 1 + rows.length + more.length;
+  return `${tableText([head, ...rows])}${more.map((line) => `${line}\n`).join("")}`;
 }
 
 /** What somebody may do about a parked session, where it is always the same. */
 function adviceOf(cause: ParkCause): string {
   switch (cause) {
     case "conflict":
-      return " -- what is there stays; once it is gone, or the target was added anew with --on-conflict extend, sync retry tries again";
+      return " -- what is there stays; once it is gone, sync retry tries again (to a sequence of somebody else sync set NAME --on-conflict extend adds it)";
     case "damaged":
       return " -- mosaico-edge verify says what is damaged, repair keeps what is sound, sync retry tries again";
     default:

@@ -7,18 +7,23 @@ import { machineClock } from "../host/clock.ts";
 import { newUlid } from "../host/entropy.ts";
 import { printOut } from "../host/log.ts";
 import { Fault } from "../model/fault.ts";
+import { shownWords } from "../model/foreign-words.ts";
 import { parseRemoteUrl } from "../model/remote-url.ts";
 import { syncClassesMax } from "../model/sync-limits.ts";
 import { type Target, targetNamePattern } from "../model/target.ts";
 import { isBegun, retriedCursor } from "../model/transfer.ts";
 import { takeCensus } from "../sync/census.ts";
 import { connectTo } from "../sync/connect.ts";
+import { whyOther } from "../sync/same-store.ts";
 import { parseClassQuery } from "../sync/session-class.ts";
 import { targetTexts } from "./target-text.ts";
 import { withCatalog, withCatalogToRead } from "./with-catalog.ts";
 
 /** What people say of a target; its files as absolute paths. */
-type TargetRequest = Omit<Target, "id" | "paused" | "leaving" | "rules" | "addedAtNs" | "changedAtNs">;
+type TargetRequest = Omit<
+  Target,
+  "id" | "store" | "isUnconfirmed" | "paused" | "leaving" | "rules" | "addedAtNs" | "changedAtNs"
+>;
 
 /** What is said of it anew. */
 export type TargetChange = Partial<Omit<TargetRequest, "name">>;
@@ -39,7 +44,7 @@ export async function addTarget(dataDirectory: string, name: string, url: string
   if (!targetNamePattern.test(name)) {
     throw new Fault(
       "invalid",
-      `The name of a target is like ${targetNamePattern.source}, found ${JSON.stringify(name.slice(0, 100))}`,
+      `The name of a target has at most 64 letters, digits, dots, dashes and underscores, and begins with a letter or digit, found ${JSON.stringify(name.slice(0, 100))}`,
     );
   }
   const request = checked({ ...unsaid, ...change, name, url });
@@ -67,6 +72,13 @@ function checked<Request extends TargetRequest>(request: Request): Request {
   if (twice !== undefined) throw new Fault("invalid", `--class: expected names of their own, found ${twice} twice`);
   if (request.classes.length > syncClassesMax)
     throw new Fault("invalid", `A target has ${syncClassesMax} classes at most, found ${request.classes.length}`);
+  if (request.interfaces.includes("")) throw new Fault("invalid", '--interface: expected a name like wwan0, found ""');
+  const always = request.rates.findIndex(({ between }) => between === undefined);
+  if (always >= 0 && always < request.rates.length - 1)
+    throw new Fault(
+      "invalid",
+      "--rate: expected the one without times last, found others behind it, which would never hold",
+    );
   for (const { name, query } of request.classes) {
     try {
       parseClassQuery(query);
@@ -85,7 +97,13 @@ export async function changeTarget(dataDirectory: string, name: string, change: 
     await updateTarget(catalog, name, (target) => {
       const { classes, restIsSent, rules = 0 } = target;
       const isOther = change.classes !== undefined || (change.restIsSent ?? restIsSent) !== restIsSent;
-      return checked({ ...target, ...change, rules: isOther ? rules + 1 : rules, classes: change.classes ?? classes });
+      const changed = checked({
+        ...target,
+        ...change,
+        rules: isOther ? rules + 1 : rules,
+        classes: change.classes ?? classes,
+      });
+      return { ...changed, isUnconfirmed: target.isUnconfirmed === true || changed.url !== target.url };
     });
   });
 }
@@ -180,28 +198,29 @@ export async function checkRemote(
   change: TargetChange,
   { format, signal }: { format: "json" | "table"; signal: AbortSignal },
 ): Promise<number> {
-  const target = await withCatalogToRead(dataDirectory, async (catalog) => {
-    if (!which.includes("://")) return checked({ ...targetOf(catalog, which), ...change });
-    // Nothing is known of one that is no target yet.
-    return { ...checked({ ...unsaid, ...change, name: "check", url: which }), id: newUlid(Date.now()) };
-  });
+  const target = which.includes("://")
+    ? // Nothing is known of one that is no target yet.
+      { ...checked({ ...unsaid, ...change, name: "check", url: which }), id: newUlid(Date.now()) }
+    : await withCatalogToRead(dataDirectory, (catalog) => checked({ ...namedTarget(catalog, which), ...change }));
   using remote = await connectTo(target, signal);
   const { text, edge, messageBytesMax } = remote.version;
   const permissions = await remote.permissions();
-  const pending = await withCatalogToRead(dataDirectory, async (catalog) => {
-    return (await takeCensus(catalog, target, { signal })).pending;
+  const { pending, other } = await withCatalogToRead(dataDirectory, async (catalog) => {
+    const census = await takeCensus(catalog, target, { signal });
+    return { pending: census.pending, other: whyOther(catalog, "store" in target ? target.store : undefined, remote) };
   });
-  const problem = permissions.write ? undefined : "the key may not write there, so nothing can be sent";
+  const problem = other ?? (permissions.write ? undefined : "The key may not write there: nothing can be sent.");
   const hint =
     permissions.delete || remote.isEdge
       ? undefined
-      : "the key may not delete there: a session that breaks off at the wrong moment is parked until somebody looks";
+      : "The key may not delete there: a session that breaks off at the wrong moment is parked until somebody looks.";
   printView(
     {
       url: target.url,
       kind: remote.isEdge ? "mosaico-edge" : "mosaicod",
       version: edge?.version ?? text,
       protocol: text,
+      ...(edge?.store === undefined ? {} : { store: shownWords(edge.store) }),
       messageBytesMax,
       permissions: Object.entries(permissions).flatMap(([name, allowed]) => (allowed ? [name] : [])),
       wouldSendSessions: pending.sessions,
@@ -212,6 +231,15 @@ export async function checkRemote(
     format,
   );
   return problem === undefined ? 0 : 1;
+}
+
+/** @throws Fault invalid, absent */
+function namedTarget(catalog: Catalog, name: string): Target {
+  if (targetNamePattern.test(name)) return targetOf(catalog, name);
+  throw new Fault(
+    "invalid",
+    `expected the name of a target, or an address like grpc://10.0.0.5:6726, found ${JSON.stringify(name.slice(0, 100))}`,
+  );
 }
 
 type View = Readonly<Record<string, string | number | boolean | readonly string[]>>;

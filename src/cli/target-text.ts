@@ -32,11 +32,14 @@ export function classText({ name, query, priority, isSent, bytesPerSecond }: Syn
 
 /** @throws Fault invalid */
 export function readRate(text: string): RateRule {
-  const [times, rate] = text.includes("=") ? text.split("=", 2) : [undefined, text];
+  const at = text.indexOf("=");
+  const [times, rate] = at < 0 ? [undefined, text] : [text.slice(0, at), text.slice(at + 1)];
   const between = times === undefined ? undefined : parseDayTimes(times);
   if (times !== undefined && between === undefined)
     throw new Fault("invalid", `--rate: expected times like 08:00-18:00, found ${JSON.stringify(times.slice(0, 40))}`);
-  return { between, bytesPerSecond: rate === "0" ? 0 : readBytes("--rate", rate ?? "") };
+  if (between?.fromMinute === between?.toMinute && between !== undefined)
+    throw new Fault("invalid", `--rate: expected a time that begins before it ends, found ${JSON.stringify(times)}`);
+  return { between, bytesPerSecond: rate === "0" ? 0 : readBytes("--rate", rate) };
 }
 
 export function rateText({ between, bytesPerSecond }: RateRule): string {

@@ -6,7 +6,7 @@ import { Fault, type FaultCode } from "../model/fault.ts";
 import { type JsonValue, parseJson } from "../model/json.ts";
 import { EmbeddedJson } from "../model/json-text.ts";
 import { type SequenceName, sequenceOfTopic, type TopicLocator } from "../model/locator.ts";
-import type { JsonText, SerializationFormat, Uuid } from "../model/resource.ts";
+import type { JsonText, Sequence, SerializationFormat, Uuid } from "../model/resource.ts";
 import { remoteAnswerBytes } from "../model/sync-limits.ts";
 import type { TimeWindow } from "../model/time.ts";
 import {
@@ -128,16 +128,16 @@ export class Remote implements Disposable {
 
   /** Unless it is complete. @throws Fault wrong_state when it is */
   async deleteOpenSession(sequence: SequenceName, session: { uuid: Uuid; locator: string | undefined }): Promise<void> {
-    if (this.isEdge) return await this.#act("session_delete", { session_uuid: session.uuid, only_open: true });
+    if (this.isEdge) return await this.#act("edge_session_delete_open", { session_uuid: session.uuid });
     const found = (await this.#sequence(sequence))?.sessions.find(({ uuid }) => uuid === session.uuid);
     if (found === undefined) throw new Fault("absent", "There is no such session.");
     if (found.locked !== false) throw new Fault("wrong_state", "The session is complete there: it was not deleted.");
     await this.deleteSession(session);
   }
 
-  /** At an edge: unless it has sessions. @throws Fault wrong_state when it has */
-  async deleteEmptySequence(name: SequenceName): Promise<void> {
-    await this.#act("sequence_delete", { locator: name, only_empty: true });
+  /** At an edge: unless it has sessions. @throws Fault wrong_state when it has, absent when it is another one */
+  async deleteEmptySequence({ name, uuid }: Pick<Sequence, "name" | "uuid">): Promise<void> {
+    await this.#act("edge_sequence_delete_empty", { locator: name, uuid });
   }
 
   async createTopic(topic: TopicToCreate): Promise<Uuid> {

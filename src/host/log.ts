@@ -40,11 +40,13 @@ function writable(_key: string, value: unknown): unknown {
   return value;
 }
 
-/** Writes text to stdout, whole, before the program goes on. Whoever reads may have had enough, as `head` has. */
-export function printOut(text: string): void {
+/** Writes text to stdout, whole, before the program goes on. Whoever reads may have had enough, as `head` has: whether it reads. */
+export function printOut(text: string): boolean {
   try {
     fs.writeSync(1, text);
+    return true;
   } catch (error) {
     if (errnoOf(error) !== "EPIPE") throw error;
+    return false;
   }
 }

@@ -71,6 +71,26 @@ export async function deleteSequence(
   });
 }
 
+/** @param uuid of the one that is meant, where that is known @throws Fault absent, wrong_state when it has sessions, unavailable */
+export async function deleteEmptySequence(parts: RemoveParts, name: SequenceName, uuid?: Uuid): Promise<void> {
+  const { catalog } = parts;
+  await deleteSequence(parts, name, (sequence) => {
+    if (sequence.uuid !== (uuid ?? sequence.uuid))
+      throw new Fault("absent", `Not found: sequence \`${name}\` of ours.`);
+    if (!listSessions(catalog, sequence.ulid).next().done)
+      throw new Fault("wrong_state", `Sequence \`${name}\` has sessions: it was not deleted.`);
+  });
+}
+
+/** @throws Fault absent, wrong_state when it is finalized, unavailable */
+export async function deleteOpenSession(parts: RemoveParts, uuid: Uuid): Promise<void> {
+  await deleteSession(parts, uuid, () => {
+    const found = findSession(parts.catalog, uuid);
+    if (found !== undefined && isFinalized(found))
+      throw new Fault("wrong_state", `Session \`${found.locator}\` is finalized: it was not deleted.`);
+  });
+}
+
 /**
  * Deletes a session with its topics, open or finalized; the sequence stays.
  * @param check runs before its uploads are stopped, and inside the transaction; when it throws, nothing is done

@@ -55,6 +55,10 @@ export interface Target {
   /** Only while one of these network interfaces is connected, and while this address takes connections. */
   readonly interfaces: readonly string[];
   readonly whenReachable?: { readonly host: string; readonly port: number } | undefined;
+  /** The identity of the store there, where it tells: of the one that was reached first. */
+  readonly store?: string | undefined;
+  /** Whether it may be another store since, so that nothing counts as synced there. */
+  readonly isUnconfirmed?: boolean | undefined;
   readonly paused: boolean;
   /** What is known of it is being forgotten; nothing is added to that any more. */
   readonly leaving?: boolean | undefined;

@@ -20,7 +20,9 @@ export type ParkCause =
   /** A reply got lost whose answer cannot be asked for, and what it left may not be deleted there. */
   | "reply_lost"
   /** It was begun anew too often. */
-  | "repeated";
+  | "repeated"
+  /** This program failed at it. */
+  | "failed";
 
 /** Where a transfer is. What stands here has perhaps been asked of the remote, and nothing behind it. */
 export type Place =
@@ -36,7 +38,7 @@ export type Place =
   | { readonly kind: "remove"; readonly reason: string }
   | { readonly kind: "synced" }
   /** It is of a class that does not go there, by the rules of a target that had changed so often. */
-  | { readonly kind: "left_out"; readonly class: string; readonly rules: number; readonly from: Place }
+  | { readonly kind: "left_out"; readonly class: string; readonly rules: number; readonly from?: Place }
   | { readonly kind: "parked"; readonly cause: ParkCause; readonly reason: string; readonly from: Place };
 
 /** Of an edge only `new`: it is asked. */
@@ -85,9 +87,10 @@ export function isLeftOut({ place }: Cursor, { rules = 0 }: Pick<Target, "rules"
   return place.kind === "left_out" && place.rules === rules;
 }
 
-/** Where it goes on, should it go there after all. */
+/** Where it goes on, should it go there after all; the first versions did not note it, and left out nothing that was begun. */
 export function unlessLeftOut(cursor: Cursor): Cursor {
-  return cursor.place.kind === "left_out" ? { ...cursor, place: cursor.place.from } : cursor;
+  const { place } = cursor;
+  return place.kind === "left_out" ? { ...cursor, place: place.from ?? firstCursor.place } : cursor;
 }
 
 export function parkedCursor(cursor: Cursor, cause: ParkCause, reason: string): Cursor {
@@ -111,8 +114,9 @@ export interface Leftover {
 }
 
 /** Whether something of a session may be at a target without being complete there. */
-export function isBegun({ place, session }: Cursor): boolean {
-  const at = place.kind === "parked" || place.kind === "left_out" ? place.from : place;
+export function isBegun(cursor: Cursor): boolean {
+  const { place, session } = cursor;
+  const at = place.kind === "parked" ? place.from : unlessLeftOut(cursor).place;
   return session !== undefined && !(["check", "compare", "synced"] as const).some((kind) => kind === at.kind);
 }
 

@@ -18,10 +18,18 @@ import {
   listTopicsOfSession,
 } from "../catalog/resources.ts";
 import { rowBytes } from "../catalog/row.ts";
+import { readStoreFacts } from "../catalog/store-facts.ts";
 import { countBatches } from "../catalog/topic-batches.ts";
 import { type CreateParts, createSequence, createSession, createTopic } from "../ingest/create.ts";
 import { type FinalizeParts, finalizeSession } from "../ingest/finalize.ts";
-import { deleteSequence, deleteSession, deleteTopic, type RemoveParts } from "../ingest/remove.ts";
+import {
+  deleteEmptySequence,
+  deleteOpenSession,
+  deleteSequence,
+  deleteSession,
+  deleteTopic,
+  type RemoveParts,
+} from "../ingest/remove.ts";
 import { Fault } from "../model/fault.ts";
 import { freeMessageBytes } from "../model/limits.ts";
 import type { SequenceName, TopicLocator } from "../model/locator.ts";
@@ -101,7 +109,7 @@ export async function runAction(
         encodeBytes: 512 * 1024 * 1024,
         targetBytes: targetMessageBytes,
       };
-      return infoAnswer(limits, parts.edgeVersion);
+      return infoAnswer(limits, { edgeVersion: parts.edgeVersion, storeId: readStoreFacts(catalog)?.id });
     }
     case "sequence_create": {
       const { name, userMetadata, uuid } = request;
@@ -114,10 +122,11 @@ export async function runAction(
       return null;
     }
     case "sequence_delete":
-      await deleteSequence(parts, request.name, ({ ulid }) => {
-        if (request.onlyEmpty && [...listSessions(catalog, ulid)].length > 0)
-          throw new Fault("wrong_state", `Sequence \`${request.name}\` has sessions: it was not deleted.`);
-      });
+      await deleteSequence(parts, request.name);
+      log.info("sequence_deleted", { sequence: request.name, ...who });
+      return null;
+    case "edge_sequence_delete_empty":
+      await deleteEmptySequence(parts, request.name, request.uuid);
       log.info("sequence_deleted", { sequence: request.name, ...who });
       return null;
     case "session_create": {
@@ -139,11 +148,14 @@ export async function runAction(
     case "session_delete": {
       const session = findSession(catalog, request.session);
       if (session !== undefined) parts.dialects.mentioned(session.uuid);
-      await deleteSession(parts, request.session, () => {
-        const found = request.onlyOpen ? findSession(catalog, request.session) : undefined;
-        if (found !== undefined && isFinalized(found))
-          throw new Fault("wrong_state", `Session \`${found.locator}\` is finalized: it was not deleted.`);
-      });
+      await deleteSession(parts, request.session);
+      log.info("session_deleted", { session: session?.locator, ...who });
+      return null;
+    }
+    case "edge_session_delete_open": {
+      const session = findSession(catalog, request.session);
+      if (session !== undefined) parts.dialects.mentioned(session.uuid);
+      await deleteOpenSession(parts, request.session);
       log.info("session_deleted", { session: session?.locator, ...who });
       return null;
     }

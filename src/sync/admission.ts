@@ -23,7 +23,7 @@ export class Admission {
   readonly #rate: Rate;
   /** Of each class, by name. */
   readonly #rates = new Map<string, Rate>();
-  /** When the last message was let go. */
+  /** When the last one was let go on. */
   #admittedAtMs = 0;
 
   constructor(parts: AdmissionParts) {
@@ -65,9 +65,10 @@ export class Admission {
   /** Lets uploads go first. */
   async yield(signal: AbortSignal): Promise<void> {
     const { clock, captureWaits, captureIsBusy } = this.#parts;
-    const tookMs = clock.monotonicMs() - this.#admittedAtMs;
-    if (captureIsBusy())
-      await sleep(Math.min(captureRest.mostMs, captureRest.timesTaken * tookMs), undefined, { signal });
-    while (captureWaits()) await sleep(captureRest.leastMs, undefined, { signal });
+    const sinceMs = clock.monotonicMs();
+    const restMs = Math.min(captureRest.mostMs, captureRest.timesTaken * (sinceMs - this.#admittedAtMs));
+    while (captureWaits() || (captureIsBusy() && clock.monotonicMs() - sinceMs < restMs))
+      await sleep(captureRest.leastMs, undefined, { signal });
+    this.#admittedAtMs = clock.monotonicMs();
   }
 }

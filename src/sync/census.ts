@@ -35,7 +35,7 @@ export interface Census {
   readonly next: readonly PendingSession[];
   readonly pending: { readonly sessions: number; readonly bytes: number; readonly oldestNs: TimeNs | undefined };
   readonly synced: number;
-  /** Of classes that do not go there. */
+  /** By the names of their sequences, or of classes that do not go there. */
   readonly leftOut: number;
   readonly parked: number;
   /** The first ones. */
@@ -57,9 +57,13 @@ export async function takeCensus(
   let oldestNs: TimeNs | undefined;
   for (const page of sequencePages(catalog)) {
     for (const sequence of page) {
-      if (!isIncluded(target, sequence.name)) continue;
+      const goes = isIncluded(target, sequence.name);
       for (const session of listSessions(catalog, sequence.ulid)) {
         if (session.completedAtNs === undefined) continue;
+        if (!goes) {
+          leftOut += 1;
+          continue;
+        }
         const cursor = findTransfer(catalog, session.ulid, target.id)?.cursor;
         const place = cursor?.place;
         if (place?.kind === "synced") synced += 1;

@@ -7,7 +7,7 @@ import { Fault } from "../model/fault.ts";
 import { parseRemoteUrl } from "../model/remote-url.ts";
 import type { Target } from "../model/target.ts";
 
-/** @throws Fault invalid, unavailable naming the file that cannot be read or is no such; as `Remote.connect` */
+/** @throws Fault invalid, absent, unavailable naming the file that cannot be read or is no such; as `Remote.connect` */
 export async function connectTo(
   { url, caFile, keyFile }: Pick<Target, "url" | "caFile" | "keyFile">,
   signal: AbortSignal,
@@ -24,7 +24,8 @@ function readKey(file: string): string {
     text = readOutsideText(file).trim();
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new Fault("unavailable", `The API key: ${reason}`, error);
+    const code = error instanceof Fault ? error.code : "unavailable";
+    throw new Fault(code, `The API key: ${reason}`, error);
   }
   if (/^[\x21-\x7e]{1,200}$/.test(text)) return text;
   throw new Fault("invalid", `The API key in ${file} is not one line of at most 200 printable ASCII characters.`);

@@ -17,8 +17,8 @@ import { parseQuery } from "../wire/query.ts";
 
 /** @throws Fault invalid naming what is wrong with the query of a class */
 export function parseClassQuery(text: string): CatalogQuery {
-  const body = parseJson(text, "the query of a class");
-  if (!isJsonObject(body)) throw new Fault("invalid", "The query of a class is an object as clients send it.");
+  const body = parseJson(text, "the query");
+  if (!isJsonObject(body)) throw new Fault("invalid", "The query is no JSON object as clients send it.");
   return parseQuery(body);
 }
 

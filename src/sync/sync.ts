@@ -72,7 +72,8 @@ export class Sync implements AsyncDisposable {
   }
 }
 
-function rowOf(target: Target): string {
+/** What an agent itself notes does not begin another one. */
+function rowOf({ store: _store, isUnconfirmed: _isUnconfirmed, ...target }: Target): string {
   return JSON.stringify(target, (_key, value: unknown) => (typeof value === "bigint" ? String(value) : value));
 }
 

@@ -6,29 +6,21 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Space } from "../care/space.ts";
 import { rowBytes } from "../catalog/row.ts";
-import { isActive, isKnown } from "../catalog/target-rows.ts";
-import {
-  findClaim,
-  findTransfer,
-  hasLeftovers,
-  listLeftovers,
-  putClaim,
-  putLeftover,
-  putTransfer,
-  removeLeftover,
-} from "../catalog/transfer-rows.ts";
+import { isActive, isKnown, isUnchanged, isUnconfirmed } from "../catalog/target-rows.ts";
+import { findClaim, findTransfer, putClaim, putLeftover, putTransfer } from "../catalog/transfer-rows.ts";
 import type { Remote } from "../client/remote.ts";
 import type { Clock } from "../host/clock.ts";
 import { newJitter } from "../host/entropy.ts";
 import type { Log } from "../host/log.ts";
-import { Fault, type FaultCode } from "../model/fault.ts";
-import { type SessionLocator, sequenceOfSession } from "../model/locator.ts";
+import { Fault } from "../model/fault.ts";
+import type { SessionLocator } from "../model/locator.ts";
 import type { Session, Ulid } from "../model/resource.ts";
 import { censusRest, closedLookMs, syncRetry } from "../model/sync-limits.ts";
 import type { SyncClass, Target } from "../model/target.ts";
 import {
   type Cursor,
   firstCursor,
+  isSynced,
   type ParkCause,
   parkedCursor,
   type TransferRow,
@@ -38,14 +30,17 @@ import type { SearchParts } from "../query/search.ts";
 import type { Poison } from "../store/poison.ts";
 import { Admission, type AdmissionParts } from "./admission.ts";
 import { type AgentState, type AgentUse, type Progress, sendingOf } from "./agent-use.ts";
+import { BrokenOff } from "./broken-off.ts";
 import { type Census, type Classify, type PendingSession, takeCensus, unclassed } from "./census.ts";
 import { limitsOf, traitsOf, whyTopicsUnsuitable } from "./central.ts";
-import { breaksOff, type Command, isOfLink, type TopicFacts, type TransferFacts } from "./command.ts";
+import { breaksOff, isOfLink, type TopicFacts, type TransferFacts } from "./command.ts";
 import { connectTo } from "./connect.ts";
 import { KnownDigests } from "./contents.ts";
 import { Gate, GateClosed } from "./gate.ts";
 import { Hands } from "./hands.ts";
+import { Leftovers } from "./leftovers.ts";
 import { slower } from "./rate.ts";
+import { confirmStore } from "./same-store.ts";
 import { SessionClasses } from "./session-class.ts";
 import { Setbacks } from "./setbacks.ts";
 import { findShipment, type Shipment, type UuidThere } from "./shipment.ts";
@@ -71,21 +66,6 @@ type Settled =
 /** There is something more urgent: the transfer goes on at its cursor later. */
 class GaveWay extends Error {}
 
-/** A transfer that broke off: at which command, with what the remote or the link said. */
-class BrokenOff extends Error {
-  readonly code: FaultCode;
-  readonly command: Command["kind"];
-  /** Whether it was at a session that lets others go first now. */
-  readonly isHeld: boolean;
-
-  constructor(command: Command["kind"], code: FaultCode, reason: string, isHeld = false) {
-    super(reason);
-    this.isHeld = isHeld;
-    this.command = command;
-    this.code = code;
-  }
-}
-
 export class TargetAgent {
   readonly #parts: AgentParts;
   readonly #target: Target;
@@ -94,8 +74,7 @@ export class TargetAgent {
   readonly #classes: SessionClasses;
   readonly #setbacks = new Setbacks();
   readonly #digests = new KnownDigests();
-  /** How often the remote failed at what is to be deleted there. */
-  readonly #leftoverTries = new Map<Ulid, number>();
+  readonly #leftovers: Leftovers;
   #state: AgentState = "idle";
   #remote: string | undefined;
   #isEdge: boolean | undefined;
@@ -128,6 +107,7 @@ export class TargetAgent {
     this.#admission = new Admission(parts);
     this.#gate = new Gate(parts.clock, target);
     this.#classes = new SessionClasses(parts.search, target);
+    this.#leftovers = new Leftovers(parts, target);
   }
 
   /** A session was finalized, or somebody does not want to wait. */
@@ -168,14 +148,15 @@ export class TargetAgent {
   }
 
   async #work(signal: AbortSignal): Promise<void> {
-    let next = await this.#look(signal);
-    if (next.length === 0 && !this.#hasLeftovers()) return await this.#idle(signal);
+    let next = await this.#toSend(signal);
+    if (next.length === 0 && !this.#leftovers.areThere && !isUnconfirmed(this.#parts.catalog, this.#target))
+      return await this.#idle(signal);
     if (await this.#isClosed(signal)) return;
     this.#state = "connecting";
     using remote = await this.#connect(signal);
     this.#state = "sending";
-    for (; ; next = await this.#look(signal)) {
-      await this.#deleteLeftovers(remote, signal);
+    for (; ; next = await this.#toSend(signal)) {
+      await this.#leftovers.delete(remote, signal);
       if (next.length === 0) return;
       for (const pending of next) {
         await this.#gate.check();
@@ -196,11 +177,29 @@ export class TargetAgent {
 
   /** @throws GaveWay, BrokenOff */
   async #bring(remote: Remote, pending: PendingSession, signal: AbortSignal): Promise<void> {
-    const { session, class: of, problem } = pending;
-    if (problem !== undefined) await this.#settle(session, { kind: "parked", ...problem });
-    else if (!of.isSent)
-      await this.#settle(session, { kind: "left_out", class: of.name, rules: this.#target.rules ?? 0 });
-    else await this.#ship(remote, pending, signal);
+    try {
+      await this.#ship(remote, pending, signal);
+    } catch (error) {
+      const isExpected = [Fault, BrokenOff, GaveWay, GateClosed].some((known) => error instanceof known);
+      if (isExpected || signal.aborted) throw error;
+      // A fault of this program must not hold up all others for ever.
+      this.#parts.log.error("sync_bug", { target: this.#target.name, session: pending.session, cause: error });
+      await this.#settle(pending.session, { kind: "parked", cause: "failed", reason: String(error) });
+    }
+  }
+
+  /** Sessions that are to be sent now, the most urgent first. What does not go is settled, for which nobody need be reached. */
+  async #toSend(signal: AbortSignal): Promise<readonly PendingSession[]> {
+    const found = await this.#look(signal);
+    const next = found.filter(({ class: of, problem }) => problem === undefined && of.isSent);
+    for (const { session, class: of, problem } of found) {
+      if (problem !== undefined) await this.#settle(session, { kind: "parked", ...problem });
+      else if (!of.isSent)
+        await this.#settle(session, { kind: "left_out", class: of.name, rules: this.#target.rules ?? 0 });
+    }
+    // There may be more than were looked at, and whoever asks is told of those that were.
+    if (next.length < found.length) this.#isStale = true;
+    return next;
   }
 
   #mayHaveNews(): boolean {
@@ -221,10 +220,6 @@ export class TargetAgent {
     this.#failures = 0;
     this.#lastError = undefined;
     this.#told = undefined;
-  }
-
-  #hasLeftovers(): boolean {
-    return hasLeftovers(this.#parts.catalog, this.#target.id);
   }
 
   /** Sessions that are to be sent now, the most urgent first. */
@@ -311,7 +306,13 @@ export class TargetAgent {
     this.#remote = name;
     this.#isEdge = remote.isEdge;
     if (this.#wasLink) this.#failures = 0;
-    return remote;
+    try {
+      await confirmStore(this.#parts.catalog, this.#target, remote);
+      return remote;
+    } catch (error) {
+      remote[Symbol.dispose]();
+      throw error;
+    }
   }
 
   /** Waits before the next try: longer each time, and not as long as others who lost the same link. */
@@ -416,32 +417,6 @@ export class TargetAgent {
     return this.#counted.facts;
   }
 
-  /** What was begun of sessions that were deleted here goes there too, where that is allowed. @throws BrokenOff */
-  async #deleteLeftovers(remote: Remote, signal: AbortSignal): Promise<void> {
-    const { catalog, log } = this.#parts;
-    const { id, name } = this.#target;
-    for (const [ulid, { locator, session }] of [...listLeftovers(catalog, id)]) {
-      let there = "deleted";
-      try {
-        await remote.deleteOpenSession(sequenceOfSession(locator), session);
-      } catch (error) {
-        if (!(error instanceof Fault)) throw error;
-        const tries = (this.#leftoverTries.get(ulid) ?? 0) + 1;
-        this.#leftoverTries.set(ulid, tries);
-        const { code } = error;
-        const isItself = code === "internal" || code === "overloaded";
-        if (isItself && tries <= syncRetry.troubleMax) continue;
-        if (!isItself && breaksOff({ kind: "delete_session", session }, code, traitsOf(remote, this.#target)))
-          throw new BrokenOff("delete_session", code, error.message);
-        if (code !== "absent") there = error.message;
-      }
-      signal.throwIfAborted();
-      log.warning("session_deleted_while_sent", { target: name, session: locator, there });
-      await catalog.transaction(() => removeLeftover(catalog, id, ulid));
-      this.#leftoverTries.delete(ulid);
-    }
-  }
-
   async #act(
     hands: Hands,
     transfer: Transfer,
@@ -469,7 +444,7 @@ export class TargetAgent {
     }
   }
 
-  /** False when the session was deleted here, or the target is paused or forgotten. */
+  /** False when the session was deleted here, the target is paused or forgotten, or was changed before the session is synced. */
   async #store({ session }: Shipment, cursor: Cursor, stored?: Cursor): Promise<boolean> {
     const { catalog, clock, poison, space } = this.#parts;
     poison.check();
@@ -483,6 +458,8 @@ export class TargetAgent {
         return false;
       }
       if (!isActive(catalog, this.#target)) return false;
+      // By other words it may have to be compared again, or elsewhere.
+      if (isSynced(cursor) && !isUnchanged(catalog, this.#target)) return false;
       putTransfer(catalog, session.ulid, this.#target.id, row);
       putClaim(catalog, session.sequenceUlid, this.#target.id, cursor.sequence);
       return true;

@@ -33,10 +33,12 @@ export type ActionRequest =
       readonly userMetadata: JsonText;
       readonly uuid: Uuid | undefined;
     }
-  | { readonly kind: "sequence_delete"; readonly name: SequenceName; readonly onlyEmpty: boolean }
+  | { readonly kind: "sequence_delete"; readonly name: SequenceName }
+  | { readonly kind: "edge_sequence_delete_empty"; readonly name: SequenceName; readonly uuid: Uuid }
   | { readonly kind: "session_create"; readonly sequence: SequenceName; readonly uuid: Uuid | undefined }
   | { readonly kind: "session_finalize"; readonly session: Uuid }
-  | { readonly kind: "session_delete"; readonly session: Uuid | SessionLocator; readonly onlyOpen: boolean }
+  | { readonly kind: "session_delete"; readonly session: Uuid | SessionLocator }
+  | { readonly kind: "edge_session_delete_open"; readonly session: Uuid }
   | {
       readonly kind: "topic_create";
       readonly uuid: Uuid | undefined;
@@ -203,12 +205,11 @@ const actionKinds: Readonly<Record<string, ActionKind>> = {
   },
   sequence_delete: {
     permission: "delete",
-    description: "Delete a sequence with all its sessions: {locator}; with only_empty: unless it has any",
-    read(body, { name }) {
-      const fields = parseWith(locator.extend({ only_empty: z.boolean().optional() }), body, `the body of ${name}`);
-      const { only_empty: onlyEmpty = false } = fields;
-      return { kind: "sequence_delete", name: parseSequenceName(fields.locator), onlyEmpty };
-    },
+    description: "Delete a sequence with all its sessions: {locator}",
+    read: (body, { name }) => ({
+      kind: "sequence_delete",
+      name: parseSequenceName(parseWith(locator, body, `the body of ${name}`).locator),
+    }),
   },
   session_create: {
     permission: "write",
@@ -228,18 +229,12 @@ const actionKinds: Readonly<Record<string, ActionKind>> = {
   },
   session_delete: {
     permission: "delete",
-    description:
-      "Delete a session with its topics: {session_uuid} or {locator}; with only_open: unless it is finalized",
+    description: "Delete a session with its topics: {session_uuid} or {locator}",
     read(body, { name }) {
-      const shape = z.object({
-        session_uuid: z.string().optional(),
-        locator: z.string().optional(),
-        only_open: z.boolean().optional(),
-      });
-      const fields = parseWith(shape, body, `the body of ${name}`);
-      const { session_uuid: uuid, locator: named, only_open: onlyOpen = false } = fields;
-      if (uuid !== undefined) return { kind: "session_delete", session: parseUuid(uuid), onlyOpen };
-      if (named !== undefined) return { kind: "session_delete", session: parseSessionLocator(named), onlyOpen };
+      const shape = z.object({ session_uuid: z.string().optional(), locator: z.string().optional() });
+      const { session_uuid: uuid, locator: named } = parseWith(shape, body, `the body of ${name}`);
+      if (uuid !== undefined) return { kind: "session_delete", session: parseUuid(uuid) };
+      if (named !== undefined) return { kind: "session_delete", session: parseSessionLocator(named) };
       throw new Fault("invalid", `Bad request: the body of ${name}: expected session_uuid or locator, found neither.`);
     },
     proof: (body) => (body["session_uuid"] !== undefined ? "0.4" : body["locator"] !== undefined ? "new" : undefined),
@@ -276,6 +271,27 @@ const actionKinds: Readonly<Record<string, ActionKind>> = {
     read: (body, { name }) => ({
       kind: "topic_delete",
       locator: parseTopicLocator(parseWith(locator, body, `the body of ${name}`).locator),
+    }),
+  },
+  // Actions of their own, which a server that does not know them refuses: one that left out a condition would delete too much.
+  edge_sequence_delete_empty: {
+    permission: "delete",
+    description: "Delete a sequence unless it has sessions, or is another one of that name: {locator, uuid}",
+    read(body, { name }) {
+      const fields = parseWith(locator.extend({ uuid: z.string() }), body, `the body of ${name}`);
+      return {
+        kind: "edge_sequence_delete_empty",
+        name: parseSequenceName(fields.locator),
+        uuid: parseUuid(fields.uuid),
+      };
+    },
+  },
+  edge_session_delete_open: {
+    permission: "delete",
+    description: "Delete a session with its topics unless it is finalized: {session_uuid}",
+    read: (body, { name }) => ({
+      kind: "edge_session_delete_open",
+      session: parseUuid(parseWith(sessionUuid, body, `the body of ${name}`).session_uuid),
     }),
   },
   edge_topic_status: {

@@ -45,7 +45,7 @@ const edgeCapabilities = ["acks", "resume", "topic_status", "client_uuid", "sequ
 
 export function infoAnswer(
   limits: { decodeBytes: number; encodeBytes: number; targetBytes: number },
-  edgeVersion: string,
+  { edgeVersion, storeId }: { edgeVersion: string; storeId: string | undefined },
 ): object {
   return {
     ...versionAnswer(),
@@ -54,7 +54,7 @@ export function infoAnswer(
       grpc_max_encode_message_size: limits.encodeBytes,
       grpc_target_encode_message_size: limits.targetBytes,
     },
-    edge: { version: edgeVersion, capabilities: edgeCapabilities },
+    edge: { version: edgeVersion, capabilities: edgeCapabilities, store: storeId },
   };
 }
 

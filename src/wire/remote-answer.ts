@@ -33,12 +33,19 @@ export function readResponse(action: string, results: readonly Uint8Array[]): Js
     : parseWith(envelope, parseJson(text, `the answer of ${action}`), `the answer of ${action}`).response;
 }
 
+export interface EdgeVersion {
+  readonly version: string;
+  readonly capabilities: readonly string[];
+  /** Its identity; the first versions do not tell. */
+  readonly store?: string | undefined;
+}
+
 export interface RemoteVersion {
   readonly text: string;
   readonly major: number;
   readonly minor: number;
   /** Undefined for a central daemon. */
-  readonly edge: { readonly version: string; readonly capabilities: readonly string[] } | undefined;
+  readonly edge: EdgeVersion | undefined;
   readonly messageBytesMax: number;
 }
 
@@ -49,11 +56,15 @@ const messageBytes = integerWithin(`at least ${remoteMessageBytesMin} bytes`, {
 }).transform(Number);
 /** Words that are shown. */
 const name = z.string().max(remoteNameMax).transform(shownWords);
+/** Compared, so it is as it was said. */
+const storeId = z.string().regex(/^[0-9A-Za-z-]{1,64}$/);
 const versionShape = z.object({
   version: name,
   semver: z.object({ major: count, minor: count }),
   config: z.object({ grpc_max_decode_message_size: messageBytes }).optional(),
-  edge: z.object({ version: name, capabilities: z.array(name).max(remoteCapabilitiesMax) }).optional(),
+  edge: z
+    .object({ version: name, capabilities: z.array(name).max(remoteCapabilitiesMax), store: storeId.optional() })
+    .optional(),
 });
 
 /** Of `info` or `version`. @throws Fault invalid */

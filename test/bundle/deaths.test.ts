@@ -87,7 +87,7 @@ test(`${deaths} deaths of an import and of the server under it`, { timeout: 60_0
   const coverage = new Coverage("import deaths", [...kinds, "while it sent"]);
   const file = place.path("whole.tar");
   expect(statSync(file).size).toBeGreaterThan(30_000_000);
-  const wordsOf = (into: string): string[] => ["import", file, "--data-dir", into, "--trust", publicKey];
+  const wordsOf = (into: string): string[] => ["import", file, "--create", "--data-dir", into, "--trust", publicKey];
   const wholeMs = await timeOf(() => done(...wordsOf(place.path("whole"))));
   for (let death = 0; death < deaths; death += 1) {
     const kind = kinds[death % kinds.length] ?? "the server";

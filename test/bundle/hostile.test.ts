@@ -192,7 +192,7 @@ test("what is once in a store is once in a bundle: of two sessions with one topi
   );
   const file = write("twice.tar", changed);
   const words = [file, "--trust", store.publicKey];
-  const ended = await bundle("import", ...words, "--data-dir", place.path("twice"));
+  const ended = await bundle("import", "--create", ...words, "--data-dir", place.path("twice"));
   expect(ended).toMatchObject({
     code: 1,
     stdout: expect.stringMatching(/refused: .*topic `drive-1\/status\/mode` once.*\n.*\n2 brought/),
@@ -215,7 +215,7 @@ test("of a session that lies nothing comes, the others come", { timeout: 60_000 
     const file = write("import.tar", (await lies[title]?.[0](liar)) ?? []);
     const words = [file, "--trust", store.publicKey];
     expect(await bundle("verify", ...words), title).toMatchObject({ code: 65 });
-    const ended = await bundle("import", ...words, "--data-dir", dataDir);
+    const ended = await bundle("import", "--create", ...words, "--data-dir", dataDir);
     expect(ended, title).toMatchObject({
       code: 1,
       stdout: expect.stringMatching(/walk-1:\S+: refused: Session .*1 are not there\n$/s),
@@ -255,7 +255,7 @@ test(`${hostiles} random lies in documents and messages, sealed and signed: neve
     // What passes for a session may be odd; the store that takes it, or does not, stays sound.
     if (error === undefined && kind.endsWith("message") && imported < importedMax) {
       imported += 1;
-      const ended = await bundle("import", file, "--data-dir", dataDir, "--any-key");
+      const ended = await bundle("import", file, "--create", "--data-dir", dataDir, "--any-key");
       expect([0, 1], `${where}: ${ended.stderr}`).toContain(ended.code);
       const deleted = new FlightClient(server.port);
       await deleted.action("sequence_delete", { locator: "walk-1" }).catch(() => undefined);

@@ -1,8 +1,9 @@
 // Several commands on one bundle or one store at the same time, and what a refused import leaves behind.
 
 import { spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Float64, Int64, makeData, makeVector } from "apache-arrow";
@@ -61,7 +62,14 @@ test("imports into a store that nobody serves may begin at once, and go on when 
 }, async () => {
   const files = ["drive-1", "walk-1"].map((sequence) => [sequence, place.path(`${sequence}.tar`)] as const);
   for (const [sequence, file] of files) await done(...exportWords(file, "--sequence", sequence));
-  const wordsOf = (file: string, dataDir: string): string[] => ["import", file, "--data-dir", dataDir, ...trust];
+  const wordsOf = (file: string, dataDir: string): string[] => [
+    "import",
+    file,
+    "--create",
+    "--data-dir",
+    dataDir,
+    ...trust,
+  ];
   for (const round of [1, 2, 3]) {
     const dataDir = place.path(`imports-${round}`);
     const ends = await Promise.all(files.map(([, file]) => bundle(...wordsOf(file, dataDir))));
@@ -97,13 +105,21 @@ test("the same bundle twice at once: one of them says that the other brings it",
   const file = place.path("twice.tar");
   await done(...exportWords(file));
   const dataDir = place.path("twice");
-  const ends = await Promise.all([1, 2].map(() => bundle("import", file, "--data-dir", dataDir, ...trust)));
+  const ends = await Promise.all([1, 2].map(() => bundle("import", file, "--create", "--data-dir", dataDir, ...trust)));
   for (const { code, stderr } of ends)
     expect([code, stderr]).toEqual(
       code === 0 ? [0, ""] : [75, expect.stringMatching(/^mosaico-edge: Bundle \S+ is being brought there already/)],
     );
   expect(ends.map(({ code }) => code)).toContain(0);
 });
+
+async function firstSessionOf(client: FlightClient, sequence: string): Promise<string> {
+  const info = await client.info({ resource_locator: sequence });
+  const { sessions } = JSON.parse(Buffer.from(info.appMetadata).toString()) as { sessions: { locator: string }[] };
+  const [first] = sessions;
+  if (first === undefined) throw new RangeError(`${sequence} has a session`);
+  return first.locator;
+}
 
 test("a refused import leaves no sequence of its own, and those of others alone", { timeout: 60_000 }, async () => {
   const own = place.path("wrong-models");
@@ -118,22 +134,74 @@ test("a refused import leaves no sequence of its own, and those of others alone"
   const file = place.path("wrong-models.tar");
   await done("export", file, "--data-dir", own, "--key", store.keyFile);
   await using server = await startServer({ dataDir: place.path("strict"), args: ["--ontology-policy", "strict"] });
+  await using lax = await startServer({ dataDir: place.path("lax"), args: ["--ontology-policy", "off"] });
   using client = new FlightClient(server.port);
-  await client.action("sequence_create", { locator: "taken", user_metadata: { of: "somebody" } });
+  const taken = randomUUID();
+  await client.action("sequence_create", { locator: "taken", user_metadata: { of: "somebody" }, uuid: taken });
   const { code, stdout } = await bundle("import", file, "--data-dir", server.dataDir, ...trust);
   expect([code, stdout]).toEqual([
     1,
     expect.stringMatching(/refused:\S+: not taken: refused: .*\ntaken:\S+: not taken: conflict: .*\n0 brought/),
   ]);
   await expect(client.info({ resource_locator: "refused" })).rejects.toThrow(/Not found/);
+  // One that was there before stays, though it was made by such an import: there may be notes on it.
+  const wanted = await bundle("import", file, "--data-dir", lax.dataDir, ...trust);
+  expect(wanted).toMatchObject({ code: 0 });
+  using operator = new FlightClient(lax.port);
+  await operator.action("session_delete", { locator: await firstSessionOf(operator, "refused") });
+  await lax.stop();
+  {
+    await using strict = await startServer({ dataDir: lax.dataDir, args: ["--ontology-policy", "strict"] });
+    expect(await bundle("import", file, "--data-dir", lax.dataDir, ...trust)).toMatchObject({ code: 1 });
+    using reader = new FlightClient(strict.port);
+    await reader.info({ resource_locator: "refused" });
+  }
   await client.info({ resource_locator: "taken" });
   // Whoever asks for it deletes one that is empty, and no other.
   const { uuid } = (await client.action("session_create", { locator: "taken" })) as { uuid: string };
-  const onlyEmpty = (): Promise<unknown> => client.action("sequence_delete", { locator: "taken", only_empty: true });
+  const onlyEmpty = (of: string = taken): Promise<unknown> =>
+    client.action("edge_sequence_delete_empty", { locator: "taken", uuid: of });
   await expect(onlyEmpty()).rejects.toThrow(/Sequence `taken` has sessions: it was not deleted/);
   await client.action("session_delete", { session_uuid: uuid });
+  await expect(onlyEmpty(randomUUID()), "another one of that name").rejects.toThrow(/Not found/);
   await onlyEmpty();
   await expect(client.info({ resource_locator: "taken" })).rejects.toThrow(/Not found/);
+});
+
+test("nothing is imported where there is no store, unless one is to be made", { timeout: 60_000 }, async () => {
+  const file = place.path("nowhere.tar");
+  await done(...exportWords(file));
+  const dataDir = place.path("mistyped");
+  expect(await bundle("import", file, "--data-dir", dataDir, ...trust)).toEqual({
+    code: 66,
+    stdout: "",
+    stderr: `mosaico-edge: There is no data directory ${dataDir}; --create makes one\n`,
+  });
+  expect(existsSync(dataDir)).toBe(false);
+  expect(await done("import", file, "--create", "--data-dir", dataDir, ...trust)).toMatch(
+    `3 brought, 0 were there already; into ${dataDir}\n`,
+  );
+});
+
+test("a push ends at once where to try again is in vain", { timeout: 60_000 }, async () => {
+  const file = place.path("pushed.tar");
+  await done(...exportWords(file));
+  await using server = await startServer({ dataDir: place.path("locked"), args: ["--api-key"] });
+  const garbled = place.path("garbled.key");
+  writeFileSync(garbled, "msco_0123456789abcdefghijklmnopqrstuv_00000000\n");
+  const plain = `grpc://127.0.0.1:${server.port}`;
+  const refused: readonly (readonly [string[], number, RegExp])[] = [
+    [["--to", plain, "--api-key-file", "/nowhere"], 66, /The API key: Cannot read \/nowhere/],
+    [["--to", plain, "--api-key-file", garbled], 64, /fingerprint/],
+    [["--to", `grpc+tls://127.0.0.1:${server.port}`, "--ca", "/nowhere"], 64, /--ca: Cannot read \/nowhere/],
+    [["--to", plain], 77, /Missing API key/],
+  ];
+  for (const [words, code, message] of refused) {
+    const begunMs = performance.now();
+    const ended = await bundle("push", file, ...words, "--data-dir", place.path("pushing"), ...trust);
+    expect([ended.code, ended.stderr], words.join(" ")).toEqual([code, expect.stringMatching(message)]);
+    expect(performance.now() - begunMs, words.join(" ")).toBeLessThan(20_000);
+  }
 });
 
 test("patterns that fit nothing are said, for one may be mistyped", { timeout: 60_000 }, async () => {

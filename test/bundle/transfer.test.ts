@@ -59,7 +59,7 @@ const threeTimes = (state: string): string[] => [state, state, state];
 describe("import", () => {
   test("without a server, into a directory that was not there, and again", { timeout: 60_000 }, async () => {
     const dataDir = place.path("fresh");
-    const words = ["import", file, "--data-dir", dataDir, ...trust];
+    const words = ["import", file, "--create", "--data-dir", dataDir, ...trust];
     expect(await states(...words)).toEqual(threeTimes("brought"));
     await expectThere(dataDir);
     expect(await states(...words)).toEqual(threeTimes("there"));
@@ -101,7 +101,9 @@ describe("import", () => {
     const split = place.path("split.tar");
     await done("export", split, "--data-dir", store.dataDir, "--key", store.keyFile, "--split", "300kB");
     const dataDir = place.path("of-parts");
-    expect(await states("import", `${split}.001`, "--data-dir", dataDir, ...trust)).toEqual(threeTimes("brought"));
+    expect(await states("import", `${split}.001`, "--create", "--data-dir", dataDir, ...trust)).toEqual(
+      threeTimes("brought"),
+    );
     await expectThere(dataDir);
   });
 

@@ -92,6 +92,8 @@ const actions: Readonly<Record<string, Omit<Target, "request"> & { body: (serial
   },
   sequence_delete: { needs: "delete", allowed: absent, body: () => ({ locator: "missing" }) },
   session_delete: { needs: "delete", allowed: absent, body: () => ({ session_uuid: uuid }) },
+  edge_sequence_delete_empty: { needs: "delete", allowed: absent, body: () => ({ locator: "missing", uuid }) },
+  edge_session_delete_open: { needs: "delete", allowed: absent, body: () => ({ session_uuid: uuid }) },
   edge_topic_status: { needs: "write", allowed: absent, body: () => ({ topic_uuid: uuid }) },
   topic_delete: { needs: "delete", allowed: absent, body: () => ({ locator: "missing/topic" }) },
   sequence_notification_purge: { needs: "delete", allowed: absent, body: () => ({ locator: "missing" }) },

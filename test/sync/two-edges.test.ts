@@ -210,7 +210,7 @@ describe("two edges", () => {
       expect.stringMatching(/grpc:\/\/127.0.0.1:1: .*ECONNREFUSED/),
     ]);
     expect(await said("check", `grpc://127.0.0.1:${far.port}`, "--api-key-file", "/nowhere")).toEqual([
-      69,
+      66,
       expect.stringMatching(/The API key: Cannot read \/nowhere: ENOENT/),
     ]);
   });

@@ -83,14 +83,20 @@ describe("probes", () => {
     expect(versionAnswer()).toEqual({ version: "0.7.0", semver: { major: 0, minor: 7, patch: 0, pre: "" } });
   });
   test("info has the three limits that 0.7 asks for, and says what it is", () => {
-    expect(infoAnswer({ decodeBytes: 3, encodeBytes: 2, targetBytes: 1 }, "1.2.3")).toEqual({
+    expect(
+      infoAnswer({ decodeBytes: 3, encodeBytes: 2, targetBytes: 1 }, { edgeVersion: "1.2.3", storeId: "s-1" }),
+    ).toEqual({
       ...versionAnswer(),
       config: {
         grpc_max_decode_message_size: 3,
         grpc_max_encode_message_size: 2,
         grpc_target_encode_message_size: 1,
       },
-      edge: { version: "1.2.3", capabilities: ["acks", "resume", "topic_status", "client_uuid", "sequence_uuid"] },
+      edge: {
+        version: "1.2.3",
+        capabilities: ["acks", "resume", "topic_status", "client_uuid", "sequence_uuid"],
+        store: "s-1",
+      },
     });
   });
 });
