@@ -46,7 +46,7 @@ export async function openScratch(store: Disk, { id, createdAtNs }: BundleManife
       async forget() {
         await stack.disposeAsync();
         await store.remove(directory);
-        if ((await store.list(bundlesDirectory)).length === 0) await store.remove(bundlesDirectory);
+        await store.removeEmpty(bundlesDirectory);
       },
       [Symbol.asyncDispose]: () => stack.disposeAsync(),
     };

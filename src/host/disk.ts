@@ -60,6 +60,8 @@ export interface Disk {
   stateOf(file: string): Promise<PathState | undefined>;
   /** Removes a file or a whole directory, one file at a time; not being there is success. */
   remove(file: string): Promise<void>;
+  /** Removes a directory unless something is in it; not being there is success. */
+  removeEmpty(directory: string): Promise<void>;
   /** Bytes of a file, at once. @throws Fault absent */
   sizeNow(file: string): number;
   /** Appends bytes to a file that is there, at once; not synced. @throws Fault overloaded when the disk is too full */
@@ -148,6 +150,12 @@ async function diskAt(absolute: string): Promise<Disk> {
       ),
     stateOf: (file) => stateOf(at(file), file),
     remove: (file) => wrap(`remove ${file}`, () => removeTree(at(file))),
+    removeEmpty: (directory) =>
+      wrap(`remove the directory ${directory}`, () =>
+        fsp.rmdir(at(directory)).catch((error: unknown) => {
+          if (!["ENOENT", "ENOTEMPTY", "EEXIST"].includes(errnoOf(error) ?? "")) throw error;
+        }),
+      ),
     sizeNow(file) {
       try {
         return fs.statSync(at(file)).size;

@@ -218,7 +218,7 @@ test("of a session that lies nothing comes, the others come", { timeout: 60_000 
     const ended = await bundle("import", "--create", ...words, "--data-dir", dataDir);
     expect(ended, title).toMatchObject({
       code: 1,
-      stdout: expect.stringMatching(/walk-1:\S+: refused: Session .*1 are not there\n$/s),
+      stdout: expect.stringMatching(/walk-1:\S+: refused: Session .*1 are not there; into \S+\n$/s),
     });
     expect(await sessionsOf(server.port, "drive-1"), title).toBe(2);
     await expect(client.info({ resource_locator: "walk-1" }), title).rejects.toThrow(/Not found/);

@@ -66,7 +66,7 @@ describe("import", () => {
     expect(await bundle(...words)).toMatchObject({
       code: 0,
       stderr: "",
-      stdout: expect.stringMatching(/0 brought, 3 were there already\n$/),
+      stdout: expect.stringMatching(/0 brought, 3 were there already; into \S+\n$/),
     });
     await expectThere(dataDir);
   });
@@ -116,7 +116,7 @@ describe("import", () => {
     expect(ended).toMatchObject({
       code: 1,
       stdout: expect.stringMatching(
-        /walk-1:\S+: not taken: conflict: .*\n2 brought, 0 were there already, 1 are not there\n$/,
+        /walk-1:\S+: not taken: conflict: .*\n2 brought, 0 were there already, 1 are not there; into \S+\n$/,
       ),
     });
     expect(await sessionsOf(server.port, "walk-1")).toBe(1);
