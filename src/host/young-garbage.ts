@@ -2,7 +2,7 @@
  * Frees what data from and for a socket leave behind before V8 does it the slow way. Node hands over each piece that it has read as an
  * ArrayBuffer of its own, dead as soon as it is copied. V8 counts its bytes outside the heap and marks the whole heap after some
  * 30 MiB of them, 14 times a second at 500 MB/s, though a scavenge would have freed them all. Measured with load `single`:
- * 97 markings per 4 GB and 2.6 to 3.4 CPU s/GB without, one marking and 2.1 with a scavenge (0.6 ms) per 16 MiB. grpc-js leaves a
+ * 97 markings per 4 GB and 2.6 to 3.4 CPU s/GB without, one marking and 2.1 with scavenges (0.6 ms each). grpc-js leaves a
  * copy of each message that it sends: a quarter of the time of a server that sent and took uploads went to marking.
  */
 

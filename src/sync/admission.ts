@@ -65,10 +65,11 @@ export class Admission {
   /** Lets uploads go first. */
   async yield(signal: AbortSignal): Promise<void> {
     const { clock, captureWaits, captureIsBusy } = this.#parts;
-    const sinceMs = clock.monotonicMs();
-    const restMs = Math.min(captureRest.mostMs, captureRest.timesTaken * (sinceMs - this.#admittedAtMs));
-    while (captureWaits() || (captureIsBusy() && clock.monotonicMs() - sinceMs < restMs))
-      await sleep(captureRest.leastMs, undefined, { signal });
+    const tookMs = clock.monotonicMs() - this.#admittedAtMs;
+    // To the end: uploads that have all the time meanwhile may look as if they did not need it.
+    if (captureIsBusy())
+      await sleep(Math.min(captureRest.mostMs, captureRest.timesTaken * tookMs), undefined, { signal });
+    while (captureWaits()) await sleep(captureRest.leastMs, undefined, { signal });
     this.#admittedAtMs = clock.monotonicMs();
   }
 }

@@ -56,6 +56,7 @@ async function timeCuts(where: string): Promise<void> {
       random: new Random("cuts"),
       faults: ["reset"],
       probability: 1,
+      bytesMin: 1e6,
       bytesMax: 100e6,
     });
     await addTarget(near, link.port);

@@ -31,9 +31,18 @@ interface LinkOptions {
   readonly probability: number;
   /** Bytes in one direction after which a connection goes wrong, at most. */
   readonly bytesMax: number;
+  /** 500 where it says nothing. */
+  readonly bytesMin?: number;
 }
 
-export async function openBadLink({ target, random, faults, probability, bytesMax }: LinkOptions): Promise<BadLink> {
+export async function openBadLink({
+  target,
+  random,
+  faults,
+  probability,
+  bytesMax,
+  bytesMin = 500,
+}: LinkOptions): Promise<BadLink> {
   const played = new Map<LinkFault, number>();
   const sockets = new Set<Socket>();
   let mended = false;
@@ -51,7 +60,7 @@ export async function openBadLink({ target, random, faults, probability, bytesMa
     }
     const fault = !mended && random.chance(probability) ? random.pick(faults) : undefined;
     // Mostly small amounts: what a few calls without rows have.
-    const after = Math.floor(500 * (bytesMax / 500) ** (random.next() ** 2));
+    const after = Math.floor(bytesMin * (bytesMax / bytesMin) ** (random.next() ** 2));
     forward(near, far, fault === "reply lost" ? undefined : fault, after);
     forward(far, near, fault === "trickle" ? undefined : fault, Math.floor(after / 8));
 
