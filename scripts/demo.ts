@@ -173,7 +173,7 @@ async function carry(): Promise<void> {
   );
   begunMs = performance.now();
   const far = path.join(carriedDir, "far");
-  const ended = (await bundle("import", file, "--data-dir", far, "--trust", key)).trim().split("\n").at(-1);
+  const ended = (await bundle("import", file, "--create", "--data-dir", far, "--trust", key)).trim().split("\n").at(-1);
   say(`imported it on a third machine, ${Math.round(performance.now() - begunMs)} ms: ${ended}`);
   await using server = await startServer({ dataDir: far });
   using reader = new FlightClient(server.port);
