@@ -44,7 +44,8 @@ export interface Exported {
 }
 
 /**
- * @throws Fault exists (another file is there), wrong_state (another process writes it), absent (a session is gone, or the directory), corrupt (a session is damaged),
+ * @throws Fault exists (another file is there), wrong_state (another process writes it), absent (a session is gone, or the
+ *   directory), corrupt (a session is damaged),
  *   overloaded (the disk is full: the same call goes on later), invalid
  */
 export async function exportBundle(parts: StoreParts, request: ExportRequest): Promise<Exported> {

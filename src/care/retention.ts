@@ -165,17 +165,20 @@ export class Retention {
     const restMs = Math.min(mostMs, Math.max(leastMs, timesTaken * (endedMs - startedMs)));
     this.#restUntilMs = plan.lackingBytes > 0 ? endedMs + restMs : 0;
     space.advise(adviceOf(plan));
-    for (const eviction of plan.evictions) await this.#evict(eviction as Eviction & { candidate: NamedCandidate });
-    return plan.evictions.length > 0;
+    let went = 0;
+    for (const eviction of plan.evictions)
+      if (await this.#evict(eviction as Eviction & { candidate: NamedCandidate })) went += 1;
+    return went > 0;
   }
 
-  async #evict({ candidate, reason }: Eviction & { candidate: NamedCandidate }): Promise<void> {
+  /** Whether it went. */
+  async #evict({ candidate, reason }: Eviction & { candidate: NamedCandidate }): Promise<boolean> {
     const { catalog, clock, log, evict } = this.#parts;
     const { session, locator, sequence, bytes } = candidate;
     try {
       await evict(session, () => this.#checkStillSynced(candidate));
     } catch (error) {
-      if (error instanceof NotSynced) return;
+      if (error instanceof NotSynced) return false;
       throw error;
     }
     const atNs = clock.wallNs();
@@ -191,6 +194,7 @@ export class Retention {
       const message = `Session ${locator} was deleted by retention (${reason}, class ${candidate.class.name}): ${bytes} bytes.`;
       putNotification(catalog, row.uuid, { type: "error", message, createdAtNs: atNs });
     });
+    return true;
   }
 
   /** Targets may have been added or changed since the plan was made. @throws NotSynced */

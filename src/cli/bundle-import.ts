@@ -5,14 +5,13 @@
  */
 
 import type { Bundle } from "../bundle/bundle-file.ts";
-import { checkIsStore } from "../care/identity.ts";
 import { flightSocketOf, isServed } from "../care/ownership.ts";
 import { type Catalog, openCatalogToRead } from "../catalog/catalog.ts";
 import { findSequence, findSession } from "../catalog/resources.ts";
 import { readOwner } from "../catalog/store-facts.ts";
 import { Remote } from "../client/remote.ts";
 import { socketPlaceIn } from "../host/control-socket.ts";
-import { type Disk, findDisk, openDisk } from "../host/disk.ts";
+import { type Disk, openDisk } from "../host/disk.ts";
 import { derivedUuid } from "../host/entropy.ts";
 import { assert } from "../model/assert.ts";
 import { importOwnersMax } from "../model/bundle-limits.ts";
@@ -23,16 +22,15 @@ import { catalogDirectory } from "../store/layout.ts";
 import { bringTo, openTrusted, type TransferRequest } from "./bundle-transfer.ts";
 import { serve } from "./run.ts";
 import type { Config } from "./settings.ts";
+import { findStore } from "./with-catalog.ts";
 
 /** Whoever served the store is gone, or has come: it is to be looked at anew. */
 class OwnerChanged extends Error {}
 
 /** The store there is. @throws Fault absent: a mistyped name must not become another store */
-async function findStore(dataDirectory: string): Promise<Disk> {
+async function findStoreOrAdvise(dataDirectory: string): Promise<Disk> {
   try {
-    const disk = await findDisk(dataDirectory);
-    await checkIsStore(disk);
-    return disk;
+    return await findStore(dataDirectory);
   } catch (error) {
     if (!(error instanceof Fault && error.code === "absent")) throw error;
     throw new Fault("absent", `${error.message}; --create makes one`, error);
@@ -45,7 +43,7 @@ export async function importBundle(
   { create, ...request }: TransferRequest & { readonly create: boolean },
 ): Promise<number> {
   await using bundle = await openTrusted(request);
-  const disk = create ? await openDisk(config.data_dir) : await findStore(config.data_dir);
+  const disk = create ? await openDisk(config.data_dir) : await findStoreOrAdvise(config.data_dir);
   for (let tries = 1; ; tries += 1) {
     try {
       return (await isServed(disk))

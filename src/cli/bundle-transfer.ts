@@ -23,7 +23,7 @@ import { Fault, type FaultCode } from "../model/fault.ts";
 import { sequenceOfSession } from "../model/locator.ts";
 import { parseRemoteUrl } from "../model/remote-url.ts";
 import type { Sequence, Session } from "../model/resource.ts";
-import type { ConflictPolicy, Target } from "../model/target.ts";
+import { type ConflictPolicy, type Target, unsaid } from "../model/target.ts";
 import { leftoverOf, retriedCursor } from "../model/transfer.ts";
 import { Poison } from "../store/poison.ts";
 import type { AgentUse } from "../sync/agent-use.ts";
@@ -116,18 +116,13 @@ async function targetIn(
   const addedAtNs = machineClock().wallNs();
   const known = findTarget(catalog, "bundle");
   const target: Target = {
+    ...unsaid,
     id: known?.id ?? newUlid(Number(addedAtNs / 1_000_000n)),
     name: "bundle",
     url,
     caFile,
     keyFile,
     onConflict,
-    include: [],
-    exclude: [],
-    classes: [],
-    restIsSent: true,
-    rates: [],
-    interfaces: [],
     paused: false,
     addedAtNs: known?.addedAtNs ?? addedAtNs,
   };

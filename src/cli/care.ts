@@ -4,7 +4,7 @@ import { Abandoned } from "../care/abandoned.ts";
 import { ClockWatch } from "../care/clock-watch.ts";
 import { Retention } from "../care/retention.ts";
 import type { Space } from "../care/space.ts";
-import { findSequence, findSession, listSessions } from "../catalog/resources.ts";
+import { findSequence, findSession } from "../catalog/resources.ts";
 import { startPeriodic } from "../flow/periodic.ts";
 import { type FinalizeParts, finalizeSession } from "../ingest/finalize.ts";
 import { deleteEmptySequence, deleteSession, deleteTopic, type RemoveParts } from "../ingest/remove.ts";
@@ -93,9 +93,9 @@ async function evict(parts: CareParts, ulid: Ulid, check: () => void): Promise<v
   if (session === undefined) return;
   const { emptied } = await deleteSession(parts, ulid, check, "here");
   const sequence = findSequence(catalog, session.sequence);
-  if (sequence !== undefined && listSessions(catalog, sequence.ulid).next().done)
+  if (sequence !== undefined)
     await deleteEmptySequence(parts, sequence.name, sequence.uuid).catch((error: unknown) => {
-      // Somebody records on in it.
+      // It has others, or somebody records on in it.
       if (!(error instanceof Fault) || (error.code !== "wrong_state" && error.code !== "absent")) throw error;
     });
   await emptied;

@@ -10,7 +10,7 @@ import { Fault } from "../model/fault.ts";
 import { shownWords } from "../model/foreign-words.ts";
 import { parseRemoteUrl } from "../model/remote-url.ts";
 import { syncClassesMax } from "../model/sync-limits.ts";
-import { type Target, targetNamePattern } from "../model/target.ts";
+import { type Target, targetNamePattern, unsaid } from "../model/target.ts";
 import { isBegun, retriedCursor } from "../model/transfer.ts";
 import { takeCensus } from "../sync/census.ts";
 import { connectTo } from "../sync/connect.ts";
@@ -27,17 +27,6 @@ type TargetRequest = Omit<
 
 /** What is said of it anew. */
 export type TargetChange = Partial<Omit<TargetRequest, "name">>;
-
-const unsaid: Omit<TargetRequest, "name" | "url"> = {
-  onConflict: "refuse",
-  verify: "rows",
-  include: [],
-  exclude: [],
-  classes: [],
-  restIsSent: true,
-  rates: [],
-  interfaces: [],
-};
 
 /** @throws Fault invalid, exists */
 export async function addTarget(dataDirectory: string, name: string, url: string, change: TargetChange): Promise<void> {
@@ -95,13 +84,12 @@ export async function changeTarget(dataDirectory: string, name: string, change: 
     throw new Fault("invalid", `sync set ${name}: expected what to change, like --rate 2MiB, found nothing`);
   await withCatalog(dataDirectory, async (catalog) => {
     await updateTarget(catalog, name, (target) => {
-      const { classes, restIsSent, rules = 0 } = target;
+      const { restIsSent, rules = 0 } = target;
       const isOther = change.classes !== undefined || (change.restIsSent ?? restIsSent) !== restIsSent;
       const changed = checked({
         ...target,
         ...change,
         rules: isOther ? rules + 1 : rules,
-        classes: change.classes ?? classes,
       });
       return { ...changed, isUnconfirmed: target.isUnconfirmed === true || changed.url !== target.url };
     });
@@ -200,14 +188,14 @@ export async function checkRemote(
 ): Promise<number> {
   const target = which.includes("://")
     ? // Nothing is known of one that is no target yet.
-      { ...checked({ ...unsaid, ...change, name: "check", url: which }), id: newUlid(Date.now()) }
+      { ...checked({ ...unsaid, ...change, name: "check", url: which }), id: newUlid(Date.now()), store: undefined }
     : await withCatalogToRead(dataDirectory, (catalog) => checked({ ...namedTarget(catalog, which), ...change }));
   using remote = await connectTo(target, signal);
   const { text, edge, messageBytesMax } = remote.version;
   const permissions = await remote.permissions();
   const { pending, other } = await withCatalogToRead(dataDirectory, async (catalog) => {
     const census = await takeCensus(catalog, target, { signal });
-    return { pending: census.pending, other: whyOther(catalog, "store" in target ? target.store : undefined, remote) };
+    return { pending: census.pending, other: whyOther(catalog, target.store, remote) };
   });
   const problem = other ?? (permissions.write ? undefined : "The key may not write there: nothing can be sent.");
   const hint =

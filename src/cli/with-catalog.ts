@@ -24,7 +24,8 @@ export async function withNewCatalog<T>(dataDirectory: string, act: Act<T>): Pro
   return await onCatalog(disk, () => openToWrite(disk, "make"), act);
 }
 
-async function findStore(dataDirectory: string): Promise<Disk> {
+/** @throws Fault absent, wrong_state */
+export async function findStore(dataDirectory: string): Promise<Disk> {
   const disk = await findDisk(dataDirectory);
   await checkIsStore(disk);
   return disk;

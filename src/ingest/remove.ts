@@ -71,12 +71,11 @@ export async function deleteSequence(
   });
 }
 
-/** @param uuid of the one that is meant, where that is known @throws Fault absent, wrong_state when it has sessions, unavailable */
-export async function deleteEmptySequence(parts: RemoveParts, name: SequenceName, uuid?: Uuid): Promise<void> {
+/** @param uuid of the one that is meant @throws Fault absent, wrong_state when it has sessions, unavailable */
+export async function deleteEmptySequence(parts: RemoveParts, name: SequenceName, uuid: Uuid): Promise<void> {
   const { catalog } = parts;
   await deleteSequence(parts, name, (sequence) => {
-    if (sequence.uuid !== (uuid ?? sequence.uuid))
-      throw new Fault("absent", `Not found: sequence \`${name}\` of ours.`);
+    if (sequence.uuid !== uuid) throw new Fault("absent", `Not found: sequence \`${name}\` of ours.`);
     if (!listSessions(catalog, sequence.ulid).next().done)
       throw new Fault("wrong_state", `Sequence \`${name}\` has sessions: it was not deleted.`);
   });

@@ -67,5 +67,17 @@ export interface Target {
   readonly changedAtNs?: TimeNs | undefined;
 }
 
+/** What is said of a target where nobody says anything. */
+export const unsaid = {
+  onConflict: "refuse",
+  verify: "rows",
+  include: [],
+  exclude: [],
+  classes: [],
+  restIsSent: true,
+  rates: [],
+  interfaces: [],
+} as const satisfies Partial<Target>;
+
 /** Names people give: they stand in commands and logs. */
 export const targetNamePattern: RegExp = /^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$/;

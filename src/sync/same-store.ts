@@ -18,7 +18,10 @@ import { isSynced } from "../model/transfer.ts";
 /** Sessions of which one is looked for at most: somebody may have deleted one or another there. */
 const lookedForMax = 3;
 
-/** Why nothing may go to what answers, where sessions went to a store before; undefined when it may, and of a central daemon, which does not tell. */
+/**
+ * Why nothing may go to what answers, where sessions went to a store before; undefined when it may, and of a central daemon, which does
+ * not tell.
+ */
 export function whyOther(
   catalog: Catalog,
   before: string | undefined,

@@ -3,12 +3,17 @@
 import { expect, test } from "vitest";
 import { Retention } from "../../src/care/retention.ts";
 import { Space } from "../../src/care/space.ts";
+import type { Catalog } from "../../src/catalog/catalog.ts";
 import { putSequence, putSession, putTopic } from "../../src/catalog/resources.ts";
+import { putTarget } from "../../src/catalog/target-rows.ts";
+import { putTransfer } from "../../src/catalog/transfer-rows.ts";
 import { openDisk } from "../../src/host/disk.ts";
 import { openLog } from "../../src/host/log.ts";
 import { freshLookBytes, overheadBytes } from "../../src/model/limits.ts";
 import { parseSequenceName, parseSessionLocator, parseTopicLocator } from "../../src/model/locator.ts";
 import type { JsonText, Sequence, Session, Topic, Ulid, Uuid } from "../../src/model/resource.ts";
+import { type Target, unsaid } from "../../src/model/target.ts";
+import { firstCursor } from "../../src/model/transfer.ts";
 import { openScratch } from "../catalog/scratch.ts";
 
 test("many small writes at once do not go below the floor", async () => {
@@ -39,17 +44,8 @@ test("many small writes at once do not go below the floor", async () => {
   expect(freeBytes).toBeGreaterThanOrEqual(floorBytes);
 });
 
-test("who asks for room while retention looks at a disk that had enough is made room for", async () => {
-  await using scratch = await openScratch();
-  const { catalog } = scratch;
-  const floorBytes = 1_000_000;
-  const wanted = freshLookBytes;
-  let freeBytes = 10 * (floorBytes + overheadBytes);
-  const disk = { ...(await openDisk(scratch.directory)), freeBytesNow: () => freeBytes };
-  const clock = { wallNs: () => 1_000n, monotonicMs: () => performance.now() };
-  const log = openLog("error");
-  const space = new Space({ disk, clock, log, catalog, floorBytes, quotaBytes: undefined, unstoredBytes: () => 0 });
-
+/** A finalized session of 100 MB. */
+async function putDrive(catalog: Catalog): Promise<{ session: Session; topic: Topic }> {
   const sequence: Sequence = {
     ulid: "sequence" as Ulid,
     uuid: "uuid-sequence" as Uuid,
@@ -85,6 +81,21 @@ test("who asks for room while retention looks at a disk that had enough is made 
     putSession(catalog, session);
     putTopic(catalog, topic);
   });
+  return { session, topic };
+}
+
+test("who asks for room while retention looks at a disk that had enough is made room for", async () => {
+  await using scratch = await openScratch();
+  const { catalog } = scratch;
+  const floorBytes = 1_000_000;
+  const wanted = freshLookBytes;
+  let freeBytes = 10 * (floorBytes + overheadBytes);
+  const disk = { ...(await openDisk(scratch.directory)), freeBytesNow: () => freeBytes };
+  const clock = { wallNs: () => 1_000n, monotonicMs: () => performance.now() };
+  const log = openLog("error");
+  const space = new Space({ disk, clock, log, catalog, floorBytes, quotaBytes: undefined, unstoredBytes: () => 0 });
+
+  const { session, topic } = await putDrive(catalog);
   const evicted: Ulid[] = [];
   const rest = { name: "default", priority: 0, keep: false, requireSynced: false, minAgeNs: 0n };
   const retention = new Retention({
@@ -133,4 +144,52 @@ test("old sessions go before the quota is reached, by as much as comes in meanwh
   expect(space.lacking().quota).toBe(0);
   stored = 1_000_000;
   expect(write(590_000)).toBe(1_590_000 + quotaBytes / 16 - quotaBytes);
+});
+
+test.each([
+  ["goes", undefined],
+  ["stays when its target may be another store by then", { isUnconfirmed: true }],
+  ["stays when what was left out is to go by then", { rules: 1 }],
+] as const)("what was planned as synced %s", async (_what, change) => {
+  await using scratch = await openScratch();
+  const { catalog } = scratch;
+  const { session } = await putDrive(catalog);
+  const clock = { wallNs: () => 1_000_000n, monotonicMs: () => performance.now() };
+  const log = openLog("error");
+  const disk = { ...(await openDisk(scratch.directory)), freeBytesNow: () => 2 ** 40 };
+  const space = new Space({ disk, clock, log, catalog, floorBytes: 0, quotaBytes: undefined, unstoredBytes: () => 0 });
+  const target = (name: string): Target => ({
+    ...{ ...unsaid, id: name as Ulid, name, url: "grpc://x:1", paused: false, addedAtNs: 1n },
+  });
+  await catalog.transaction(() => {
+    for (const name of ["has-it", "wants-it-not"]) putTarget(catalog, target(name));
+    const at = { ...firstCursor, place: { kind: "synced" } } as const;
+    putTransfer(catalog, session.ulid, "has-it" as Ulid, { cursor: at, changedAtNs: 1n });
+    const out = {
+      ...firstCursor,
+      place: { kind: "left_out", class: "never", rules: 0, from: firstCursor.place },
+    } as const;
+    putTransfer(catalog, session.ulid, "wants-it-not" as Ulid, { cursor: out, changedAtNs: 1n });
+  });
+  const evicted: Ulid[] = [];
+  const retention = new Retention({
+    catalog,
+    clock,
+    log,
+    space,
+    policy: {
+      bytesMax: undefined,
+      ageMaxNs: 1n,
+      rules: [],
+      rest: { name: "default", priority: 0, keep: false, requireSynced: true, minAgeNs: 0n },
+    },
+    async evict(ulid, check) {
+      if (change !== undefined)
+        await catalog.transaction(() => putTarget(catalog, { ...target("wants-it-not"), ...change }));
+      await catalog.transaction(check);
+      evicted.push(ulid);
+    },
+  });
+  expect(await retention.tick()).toBe(change === undefined);
+  expect(evicted).toEqual(change === undefined ? [session.ulid] : []);
 });

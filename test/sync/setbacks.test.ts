@@ -4,8 +4,16 @@ import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
+import { openCatalog } from "../../src/catalog/catalog.ts";
+import { findSequence, listSessions } from "../../src/catalog/resources.ts";
+import { findTarget } from "../../src/catalog/target-rows.ts";
+import { putTransfer } from "../../src/catalog/transfer-rows.ts";
+import { openDisk } from "../../src/host/disk.ts";
 import { actionBytesMax } from "../../src/model/limits.ts";
+import { parseSequenceName } from "../../src/model/locator.ts";
 import { syncRetry } from "../../src/model/sync-limits.ts";
+import { firstCursor } from "../../src/model/transfer.ts";
+import { catalogDirectory } from "../../src/store/layout.ts";
 import { done } from "../bundle/stores.ts";
 import { FlightClient } from "../load/flight-client.ts";
 import { baseTopics, labelTopics } from "../load/robot.ts";
@@ -202,6 +210,39 @@ test("a session whose class takes too long to be found out does not hold up the 
   expect(parked).toMatchObject([
     { cause: "refused", reason: expect.stringMatching(/^Its class cannot be found out: /) as string },
   ]);
+});
+
+test("a session at which this program itself fails is parked, and does not hold up the others", {
+  timeout: 60_000,
+}, async () => {
+  const own = directory();
+  await using far = await startServer({ dataDir: directory() });
+  {
+    await using recorder = await startServer({ dataDir: own });
+    for (const sequence of ["odd", "sound"]) await record(recorder.port, sequence, labelTopics(drive));
+    await command(own, "add", "centre", `grpc://127.0.0.1:${far.port}`);
+    await command(own, "pause", "centre");
+    await recorder.stop();
+  }
+  {
+    // A place that no version of this program writes: a topic that the session has not.
+    const disk = await openDisk(own);
+    await using catalog = await openCatalog({ disk, directory: catalogDirectory, onFailure: () => undefined });
+    const session = findSequence(catalog, parseSequenceName("odd"));
+    const [first] = session === undefined ? [] : listSessions(catalog, session.ulid);
+    const target = findTarget(catalog, "centre");
+    if (first === undefined || target === undefined) throw new RangeError("there is a session and a target");
+    const place = { kind: "topic", index: 99, state: { kind: "new" } } as const;
+    const cursor = { ...firstCursor, place, session: { uuid: first.uuid, locator: undefined } };
+    await catalog.transaction(() => putTransfer(catalog, first.ulid, target.id, { cursor, changedAtNs: 1n }));
+  }
+  await using recorder = await startServer({ dataDir: own });
+  await command(own, "resume", "centre");
+  const { parked } = await until(own, "the sound one is there", (view) => view.syncedSessions === 1);
+  expect(parked).toMatchObject([
+    { cause: "failed", reason: expect.stringMatching(/a session has the topic/) as string },
+  ]);
+  expect(recorder.stderr()).toMatch(/"sync_bug"/);
 });
 
 test("a damaged session does not hold up a target whose classes ask for contents", { timeout: 60_000 }, async () => {
