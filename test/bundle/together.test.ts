@@ -5,14 +5,16 @@ import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { text } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Float64, Int64, makeData, makeVector } from "apache-arrow";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { claimOutside } from "../../src/host/outside-file.ts";
 import { FlightClient } from "../load/flight-client.ts";
 import { toMessages } from "../load/messages.ts";
+import { blobs } from "../load/robot.ts";
 import { runToEnd, serverCommand, startServer } from "../server.ts";
-import { record } from "../sync/edges.ts";
+import { command, contents, record, until } from "../sync/edges.ts";
 import { bundle, done, Place, type Recorded, recordIn, sessionsOf } from "./stores.ts";
 
 const place = new Place("together");
@@ -166,6 +168,54 @@ test("a refused import leaves no sequence of its own, and those of others alone"
   await expect(onlyEmpty(randomUUID()), "another one of that name").rejects.toThrow(/Not found/);
   await onlyEmpty();
   await expect(client.info({ resource_locator: "taken" })).rejects.toThrow(/Not found/);
+});
+
+test("what was refused of an import stays when somebody else has brought it meanwhile", {
+  timeout: 60_000,
+}, async () => {
+  const own = place.path("origin");
+  const file = place.path("meanwhile.tar");
+  await using recorder = await startServer({ dataDir: own, args: ["--ontology-policy", "off"] });
+  const times = makeVector(makeData({ type: new Int64(), data: BigInt64Array.of(1n, 2n) }));
+  const wrong = { timestamp_ns: times, nothing_of_a_gps: blobs([new Uint8Array(1), new Uint8Array(1)]) };
+  const pictures = Array.from({ length: 48 }, () => ({
+    timestamp_ns: times,
+    data: blobs([new Uint8Array(2e6), new Uint8Array(0)]),
+  }));
+  for (const [sequence, ontologyTag, columns] of [
+    ["a-wrong", "gps", [wrong]],
+    ["z-big", "camera", pictures],
+  ] as const) {
+    const topic = { path: "only", ontologyTag, userMetadata: {}, messages: toMessages(columns), rows: 2 };
+    await record(recorder.port, sequence, [topic]);
+  }
+  await done("export", file, "--data-dir", own, "--key", store.keyFile);
+  const dataDir = place.path("meanwhile");
+  await using strict = await startServer({ dataDir, args: ["--ontology-policy", "strict"] });
+  const { file: program, args } = serverCommand();
+  const importing = spawn(program, [...args, "bundle", "import", file, "--data-dir", dataDir, ...trust], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const ended = Promise.all([once(importing, "exit"), text(importing.stdout)]);
+  {
+    using client = new FlightClient(strict.port);
+    const isThere = (): Promise<boolean> =>
+      client.info({ resource_locator: "z-big" }).then(
+        () => true,
+        () => false,
+      );
+    while (!(await isThere())) expect(importing.exitCode).toBe(null);
+  }
+  importing.kill("SIGSTOP");
+  await strict.kill();
+  await using lax = await startServer({ dataDir, args: ["--ontology-policy", "off"] });
+  await command(own, "add", "there", `grpc://127.0.0.1:${lax.port}`, "--include", "a-wrong");
+  await until(own, "it is there", ({ syncedSessions }) => syncedSessions === 1);
+  importing.kill("SIGCONT");
+  const [[code], stdout] = await ended;
+  expect([code, stdout]).toEqual([1, expect.stringMatching(/a-wrong:\S+: not taken: refused: .*\n1 brought, 0 were/s)]);
+  expect(await sessionsOf(lax.port, "a-wrong")).toBe(1);
+  expect(await contents(lax.port, "a-wrong/only")).toEqual(await contents(recorder.port, "a-wrong/only"));
 });
 
 test("nothing is imported where there is no store, unless one is to be made", { timeout: 60_000 }, async () => {

@@ -77,6 +77,22 @@ describe("a quota", () => {
     expect(server.stderr().match(/session_evicted/g)).toHaveLength(1);
   });
 
+  test("lets a sequence go with its last session, unless somebody records on in it", { timeout: 30_000 }, async () => {
+    await using server = await startServer({ dataDir, args: ["--max-bytes", "8MiB", "--evict-unsynced"] });
+    using client = new FlightClient(server.port);
+    const evicted = (): number => server.stderr().match(/"session_evicted"/g)?.length ?? 0;
+    for (const sequence of ["drive-1", "drive-2"]) await recordSession(client, sequence, 2);
+    const { uuid: session } = (await client.action("session_create", { locator: "drive-1" })) as { uuid: string };
+    const topic = await createTopic(client, session, "drive-1/later");
+    await recordSession(client, "drive-3", 6);
+    await until("both old sessions went", async () => evicted() === 2);
+    await until("one of them with its sequence", async () => !(await sequences(client)).includes("drive-2"));
+    expect(await sequences(client)).toEqual(["drive-1", "drive-3"]);
+    await client.put(topic, batches(1, MiB));
+    await client.action("session_finalize", { session_uuid: session });
+    expect((await readTopic(client, "drive-1/later")).length).toBe(1);
+  });
+
   test("refuses uploads when nothing may go, and says why and what to do", { timeout: 30_000 }, async () => {
     await using server = await startServer({ dataDir, args: ["--max-bytes", "4MiB"] });
     using client = new FlightClient(server.port);

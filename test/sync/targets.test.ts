@@ -129,6 +129,25 @@ test("what was left out goes when rules are said anew, also what had begun to go
   }
 });
 
+test("what arrives while its target is changed goes by the new words", { timeout: 60_000 }, async () => {
+  const [own, farDir] = [directory(), directory()];
+  await using near = await startServer({ dataDir: own });
+  await using far = await startServer({ dataDir: farDir });
+  await command(own, "add", "centre", `grpc://127.0.0.1:${far.port}`);
+  // Held up until the words are other ones; then all of it takes less time than the server needs to notice them.
+  process.kill(far.pid, "SIGSTOP");
+  await record(near.port, "one", labelTopics(drive));
+  await until(own, "it is to go", ({ pendingSessions, state }) => pendingSessions === 1 && state === "connecting");
+  await command(own, "set", "centre", "--class", "one:never={}");
+  process.kill(far.pid, "SIGCONT");
+  const out = await until(own, "it is settled", ({ pendingSessions }) => pendingSessions === 0);
+  expect(out).toMatchObject({ leftOutSessions: 1, syncedSessions: 0 });
+  await command(own, "set", "centre", "--no-class");
+  await until(own, "it is there", ({ syncedSessions }) => syncedSessions === 1);
+  for (const { path: below } of labelTopics(drive))
+    expect(await contents(far.port, `one/${below}`), below).toEqual(await contents(near.port, `one/${below}`));
+});
+
 test("a remote that moved is found at its new address, and gets what it has not", { timeout: 60_000 }, async () => {
   const [own, farDir] = [directory(), directory()];
   await using near = await startServer({ dataDir: own });
