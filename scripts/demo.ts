@@ -1,4 +1,5 @@
-// The demo: a simulated robot records a drive on an appliance of its own, as a real producer would, and reads it back.
+// The demo: a simulated robot records a drive on an appliance of its own, as a real producer would, reads it back, and brings it to
+// two others. Everything lies in `data` of the project, or in the directory that is named: `npm run demo -- DIRECTORY`.
 
 import { mkdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
@@ -12,9 +13,12 @@ import { baseTopics, type Drive, emergencyStop, labelTopics, type TopicLoad, win
 import { type RunningServer, runToEnd, startServer } from "../test/server.ts";
 import { command, until } from "../test/sync/edges.ts";
 
-const dataDir = path.resolve(import.meta.dirname, "../data/demo");
-const centreDir = path.resolve(import.meta.dirname, "../data/demo-centre");
-const carriedDir = path.resolve(import.meta.dirname, "../data/demo-carried");
+const place = process.argv[2] ?? path.join(import.meta.dirname, "../data");
+const [dataDir, centreDir, carriedDir] = [
+  path.resolve(place, "demo"),
+  path.resolve(place, "demo-centre"),
+  path.resolve(place, "demo-carried"),
+];
 const sequence = "drive-milan";
 const drive: Drive = { startNs: 1_764_000_000_000_000_000n, seconds: 120, seed: 7 };
 const startedMs = performance.now();
@@ -29,9 +33,7 @@ interface TopicAnswer {
   };
 }
 
-await rm(dataDir, { recursive: true, force: true });
-await rm(centreDir, { recursive: true, force: true });
-await rm(carriedDir, { recursive: true, force: true });
+for (const directory of [dataDir, centreDir, carriedDir]) await rm(directory, { recursive: true, force: true });
 let server = await start("the appliance starts on an empty directory");
 try {
   await record();
