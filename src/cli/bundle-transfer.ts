@@ -16,7 +16,7 @@ import { Budget } from "../flow/budget.ts";
 import { machineClock } from "../host/clock.ts";
 import { type Disk, openDisk } from "../host/disk.ts";
 import { newUlid } from "../host/entropy.ts";
-import { type Log, openLog, printOut } from "../host/log.ts";
+import { type Log, openLog, printOut, remark } from "../host/log.ts";
 import type { BundleManifest, BundleSession } from "../model/bundle.ts";
 import { bundleBudgetBytes, bundleLookMs } from "../model/bundle-limits.ts";
 import { Fault, type FaultCode } from "../model/fault.ts";
@@ -27,7 +27,7 @@ import { type ConflictPolicy, type Target, unsaid } from "../model/target.ts";
 import { leftoverOf, retriedCursor } from "../model/transfer.ts";
 import { Poison } from "../store/poison.ts";
 import type { AgentUse } from "../sync/agent-use.ts";
-import { connectTo } from "../sync/connect.ts";
+import { connectTo, whyExposed } from "../sync/connect.ts";
 import { type AgentParts, TargetAgent } from "../sync/target-agent.ts";
 import { checkBundle } from "./bundle.ts";
 import { openProgress } from "./progress.ts";
@@ -58,6 +58,7 @@ export interface CarriedView {
 /** The exit code: 0 when all sessions are there. @throws Fault corrupt, denied, unavailable (it is not reached), wrong_state */
 export async function pushBundle(dataDirectory: string, request: PushRequest): Promise<number> {
   const { text: url } = parseRemoteUrl(request.url);
+  remark(whyExposed(request));
   await using bundle = await openTrusted(request);
   return await bringTo(await openDisk(dataDirectory), bundle, { ...request, url, what: "bundle push" });
 }

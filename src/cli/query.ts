@@ -1,7 +1,7 @@
 /** The command `query`: topics by name and by content, also while the server runs; as a table or as the JSON of the protocol. */
 
 import { Budget } from "../flow/budget.ts";
-import { printOut } from "../host/log.ts";
+import { printOut, remark } from "../host/log.ts";
 import { assert } from "../model/assert.ts";
 import { Fault } from "../model/fault.ts";
 import { isJsonObject, type JsonObject, jsonInteger, parseJson } from "../model/json.ts";
@@ -152,7 +152,7 @@ function printHints({ contents = [] }: CatalogQuery, counts: SearchCounts): void
   const { no, maybe, all } = counts.skips.topics;
   const [first] = contents;
   if (first !== undefined && no + maybe + all === 0)
-    process.stderr.write(`no topic that was asked has the ontology tag ${JSON.stringify(first.ontologyTag)}\n`);
+    remark(`no topic that was asked has the ontology tag ${JSON.stringify(first.ontologyTag)}`);
 }
 
 function countOf(count: number, what: string): string {

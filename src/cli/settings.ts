@@ -11,6 +11,7 @@ import {
   memoryBytes,
   messageBytes,
 } from "../model/limits.ts";
+import { isLoopback } from "../model/remote-url.ts";
 
 const sizeUnits: Readonly<Record<string, number>> = {
   "": 1,
@@ -355,8 +356,6 @@ function normalOf(name: SettingName): unknown {
   return normal === undefined ? undefined : shape.parse(normal);
 }
 
-const loopback = new Set(["127.0.0.1", "::1", "localhost"]);
-
 function checkTogether(config: Config): Config {
   if (2 * config.max_message_bytes > config.memory_budget) {
     throw new Fault(
@@ -368,8 +367,7 @@ function checkTogether(config: Config): Config {
     const missing = config.tls_cert === undefined ? "tls_cert" : "tls_key";
     throw new Fault("invalid", `tls_cert and tls_key belong together, ${missing} is missing`);
   }
-  const local = loopback.has(config.host) || /^127\.[0-9.]+$/.test(config.host);
-  if (!local && !config.api_key && !config.insecure) {
+  if (!isLoopback(config.host) && !config.api_key && !config.insecure) {
     throw new Fault(
       "invalid",
       `host is ${config.host}: without API keys (--api-key) everybody who reaches this machine may write and delete. Say --insecure if that is wanted`,

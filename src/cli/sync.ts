@@ -5,7 +5,7 @@ import { findTarget, putTarget, removeTarget } from "../catalog/target-rows.ts";
 import { findTransfer, keysOfTarget, putTransfer, removeLeftovers } from "../catalog/transfer-rows.ts";
 import { machineClock } from "../host/clock.ts";
 import { newUlid } from "../host/entropy.ts";
-import { printOut } from "../host/log.ts";
+import { printOut, remark } from "../host/log.ts";
 import { Fault } from "../model/fault.ts";
 import { shownWords } from "../model/foreign-words.ts";
 import { parseRemoteUrl } from "../model/remote-url.ts";
@@ -13,7 +13,7 @@ import { syncClassesMax } from "../model/sync-limits.ts";
 import { type Target, targetNamePattern, unsaid } from "../model/target.ts";
 import { isBegun, retriedCursor } from "../model/transfer.ts";
 import { takeCensus } from "../sync/census.ts";
-import { connectTo } from "../sync/connect.ts";
+import { connectTo, whyExposed } from "../sync/connect.ts";
 import { whyOther } from "../sync/same-store.ts";
 import { parseClassQuery } from "../sync/session-class.ts";
 import { targetTexts } from "./target-text.ts";
@@ -47,6 +47,7 @@ export async function addTarget(dataDirectory: string, name: string, url: string
       putTarget(catalog, target);
     });
   });
+  remark(whyExposed(request));
 }
 
 /** The same with its address in the usual form. @throws Fault invalid */
@@ -83,7 +84,7 @@ export async function changeTarget(dataDirectory: string, name: string, change: 
   if (Object.keys(change).length === 0)
     throw new Fault("invalid", `sync set ${name}: expected what to change, like --rate 2MiB, found nothing`);
   await withCatalog(dataDirectory, async (catalog) => {
-    await updateTarget(catalog, name, (target) => {
+    const { keyFile, url } = await updateTarget(catalog, name, (target) => {
       const { restIsSent, rules = 0 } = target;
       const isOther = change.classes !== undefined || (change.restIsSent ?? restIsSent) !== restIsSent;
       const changed = checked({
@@ -93,6 +94,7 @@ export async function changeTarget(dataDirectory: string, name: string, change: 
       });
       return { ...changed, isUnconfirmed: target.isUnconfirmed === true || changed.url !== target.url };
     });
+    if (change.keyFile !== undefined || change.url !== undefined) remark(whyExposed({ keyFile, url }));
   });
 }
 
@@ -130,15 +132,16 @@ export async function forgetTarget(dataDirectory: string, name: string): Promise
 
 /** @throws Fault absent */
 export async function pauseTarget(dataDirectory: string, name: string, paused: boolean): Promise<void> {
-  await withCatalog(
-    dataDirectory,
-    async (catalog) => await updateTarget(catalog, name, (target) => ({ ...target, paused })),
-  );
+  await withCatalog(dataDirectory, async (catalog) => {
+    await updateTarget(catalog, name, (target) => ({ ...target, paused }));
+  });
 }
 
 /** Begins the agent of a target anew, without waiting for the end of its rest. @throws Fault absent */
 export async function hurryTarget(dataDirectory: string, name: string): Promise<void> {
-  await withCatalog(dataDirectory, async (catalog) => await updateTarget(catalog, name, (target) => target));
+  await withCatalog(dataDirectory, async (catalog) => {
+    await updateTarget(catalog, name, (target) => target);
+  });
 }
 
 /** Tries all parked sessions of a target again; how many. @throws Fault absent */
@@ -161,11 +164,14 @@ export async function retryTarget(dataDirectory: string, name: string): Promise<
   });
 }
 
-async function updateTarget(catalog: Catalog, name: string, update: (target: Target) => Target): Promise<void> {
+/** What it is then. */
+async function updateTarget(catalog: Catalog, name: string, update: (target: Target) => Target): Promise<Target> {
   const clock = machineClock();
-  await catalog.transaction(() =>
-    putTarget(catalog, { ...update(targetOf(catalog, name)), changedAtNs: clock.wallNs() }),
-  );
+  return await catalog.transaction(() => {
+    const target = { ...update(targetOf(catalog, name)), changedAtNs: clock.wallNs() };
+    putTarget(catalog, target);
+    return target;
+  });
 }
 
 function targetOf(catalog: Catalog, name: string): Target {
@@ -198,10 +204,14 @@ export async function checkRemote(
     return { pending: census.pending, other: whyOther(catalog, target.store, remote) };
   });
   const problem = other ?? (permissions.write ? undefined : "The key may not write there: nothing can be sent.");
-  const hint =
-    permissions.delete || remote.isEdge
-      ? undefined
-      : "The key may not delete there: a session that breaks off at the wrong moment is parked until somebody looks.";
+  const exposed = whyExposed(target);
+  const isParkedEasily = !permissions.delete && !remote.isEdge;
+  const hints = [
+    ...(isParkedEasily
+      ? ["The key may not delete there: a session that breaks off at the wrong moment is parked until somebody looks."]
+      : []),
+    ...(exposed === undefined ? [] : [exposed]),
+  ];
   printView(
     {
       url: target.url,
@@ -214,7 +224,7 @@ export async function checkRemote(
       wouldSendSessions: pending.sessions,
       wouldSendBytes: pending.bytes,
       ...(problem === undefined ? {} : { problem }),
-      ...(hint === undefined ? {} : { hint }),
+      ...(hints.length === 0 ? {} : { hint: hints }),
     },
     format,
   );

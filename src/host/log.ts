@@ -40,6 +40,11 @@ function writable(_key: string, value: unknown): unknown {
   return value;
 }
 
+/** Says something of what a command does that is not its answer; nothing when there is nothing to say. */
+export function remark(text: string | undefined): void {
+  if (text !== undefined) process.stderr.write(`${hideTokens(text)}\n`);
+}
+
 /** Writes text to stdout, whole, before the program goes on. Whoever reads may have had enough, as `head` has: whether it reads. */
 export function printOut(text: string): boolean {
   try {

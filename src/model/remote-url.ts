@@ -28,3 +28,8 @@ export function parseRemoteUrl(text: string): RemoteUrl {
   const tls = scheme !== "grpc";
   return { text: `${tls ? "grpc+tls" : "grpc"}://${host}:${number}`, tls, host, port: number };
 }
+
+/** Whether what goes there stays on this machine. @param host a name, an IPv4 address, or an IPv6 address with or without brackets */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || host === "[::1]" || /^127\.[0-9.]+$/.test(host);
+}

@@ -4,7 +4,7 @@ import { Remote } from "../client/remote.ts";
 import { readTrusted } from "../host/certificate.ts";
 import { readOutsideText } from "../host/disk.ts";
 import { Fault } from "../model/fault.ts";
-import { parseRemoteUrl } from "../model/remote-url.ts";
+import { isLoopback, parseRemoteUrl } from "../model/remote-url.ts";
 import type { Target } from "../model/target.ts";
 
 /** @throws Fault invalid, absent, unavailable naming the file that cannot be read or is no such; as `Remote.connect` */
@@ -15,6 +15,13 @@ export async function connectTo(
   const ca = caFile === undefined ? undefined : readTrusted({ setting: "--ca", file: caFile });
   const token = keyFile === undefined ? undefined : readKey(keyFile);
   return await Remote.connect({ url: parseRemoteUrl(url), ca, token }, signal);
+}
+
+/** A warning, where others on the way can read the key. */
+export function whyExposed({ url, keyFile }: Pick<Target, "url" | "keyFile">): string | undefined {
+  const { tls, host } = parseRemoteUrl(url);
+  if (keyFile === undefined || tls || isLoopback(host)) return undefined;
+  return `The key goes to ${host} unencrypted: whoever is on the way can read it and use it. With grpc+tls:// nobody can.`;
 }
 
 /** What is no key may be another secret: nothing of it is repeated. */

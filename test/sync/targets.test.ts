@@ -68,6 +68,25 @@ test("what is shown of a target is what was said, in words that say it again", {
   expect(await command(own, "show", "second")).toMatch(/^rate: 1GB$/m);
 });
 
+test("a key that others could read on its way is remarked upon", { timeout: 60_000 }, async () => {
+  const own = directory();
+  await using _server = await startServer({ dataDir: own });
+  const remarked = async (...words: string[]): Promise<string> => {
+    const { code, stderr } = await runToEnd(["sync", ...words, "--data-dir", own]);
+    expect(code, stderr).toBe(0);
+    return stderr;
+  };
+  const key = ["--api-key-file", "/etc/key"];
+  const exposed = /^The key goes to 10\.0\.0\.5 unencrypted: .*grpc\+tls/;
+  expect(await remarked("add", "plain", "grpc://10.0.0.5", ...key)).toMatch(exposed);
+  expect(await remarked("set", "plain", "--rate", "1MB")).toBe("");
+  for (const url of ["grpc+tls://10.0.0.5", "grpc://127.0.0.1", "grpc://[::1]:1", "grpc://localhost"])
+    expect(await remarked("set", "plain", "--url", url), url).toBe("");
+  expect(await remarked("set", "plain", "--url", "grpc://10.0.0.5")).toMatch(exposed);
+  expect(await remarked("set", "plain", "--no-api-key-file")).toBe("");
+  expect(await remarked("set", "plain", ...key)).toMatch(exposed);
+});
+
 test("what cannot be said of a target changes nothing of it", { timeout: 60_000 }, async () => {
   const own = directory();
   await using _server = await startServer({ dataDir: own });
