@@ -3,6 +3,7 @@
 import { describe, exitCodeOf } from "./cli/exit.ts";
 import { runProgram, usageExitCode } from "./cli/program.ts";
 import { openLog } from "./host/log.ts";
+import { letHeapGrow } from "./host/young-garbage.ts";
 
 // Recorded data may say where people were. Not all files are made with a mode of ours: the catalog's are LMDB's. Deno lets a
 // program set its umask only with every permission of --allow-sys; there the mode of the data directory has to do.
@@ -13,6 +14,8 @@ Object.assign(process, { noDeprecation: true });
 
 // File I/O, checksums of secrets and compression share this pool; its default of 4 makes syncs wait for each other.
 process.env["UV_THREADPOOL_SIZE"] ??= "8";
+
+letHeapGrow();
 
 const stop = new AbortController();
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
