@@ -24,6 +24,8 @@ export class GetStream implements Disposable {
   #arrived = Promise.withResolvers<Buffer>();
   /** Lets the next message come; undefined while none is held back. */
   #pass: (() => void) | undefined;
+  /** Whether what is held back was given already: the first may arrive before anybody asks. */
+  #isGiven = false;
   readonly #abort = (): void => this.#call.cancel();
 
   constructor(options: GetOptions) {
@@ -57,14 +59,16 @@ export class GetStream implements Disposable {
    */
   async next(waitMs: number): Promise<Buffer | undefined> {
     const { signal } = this.#options;
-    const pass = this.#pass;
-    if (pass !== undefined) {
+    if (this.#isGiven) {
+      const pass = this.#pass;
+      this.#isGiven = false;
       this.#pass = undefined;
       this.#arrived = Promise.withResolvers();
-      pass();
+      pass?.();
     }
     const found = await inTime(Promise.race([this.#arrived.promise, this.#ended]), "sent nothing", waitMs);
     signal.throwIfAborted();
+    this.#isGiven = found instanceof Buffer;
     if (found instanceof Buffer || found === undefined) return found;
     throw found;
   }

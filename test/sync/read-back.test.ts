@@ -242,6 +242,16 @@ describe("a topic read back from a remote that gives", () => {
     await expect.poll(() => ended).toBe(1);
   });
 
+  test("what has come before anybody asked is given when somebody does, once", async () => {
+    act = all;
+    using stream = await remote.openGet(stored.topic.locator, everything, 2 ** 20);
+    for (const message of messages) {
+      await sleep(50);
+      expect((await stream.next(1_000))?.equals(message)).toBe(true);
+    }
+    expect(await stream.next(1_000)).toBeUndefined();
+  });
+
   test("no more than is asked for, however fast it is", async () => {
     let written = 0;
     const many = 200;
