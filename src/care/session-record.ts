@@ -209,7 +209,15 @@ async function readTopic(
   if (missing > 0)
     lost.push(`${missing} ${missing === 1 ? "batch" : "batches"} in front of others that are in tail logs`);
   const extent = extentOf({ topic, schemaHeader, chunks, tails });
-  return { topic: { ...topic, extent }, schemaHeader, chunks, tails, gaps, lost };
+  const lostRows = listed === undefined ? 0 : sumRows(listed.chunks) - extent.rows;
+  return {
+    topic: { ...topic, extent, ...(lostRows > 0 ? { lostRows } : {}) },
+    schemaHeader,
+    chunks,
+    tails,
+    gaps,
+    lost,
+  };
 }
 
 /** Which topic it is, and its schema: by its document, or by the manifest and the first file that has one. */

@@ -14,7 +14,7 @@ import type { Clock } from "../host/clock.ts";
 import type { Disk } from "../host/disk.ts";
 import { assert } from "../model/assert.ts";
 import { type BatchEntry, type Chunk, messageBytesOf, sumEntries } from "../model/chunk.ts";
-import { isCompleted, type Topic } from "../model/resource.ts";
+import type { Topic } from "../model/resource.ts";
 import { ChunkWriter } from "../store/chunk-writer.ts";
 import { FileScan } from "../store/file-scan.ts";
 import { chunkFile, tailFile } from "../store/layout.ts";
@@ -93,10 +93,9 @@ export async function repairTopic(
   return { loss: message, files: written.length };
 }
 
-/** Of a complete topic nobody goes on with the upload. */
 function lostRowsOf(topic: Topic, lost: readonly BatchEntry[]): Pick<Topic, "lostRows"> {
   const rows = lost.reduce((sum, entry) => sum + entry.rows, topic.lostRows ?? 0);
-  return { lostRows: rows === 0 || isCompleted(topic) ? undefined : rows };
+  return { lostRows: rows === 0 ? undefined : rows };
 }
 
 /** Whether there are files, damaged as they may be, of what has been looked at. */

@@ -56,7 +56,7 @@ export interface Topic {
   readonly createdAtNs: TimeNs;
   readonly completedAtNs?: TimeNs | undefined;
   readonly extent: Extent;
-  /** Rows that were durable and that repair had to leave out: how many there are does not tell any more what of an upload is there. */
+  /** Rows that were durable and are damaged or gone: how many there are does not tell any more which ones, of an upload or at a remote. */
   readonly lostRows?: number | undefined;
 }
 

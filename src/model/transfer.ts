@@ -31,9 +31,9 @@ export type Place =
   | { readonly kind: "topic"; readonly index: number; readonly state: TopicState }
   | { readonly kind: "notes" }
   | { readonly kind: "finalize" }
-  | { readonly kind: "check"; readonly index: number }
+  | { readonly kind: "check"; readonly index: number; readonly wasThere?: WasThere }
   /** All topics were checked; their contents are being compared. */
-  | { readonly kind: "compare"; readonly index: number }
+  | { readonly kind: "compare"; readonly index: number; readonly wasThere?: WasThere }
   /** The session is being deleted there, to be begun anew. */
   | { readonly kind: "remove"; readonly reason: string }
   | { readonly kind: "synced" }
@@ -41,9 +41,13 @@ export type Place =
   | { readonly kind: "left_out"; readonly class: string; readonly rules: number; readonly from?: Place }
   | { readonly kind: "parked"; readonly cause: ParkCause; readonly reason: string; readonly from: Place };
 
+/** That the session was complete there before anything of it was sent: it is not deleted, whatever it is. */
+export type WasThere = true;
+
 /** Of an edge only `new`: it is asked. */
 export type TopicState =
-  | { readonly kind: "new" }
+  /** How many rows there were here when the first ones were sent: by another number what is there may be others. */
+  | { readonly kind: "new"; readonly rows?: number }
   /** It may exist. */
   | { readonly kind: "asked" }
   /** Rows may have arrived. */

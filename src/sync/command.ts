@@ -17,7 +17,7 @@ export interface RemoteTraits {
   readonly comparesContents: boolean;
 }
 
-/** What is sent of a session: facts that do not change. */
+/** What is sent of a session: facts that change only when it is repaired. */
 export interface TransferFacts {
   /** What its UUID will be at a remote that lets us choose. */
   readonly session: Uuid;
@@ -30,6 +30,8 @@ export interface TopicFacts {
   readonly uuid: Uuid;
   readonly rows: number;
   readonly range: TimeRange | undefined;
+  /** Rows that were damaged here, and are not sent. */
+  readonly lostRows: number;
   /** Messages in which the rows are sent to a remote that counts these. */
   readonly messages: number;
 }

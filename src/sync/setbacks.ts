@@ -7,7 +7,7 @@ import type { FaultCode } from "../model/fault.ts";
 import type { Ulid } from "../model/resource.ts";
 import { setbacksMax, syncRetry } from "../model/sync-limits.ts";
 import { isOfLink } from "./command.ts";
-import type { Transfer } from "./transfer.ts";
+import type { Transfer } from "./transfer-state.ts";
 
 interface Setback {
   furthest: Mark;

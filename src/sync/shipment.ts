@@ -34,11 +34,12 @@ export function findShipment(catalog: Catalog, ulid: Ulid, uuidThere: UuidThere 
     topics,
     facts: {
       session: uuidThere(session.uuid, "session"),
-      topics: topics.map(({ locator, uuid, extent: { rows, range } }) => ({
+      topics: topics.map(({ locator, uuid, lostRows = 0, extent: { rows, range } }) => ({
         locator,
         uuid: uuidThere(uuid, "topic"),
         rows,
         range,
+        lostRows,
         messages: 0,
       })),
     },

@@ -45,7 +45,8 @@ import { SessionClasses } from "./session-class.ts";
 import { Setbacks } from "./setbacks.ts";
 import { findShipment, type Shipment, type UuidThere } from "./shipment.ts";
 import { countMessages, type StreamParts } from "./topic-stream.ts";
-import { beginTransfer, park, step, type Transfer, type TransferContext } from "./transfer.ts";
+import { beginTransfer, step } from "./transfer.ts";
+import { park, type Transfer, type TransferContext } from "./transfer-state.ts";
 
 export interface AgentParts extends Omit<StreamParts, "admit">, AdmissionParts {
   readonly clock: Clock;

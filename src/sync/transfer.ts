@@ -10,38 +10,18 @@
 import { assert } from "../model/assert.ts";
 import type { Uuid } from "../model/resource.ts";
 import { transferLimits } from "../model/sync-limits.ts";
+import type { Cursor, Place, TopicState } from "../model/transfer.ts";
+import { type Answer, differenceOf, type RemoteTraits, type TopicFacts, type TransferFacts } from "./command.ts";
 import {
-  type Cursor,
-  type ParkCause,
-  type Place,
-  parkedCursor,
-  type RemoteSession,
-  type TopicState,
-} from "../model/transfer.ts";
-import {
-  type Answer,
-  type Command,
-  differenceOf,
-  type RemoteTraits,
-  type TopicFacts,
-  type TransferFacts,
-} from "./command.ts";
-
-export interface Transfer {
-  readonly cursor: Cursor;
-  readonly command: Command;
-  /** Whether the topic that is looked at was never begun: then nothing of it can be there. */
-  readonly fresh: boolean;
-  /** False when deleting was refused. */
-  readonly mayDelete: boolean;
-  /** How often the same was asked without an answer that decides. */
-  readonly asked: number;
-}
-
-export interface TransferContext {
-  readonly facts: TransferFacts;
-  readonly traits: RemoteTraits;
-}
+  isDenied,
+  isGone,
+  park,
+  sessionOf,
+  type Transfer,
+  type TransferContext,
+  topicOf,
+  unexpected,
+} from "./transfer-state.ts";
 
 /** A transfer at its cursor: for the first time, or after it broke off. */
 export function beginTransfer(cursor: Cursor, context: TransferContext): Transfer {
@@ -65,7 +45,7 @@ function arrive(transfer: Transfer, place: Place, context: TransferContext): Tra
         ? createSession(at, facts, traits)
         : { ...at, command: { kind: "show_sequence" } };
     case "topic":
-      return isEdge ? createTopic(at, place.index, context) : resumeTopic(at, place, context);
+      return isEdge ? createTopic(at, place.index, context, place.state) : resumeTopic(at, place, context);
     case "notes":
       return { ...at, command: { kind: "add_notes" } };
     case "finalize":
@@ -100,10 +80,15 @@ function createSession(transfer: Transfer, facts: TransferFacts, { kind }: Remot
   };
 }
 
-function createTopic(transfer: Transfer, index: number, { facts, traits }: TransferContext): Transfer {
+function createTopic(
+  transfer: Transfer,
+  index: number,
+  { facts, traits }: TransferContext,
+  known: TopicState = { kind: "new" },
+): Transfer {
   const { cursor } = transfer;
   const isEdge = traits.kind === "edge";
-  const state: TopicState = isEdge ? { kind: "new" } : { kind: "asked" };
+  const state: TopicState = isEdge ? known : { kind: "asked" };
   return {
     ...transfer,
     cursor: { ...cursor, place: { kind: "topic", index, state } },
@@ -128,7 +113,8 @@ function resumeTopic(
 }
 
 function putTopic(transfer: Transfer, index: number, uuid: Uuid, fromRow: number, context: TransferContext): Transfer {
-  const state: TopicState = context.traits.kind === "edge" ? { kind: "new" } : { kind: "sending", uuid };
+  const { rows } = topicOf(context.facts, index);
+  const state: TopicState = context.traits.kind === "edge" ? { kind: "new", rows } : { kind: "sending", uuid };
   return {
     ...transfer,
     cursor: { ...transfer.cursor, place: { kind: "topic", index, state } },
@@ -161,11 +147,12 @@ export function step(transfer: Transfer, answer: Answer, context: TransferContex
       if (answer.kind !== "refused") return unexpected(transfer, answer);
       // The sequence went, with all that was in it.
       if (answer.code === "absent") return anew(transfer, { kind: "sequence" }, answer.reason, context);
-      // An edge says so of a session of this UUID that is finalized: nobody else knows it.
+      // An edge says so of a session of this UUID that is finalized: nobody else knows it. It came by a bundle, or before our catalog
+      // was lost.
       if (answer.code === "wrong_state" && traits.kind === "edge")
         return arrive(
           { ...transfer, cursor: { ...cursor, session: { uuid: context.facts.session, locator: undefined } } },
-          { kind: "check", index: 0 },
+          { kind: "check", index: 0, wasThere: true },
           context,
         );
       return park(transfer, "refused", answer.reason);
@@ -288,11 +275,20 @@ function afterStatus(
     return anew(transfer, { kind: "session" }, answer.reason, context);
   if (answer.kind !== "status") return unexpected(transfer, answer);
   const { rows, state, lostRows } = answer.status;
-  const { locator, rows: wanted } = topicOf(context.facts, index);
+  const topic = topicOf(context.facts, index);
+  const { locator, rows: wanted } = topic;
   if (lostRows > 0) return remove(transfer, `\`${locator}\` has lost ${lostRows} durable rows there`, context);
+  if (rows > 0 && !isWhatBegan(topic, transfer.cursor))
+    return remove(transfer, `\`${locator}\` has lost rows here, perhaps some of the ${rows} that are there`, context);
   if (state === "open" && rows <= wanted) return putTopic(transfer, index, uuid, rows, context);
   if (rows === wanted) return nextTopic(transfer, index, context);
   return remove(transfer, `\`${locator}\` has ${rows} rows there, sent were ${wanted}`, context);
+}
+
+/** Whether a topic is the same here as when its first rows were sent; where nobody knows, whether it may be. */
+function isWhatBegan({ rows, lostRows }: TopicFacts, { place }: Cursor): boolean {
+  assert(place.kind === "topic" && place.state.kind === "new", "a topic is being sent to an edge");
+  return place.state.rows === undefined ? lostRows === 0 : place.state.rows === rows;
 }
 
 function afterPut(
@@ -408,27 +404,37 @@ function afterCheck(transfer: Transfer, index: number, answer: Answer, context: 
   if (answer.kind !== "topic") return unexpected(transfer, answer);
   const { found } = answer;
   const topic = topicOf(context.facts, index);
-  if (found === undefined) return remove(transfer, `\`${topic.locator}\` is not there`, context);
-  const difference = differenceOf(found, topic);
-  if (difference !== undefined) return remove(transfer, `\`${topic.locator}\` ${difference}`, context);
-  return arrive(transfer, behind("check", index, context), context);
+  const difference = found === undefined ? "is not there" : differenceOf(found, topic);
+  if (difference !== undefined) return differs(transfer, `\`${topic.locator}\` ${difference}`, context);
+  return arrive(transfer, behind(transfer.cursor.place, context), context);
 }
 
 function afterCompare(transfer: Transfer, index: number, answer: Answer, context: TransferContext): Transfer {
   const { locator } = topicOf(context.facts, index);
   // Gone since it was checked.
   if (answer.kind === "refused" && answer.code === "absent")
-    return remove(transfer, `\`${locator}\` is not there`, context);
+    return differs(transfer, `\`${locator}\` is not there`, context);
   if (answer.kind !== "compared") return unexpected(transfer, answer);
   const { difference } = answer;
-  if (difference !== undefined) return remove(transfer, `\`${locator}\` ${difference}`, context);
-  return arrive(transfer, behind("compare", index, context), context);
+  if (difference !== undefined) return differs(transfer, `\`${locator}\` ${difference}`, context);
+  return arrive(transfer, behind(transfer.cursor.place, context), context);
 }
 
 /** Behind a topic that is the same: the next one, then contents where they are compared, then the end. */
-function behind(kind: "check" | "compare", index: number, { facts, traits }: TransferContext): Place {
-  if (index + 1 < facts.topics.length) return { kind, index: index + 1 };
-  return kind === "check" && traits.comparesContents ? { kind: "compare", index: 0 } : { kind: "synced" };
+function behind(place: Place, { facts, traits }: TransferContext): Place {
+  assert(place.kind === "check" || place.kind === "compare", "topics are being looked at");
+  if (place.index + 1 < facts.topics.length) return { ...place, index: place.index + 1 };
+  const isCompared = place.kind === "compare" || !traits.comparesContents;
+  return isCompared ? { kind: "synced" } : { ...place, kind: "compare", index: 0 };
+}
+
+/** What is complete there is not what is here. What was complete before may be the better one: somebody has to decide. */
+function differs(transfer: Transfer, reason: string, context: TransferContext): Transfer {
+  const { cursor } = transfer;
+  const { place } = cursor;
+  if (!("wasThere" in place && place.wasThere)) return remove(transfer, reason, context);
+  const before: Cursor = { ...cursor, place: { kind: "session" }, session: undefined };
+  return park({ ...transfer, cursor: before }, "different", `${reason}; it was complete there before, and stays so`);
 }
 
 /** What is there is not what was sent: it goes, and is sent anew. */
@@ -466,34 +472,4 @@ function anew(transfer: Transfer, place: Place, reason: string, context: Transfe
       `It was begun anew ${transferLimits.anewMax} times, at last because of: ${reason}`,
     );
   return arrive({ ...transfer, cursor, fresh: false, asked: 0 }, place, context);
-}
-
-/** Ends a transfer for a reason that no time mends. */
-export function park(transfer: Transfer, cause: ParkCause, reason: string): Transfer {
-  return { ...transfer, cursor: parkedCursor(transfer.cursor, cause, reason), command: { kind: "end" } };
-}
-
-/** A refusal for which there is no other way. An answer of another kind is a bug of whoever carries commands out. */
-function unexpected(transfer: Transfer, answer: Answer): Transfer {
-  assert(answer.kind === "refused", `an answer to ${transfer.command.kind} is none of kind ${answer.kind}`);
-  return park(transfer, "refused", answer.reason);
-}
-
-function isGone(answer: Answer): boolean {
-  return answer.kind === "done" || (answer.kind === "refused" && answer.code === "absent");
-}
-
-function isDenied(answer: Answer): boolean {
-  return answer.kind === "refused" && answer.code === "denied";
-}
-
-function sessionOf({ session }: Cursor): RemoteSession {
-  assert(session !== undefined, "a session was created before what belongs to it");
-  return session;
-}
-
-function topicOf({ topics }: TransferFacts, index: number): TopicFacts {
-  const topic = topics[index];
-  assert(topic !== undefined, "a session has the topic");
-  return topic;
 }

@@ -7,7 +7,8 @@ import type { TopicLocator } from "../../src/model/locator.ts";
 import type { Uuid } from "../../src/model/resource.ts";
 import { type Cursor, firstCursor, type ParkCause, retriedCursor } from "../../src/model/transfer.ts";
 import { type Answer, breaksOff, type Command, type TransferFacts } from "../../src/sync/command.ts";
-import { beginTransfer, step, type TransferContext } from "../../src/sync/transfer.ts";
+import { beginTransfer, step } from "../../src/sync/transfer.ts";
+import type { TransferContext } from "../../src/sync/transfer-state.ts";
 import { Coverage } from "../model/coverage.ts";
 import { Random } from "../model/random.ts";
 import { RemoteModel } from "./remote-model.ts";
@@ -110,7 +111,7 @@ function randomFacts(random: Random): TransferFacts {
     const rows = random.pick([0, 1, 2, 5]);
     const range = rows === 0 ? undefined : { startNs: 0n, endNs: BigInt(rows - 1) };
     const locator = `s/topic-${index}` as TopicLocator;
-    return { locator, uuid: `topic-${index}` as Uuid, rows, range, messages: rows };
+    return { locator, uuid: `topic-${index}` as Uuid, rows, range, lostRows: 0, messages: rows };
   });
   return { session: "session" as Uuid, topics };
 }

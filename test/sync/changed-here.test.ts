@@ -1,0 +1,138 @@
+// A session that is not any more what it was: damaged and repaired on its way, after it arrived, or older than what is there.
+
+import { closeSync, cpSync, openSync, readdirSync, statSync, writeSync } from "node:fs";
+import path from "node:path";
+import { expect, test } from "vitest";
+import { FlightClient } from "../load/flight-client.ts";
+import { baseTopics, type TopicLoad } from "../load/robot.ts";
+import { runToEnd, startServer } from "../server.ts";
+import { command, contents, logged, metadataOf, record, until } from "./edges.ts";
+import { folders } from "./folders.ts";
+
+const drive = { startNs: 1_700_000_000_000_000_000n, seconds: 20, seed: 7 } as const;
+const directory = folders("changed-here");
+const camera = "drive/sensors/camera/front";
+
+function cameraTopics(): TopicLoad[] {
+  return baseTopics(drive).filter(({ path: below }) => below === "sensors/camera/front");
+}
+
+/** Damages what is stored at a fifth of the largest chunk file, and lets `repair` leave it out. */
+async function loseRows(dataDir: string): Promise<void> {
+  const files = readdirSync(path.join(dataDir, "sessions"), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".arrow"))
+    .map((name) => path.join(dataDir, "sessions", name))
+    .sort((a, b) => statSync(b).size - statSync(a).size);
+  const [largest = ""] = files;
+  const file = openSync(largest, "r+");
+  writeSync(file, Buffer.alloc(200, 0xff), 0, 200, Math.floor(statSync(largest).size / 5));
+  closeSync(file);
+  const { code, stdout, stderr } = await runToEnd(["repair", "--data-dir", dataDir]);
+  expect(code, stdout + stderr).toBe(0);
+}
+
+test("what was repaired here on its way does not go on behind rows that it had before", {
+  timeout: 60_000,
+}, async () => {
+  const [own, farDir] = [directory(), directory()];
+  await using far = await startServer({ dataDir: farDir });
+  const url = `grpc://127.0.0.1:${far.port}`;
+  {
+    await using near = await startServer({ dataDir: own });
+    await record(near.port, "drive", cameraTopics());
+    await command(own, "add", "centre", url, "--rate", "1MB");
+    await until(own, "more than half is there", ({ sentRows }) => (sentRows ?? 0) > 55);
+    await command(own, "pause", "centre");
+    await near.stop();
+  }
+  await loseRows(own);
+  await using near = await startServer({ dataDir: own });
+  await command(own, "set", "centre", "--no-rate");
+  await command(own, "resume", "centre");
+  await until(own, "it is there", ({ syncedSessions }) => syncedSessions === 1);
+  const left = await contents(near.port, camera);
+  expect(left.rows.length).toBeLessThan(100);
+  expect(await contents(far.port, camera)).toEqual(left);
+  // What is lost stays lost: from then on it goes on where it broke off.
+  expect(logged(near.stderr(), "session_goes_on").map(({ at }) => at)).toEqual(["topic"]);
+});
+
+test("what was complete there before is left alone when it is another than here", { timeout: 60_000 }, async () => {
+  const [own, farDir] = [directory(), directory()];
+  await using far = await startServer({ dataDir: farDir });
+  const url = `grpc://127.0.0.1:${far.port}`;
+  let whole: unknown;
+  {
+    await using near = await startServer({ dataDir: own });
+    await record(near.port, "drive", cameraTopics());
+    whole = await contents(near.port, camera);
+    await command(own, "add", "centre", url);
+    await until(own, "it is there", ({ syncedSessions }) => syncedSessions === 1);
+    await near.stop();
+  }
+  await loseRows(own);
+  await using near = await startServer({ dataDir: own });
+  await command(own, "remove", "centre");
+  await command(own, "add", "centre", url);
+  const { parked } = await until(own, "it is parked", ({ parkedSessions }) => parkedSessions === 1);
+  const reason = expect.stringMatching(/has 100 rows there, here \d+; it was complete there before, and stays so/);
+  expect(parked).toEqual([expect.objectContaining({ cause: "different", reason })]);
+  expect(await contents(far.port, camera)).toEqual(whole);
+  await command(own, "retry", "centre");
+  await until(own, "it is parked again", ({ parkedSessions }) => parkedSessions === 1);
+  expect(await contents(far.port, camera)).toEqual(whole);
+  // Whoever wants what is here deletes what is there.
+  using operator = new FlightClient(far.port);
+  await operator.action("sequence_delete", { locator: "drive" });
+  await command(own, "retry", "centre");
+  await until(own, "it is there anew", ({ syncedSessions }) => syncedSessions === 1);
+  expect(await contents(far.port, camera)).toEqual(await contents(near.port, camera));
+});
+
+test("a store from before the end of a recording does not replace what arrived of it", {
+  timeout: 60_000,
+}, async () => {
+  const [own, backup, farDir] = [directory(), directory(), directory()];
+  await using far = await startServer({ dataDir: farDir });
+  const url = `grpc://127.0.0.1:${far.port}`;
+  const [load] = cameraTopics();
+  if (load === undefined) throw new RangeError("a drive has a camera");
+  const [schema, ...batches] = load.messages;
+  if (schema === undefined) throw new RangeError("a stream begins with its schema");
+  const upload = { locator: camera, uuid: "" };
+  let session: string;
+  {
+    await using near = await startServer({ dataDir: own });
+    using robot = new FlightClient(near.port);
+    await robot.action("sequence_create", { locator: "drive", user_metadata: {} });
+    ({ uuid: session } = (await robot.action("session_create", { locator: "drive" })) as { uuid: string });
+    const topic = { session_uuid: session, locator: camera, serialization_format: "default", user_metadata: {} };
+    ({ uuid: upload.uuid } = (await robot.action("topic_create", { ...topic, ontology_tag: load.ontologyTag })) as {
+      uuid: string;
+    });
+    const put = robot.openPut(upload);
+    await put.sendData(schema);
+    for (const batch of batches.slice(0, 2)) await put.sendData(batch);
+    await expect.poll(async () => (await metadataOf(near.port, camera)).data_info.total_row_count).toBeGreaterThan(0);
+    await near.stop();
+  }
+  cpSync(own, backup, { recursive: true });
+  let whole: unknown;
+  {
+    await using near = await startServer({ dataDir: own });
+    using robot = new FlightClient(near.port);
+    await robot.put(upload, load.messages);
+    await robot.action("session_finalize", { session_uuid: session });
+    await command(own, "add", "centre", url);
+    await until(own, "it is there", ({ syncedSessions }) => syncedSessions === 1);
+    whole = await contents(far.port, camera);
+  }
+  await using _near = await startServer({
+    dataDir: backup,
+    args: ["--open-sessions", "finalize", "--open-session-grace", "1s"],
+  });
+  await command(backup, "add", "centre", url);
+  const { parked } = await until(backup, "it is parked", ({ parkedSessions }) => parkedSessions === 1);
+  expect(parked).toEqual([expect.objectContaining({ cause: "different" })]);
+  expect(await contents(far.port, camera)).toEqual(whole);
+});
