@@ -86,7 +86,7 @@ export function bundleCommand(signal: AbortSignal, endWith: (code: number) => vo
     .option("--data-dir <DIR>", "where it is kept how far it is, until all is there (default ./data)")
     .action(async (files: readonly string[], options: PushFlags) => {
       const { to: url, ca, apiKeyFile } = options;
-      const remote = { url, caFile: absolutePath(ca), keyFile: absolutePath(apiKeyFile) };
+      const remote = { url, caFile: absolutePath("--ca", ca), keyFile: absolutePath("--api-key-file", apiKeyFile) };
       endWith(await pushBundle(placeOf(options), { ...requestOf(files, options, signal), ...remote }));
     });
   withTransfer(command.command("import <file...>"))

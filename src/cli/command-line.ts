@@ -35,7 +35,9 @@ export function more(value: string, before: readonly string[]): readonly string[
   return [...before, value];
 }
 
-export function absolutePath(file: string | undefined): string | undefined {
+/** @throws Fault invalid: without a name it would be the directory that somebody is in */
+export function absolutePath(flag: string, file: string | undefined): string | undefined {
+  if (file === "") throw new Fault("invalid", `${flag}: expected a file, found ""`);
   return file === undefined ? undefined : path.resolve(file);
 }
 

@@ -163,8 +163,10 @@ function changeOf(flags: TargetFlags): TargetChange {
   const { url, ca, apiKeyFile, include, exclude, onConflict, verify, classesOnly, rate, whenReachable } = flags;
   return {
     ...(url === undefined ? {} : { url }),
-    ...(ca === undefined ? {} : { caFile: ca === false ? undefined : absolutePath(ca) }),
-    ...(apiKeyFile === undefined ? {} : { keyFile: apiKeyFile === false ? undefined : absolutePath(apiKeyFile) }),
+    ...(ca === undefined ? {} : { caFile: ca === false ? undefined : absolutePath("--ca", ca) }),
+    ...(apiKeyFile === undefined
+      ? {}
+      : { keyFile: apiKeyFile === false ? undefined : absolutePath("--api-key-file", apiKeyFile) }),
     ...(include === undefined ? {} : { include: checkGlobs("--include", include || []) }),
     ...(exclude === undefined ? {} : { exclude: checkGlobs("--exclude", exclude || []) }),
     ...(onConflict === undefined ? {} : { onConflict }),

@@ -1,5 +1,6 @@
 /** What people say of a target in flags, and how it is shown to them: in the same words. */
 
+import { isIPv6 } from "node:net";
 import { Fault } from "../model/fault.ts";
 import type { SyncClass, Target } from "../model/target.ts";
 import { parseDayTimes, type RateRule } from "../model/timetable.ts";
@@ -56,7 +57,8 @@ function clockText(minute: number): string {
 export function readAddress(text: string): { host: string; port: number } {
   const [, bracketed, plain, port] = /^(?:\[([0-9a-fA-F:.]+)\]|([A-Za-z0-9._-]+)):([0-9]{1,5})$/.exec(text) ?? [];
   const host = bracketed ?? plain;
-  if (host === undefined || !(Number(port) >= 1 && Number(port) <= 65_535))
+  const isOther = bracketed !== undefined && !isIPv6(bracketed);
+  if (host === undefined || isOther || !(Number(port) >= 1 && Number(port) <= 65_535))
     throw new Fault("invalid", `--when-reachable: expected HOST:PORT, found ${JSON.stringify(text.slice(0, 100))}`);
   return { host, port: Number(port) };
 }

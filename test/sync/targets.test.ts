@@ -112,6 +112,14 @@ test("what cannot be said of a target changes nothing of it", { timeout: 60_000 
     [["add", "other", "grpc://x", "--rate", "2MiB", "--rate", "8:00-9:00=1kB"], 64, /the one without times last/],
     [["add", "other", "grpc://x", "--rate", "8:00-08:00=1kB"], 64, /a time that begins before it ends/],
     [["add", "other", "grpc://x", "--class", "x:1@0={}"], 64, /--class: expected bytes as a number above 0/],
+    [["set", "centre", "--api-key-file", ""], 64, /--api-key-file: expected a file, found ""/],
+    [["set", "centre", "--ca", ""], 64, /--ca: expected a file, found ""/],
+    [["check", "grpc+tls://x", "--ca", ""], 64, /--ca: expected a file, found ""/],
+    ...["[:::::]:1", "[1.2.3.4]:1", "[::1]:0", "localhost", ":1"].map((address): [string[], number, RegExp] => [
+      ["set", "centre", "--when-reachable", address],
+      64,
+      /--when-reachable: expected HOST:PORT, found "/,
+    ]),
     [["check", "127.0.0.1:6726"], 64, /expected the name of a target, or an address like grpc:/],
     [["add", "centre", "grpc://x"], 73, /a target centre already: sync set changes it/],
   ];
