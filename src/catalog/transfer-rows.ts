@@ -80,7 +80,9 @@ export function removeLeftover(catalog: Catalog, target: Ulid, session: Ulid): v
   catalog.leftovers.remove([target, session]);
 }
 
-/** All of a target that is forgotten: nobody deletes there any more. */
-export function removeLeftovers(catalog: Catalog, target: Ulid): void {
-  for (const key of catalog.leftovers.keys([target, ""], [target, behindAscii])) catalog.leftovers.remove(key);
+/** All of a target that is forgotten, for nobody deletes there any more; how many. */
+export function removeLeftovers(catalog: Catalog, target: Ulid): number {
+  const keys = catalog.leftovers.keys([target, ""], [target, behindAscii]);
+  for (const key of keys) catalog.leftovers.remove(key);
+  return keys.length;
 }

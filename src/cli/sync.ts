@@ -39,6 +39,8 @@ export async function addTarget(dataDirectory: string, name: string, url: string
   const request = checked({ ...unsaid, ...change, name, url });
   const clock = machineClock();
   await withCatalog(dataDirectory, async (catalog) => {
+    const before = findTarget(catalog, name);
+    if (before?.leaving === true) await finishForgetting(catalog, before);
     const addedAtNs = clock.wallNs();
     const target: Target = { ...request, id: newUlid(Number(addedAtNs / 1_000_000n)), paused: false, addedAtNs };
     await catalog.transaction(() => {
@@ -106,28 +108,38 @@ export async function showTarget(dataDirectory: string, name: string, format: "j
 /** Forgets a target and all that is known of sessions on their way to it. What is there stays there. @throws Fault absent */
 export async function forgetTarget(dataDirectory: string, name: string): Promise<void> {
   await withCatalog(dataDirectory, async (catalog) => {
-    const target = targetOf(catalog, name);
-    const { id } = target;
     // First nobody adds any more. Broken off, it is simply done again.
-    await catalog.transaction(() => putTarget(catalog, { ...target, leaving: true }));
-    let incomplete = 0;
-    for (const table of [catalog.transfers, catalog.claims]) {
-      for (const keys of keysOfTarget(table, id)) {
-        const cursors = keys.map(([session]) => findTransfer(catalog, session, id)?.cursor);
-        if (table === catalog.transfers)
-          incomplete += cursors.filter((cursor) => cursor !== undefined && isBegun(cursor)).length;
-        await catalog.transaction(() => {
-          for (const key of keys) table.remove(key);
-        });
-      }
-    }
-    await catalog.transaction(() => {
-      removeLeftovers(catalog, id);
-      removeTarget(catalog, name);
+    const target = await catalog.transaction(() => {
+      const found = findTarget(catalog, name);
+      if (found !== undefined) putTarget(catalog, { ...found, leaving: true });
+      return found;
     });
-    if (incomplete > 0)
-      printOut(`sessions that are there incomplete, until the target is added again: ${incomplete}\n`);
+    if (target === undefined) throw noTarget(name);
+    await finishForgetting(catalog, target);
   });
+}
+
+/** The rest of it, of a target to which nobody adds any more. */
+async function finishForgetting(catalog: Catalog, { id, name }: Target): Promise<void> {
+  let incomplete = 0;
+  for (const table of [catalog.transfers, catalog.claims]) {
+    for (const keys of keysOfTarget(table, id)) {
+      const cursors = keys.map(([session]) => findTransfer(catalog, session, id)?.cursor);
+      if (table === catalog.transfers)
+        incomplete += cursors.filter((cursor) => cursor !== undefined && isBegun(cursor)).length;
+      await catalog.transaction(() => {
+        for (const key of keys) table.remove(key);
+      });
+    }
+  }
+  const left = await catalog.transaction(() => {
+    // Somebody else may have come to the end of it first, and added another one.
+    if (findTarget(catalog, name)?.id === id) removeTarget(catalog, name);
+    return removeLeftovers(catalog, id);
+  });
+  if (incomplete > 0) printOut(`sessions that are there incomplete, until the target is added again: ${incomplete}\n`);
+  if (left > 0)
+    printOut(`sessions that are there incomplete, until somebody deletes them there, as they were here: ${left}\n`);
 }
 
 /** @throws Fault absent */
@@ -174,10 +186,15 @@ async function updateTarget(catalog: Catalog, name: string, update: (target: Tar
   });
 }
 
+/** One that is being forgotten is none any more. @throws Fault absent */
 function targetOf(catalog: Catalog, name: string): Target {
   const target = findTarget(catalog, name);
-  if (target === undefined) throw new Fault("absent", `There is no target ${name}`);
+  if (target === undefined || target.leaving === true) throw noTarget(name);
   return target;
+}
+
+function noTarget(name: string): Fault {
+  return new Fault("absent", `There is no target ${name}`);
 }
 
 /**

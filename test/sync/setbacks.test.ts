@@ -114,6 +114,21 @@ test("what is deleted here while a target is paused, or no server runs, goes the
   expect((await runToEnd(["verify", "--data-dir", own])).code).toBe(0);
 });
 
+test("who removes a target is told of what stays there of sessions that were deleted here", {
+  timeout: 60_000,
+}, async () => {
+  const own = directory();
+  await using far = await startServer({ dataDir: directory() });
+  await using recorder = await startServer({ dataDir: own });
+  for (const name of ["cut", "kept"]) await record(recorder.port, name, baseTopics(drive));
+  await command(own, "add", "centre", `grpc://127.0.0.1:${far.port}`, "--rate", "500kB");
+  await pausedAt(own, far.port, "cut/sensors/gps");
+  using operator = new FlightClient(recorder.port);
+  await operator.action("sequence_delete", { locator: "cut" });
+  expect(await command(own, "remove", "centre")).toMatch(/^sessions that are there incomplete.*deletes them.*: 1\n$/);
+  expect(await isThere(far.port, "cut/sensors/gps")).toBe(true);
+});
+
 test("what is complete there, by a bundle, stays there when it is deleted here before that was known", {
   timeout: 60_000,
 }, async () => {

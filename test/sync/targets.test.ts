@@ -5,6 +5,12 @@ import { once } from "node:events";
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
+import { openCatalog } from "../../src/catalog/catalog.ts";
+import { findTarget, putTarget } from "../../src/catalog/target-rows.ts";
+import { keysOfTarget } from "../../src/catalog/transfer-rows.ts";
+import { openDisk } from "../../src/host/disk.ts";
+import type { Ulid } from "../../src/model/resource.ts";
+import { catalogDirectory } from "../../src/store/layout.ts";
 import { FlightClient } from "../load/flight-client.ts";
 import { baseTopics, labelTopics } from "../load/robot.ts";
 import { createKey, runToEnd, serverCommand, startServer } from "../server.ts";
@@ -264,6 +270,50 @@ test("a target that is the server itself gets nothing", { timeout: 60_000 }, asy
   const view = await until(own, "it is noticed", ({ lastError }) => lastError !== undefined);
   expect(view).toMatchObject({ pendingSessions: 1, lastError: "It is this store itself that answers there." });
   expect((await runToEnd(["verify", "--data-dir", own])).stdout).toMatch(/sound: 1 sessions/);
+});
+
+test("a target whose removal was killed halfway is none: it is removed to its end, or added anew", {
+  timeout: 60_000,
+}, async () => {
+  const own = directory();
+  await using near = await startServer({ dataDir: own });
+  await using far = await startServer({ dataDir: directory() });
+  await record(near.port, "one", labelTopics(drive));
+  const url = `grpc://127.0.0.1:${far.port}`;
+  /** As the first step of a removal leaves it; with how many sessions it has something to do. */
+  const leave = async (): Promise<Ulid> => {
+    await using catalog = await openCatalog({
+      disk: await openDisk(own),
+      directory: catalogDirectory,
+      onFailure: () => undefined,
+    });
+    const target = findTarget(catalog, "centre");
+    if (target === undefined) throw new RangeError("there is a target");
+    expect([...keysOfTarget(catalog.transfers, target.id)].flat()).toHaveLength(1);
+    await catalog.transaction(() => putTarget(catalog, { ...target, leaving: true }));
+    return target.id;
+  };
+  const ended = async (...words: string[]): Promise<[unknown, string]> => {
+    const { code, stderr } = await runToEnd(["sync", ...words, "--data-dir", own]);
+    return [code, stderr];
+  };
+  await command(own, "add", "centre", url);
+  await until(own, "one is there", ({ syncedSessions }) => syncedSessions === 1);
+  await leave();
+  for (const words of [["set", "--rate", "1MB"], ["show"], ["check"], ["pause"], ["resume"], ["now"], ["retry"]]) {
+    const [word = "", ...flags] = words;
+    expect(await ended(word, "centre", ...flags), word).toEqual([66, expect.stringMatching(/no target centre/)]);
+  }
+  await command(own, "remove", "centre");
+  expect(await ended("remove", "centre")).toEqual([66, expect.stringMatching(/no target centre/)]);
+  await command(own, "add", "centre", url);
+  await until(own, "it is there again", ({ syncedSessions }) => syncedSessions === 1);
+  const before = await leave();
+  await command(own, "add", "centre", url, "--rate", "1MB");
+  expect(await shown(own, "centre")).toMatchObject({ rate: ["1MB"], paused: false });
+  await until(own, "it is there once more", ({ syncedSessions }) => syncedSessions === 1);
+  const after = await leave();
+  expect(after).not.toBe(before);
 });
 
 test("who watches is told as long as somebody reads", { timeout: 60_000 }, async () => {
