@@ -9,6 +9,7 @@ import { printOut, remark } from "../host/log.ts";
 import { Fault } from "../model/fault.ts";
 import { shownWords } from "../model/foreign-words.ts";
 import { parseRemoteUrl } from "../model/remote-url.ts";
+import type { Ulid } from "../model/resource.ts";
 import { syncClassesMax } from "../model/sync-limits.ts";
 import { type Target, targetNamePattern, unsaid } from "../model/target.ts";
 import { isBegun, retriedCursor } from "../model/transfer.ts";
@@ -81,12 +82,15 @@ function checked<Request extends TargetRequest>(request: Request): Request {
   return { ...request, url };
 }
 
+/** What is said of a target that decides whether a session goes, and whether it counts as synced then. */
+const deciding = ["include", "exclude", "classes", "restIsSent", "onConflict", "verify"] as const;
+
 /** Changes what was said of a target; a server that runs goes by it within a second. @throws Fault absent, invalid */
 export async function changeTarget(dataDirectory: string, name: string, change: TargetChange): Promise<void> {
   if (Object.keys(change).length === 0)
     throw new Fault("invalid", `sync set ${name}: expected what to change, like --rate 2MiB, found nothing`);
   await withCatalog(dataDirectory, async (catalog) => {
-    const { keyFile, url } = await updateTarget(catalog, name, (target) => {
+    const { id, keyFile, url } = await updateTarget(catalog, name, (target) => {
       const { restIsSent, rules = 0 } = target;
       const isOther = change.classes !== undefined || (change.restIsSent ?? restIsSent) !== restIsSent;
       const changed = checked({
@@ -96,6 +100,9 @@ export async function changeTarget(dataDirectory: string, name: string, change: 
       });
       return { ...changed, isUnconfirmed: target.isUnconfirmed === true || changed.url !== target.url };
     });
+    // Only now: who works by the old words parks nothing any more.
+    if (deciding.some((said) => said in change) && (await retryParked(catalog, id)) > 0)
+      await updateTarget(catalog, name, (target) => target);
     if (change.keyFile !== undefined || change.url !== undefined) remark(whyExposed({ keyFile, url }));
   });
 }
@@ -159,21 +166,26 @@ export async function hurryTarget(dataDirectory: string, name: string): Promise<
 /** Tries all parked sessions of a target again; how many. @throws Fault absent */
 export async function retryTarget(dataDirectory: string, name: string): Promise<void> {
   await withCatalog(dataDirectory, async (catalog) => {
-    const { id } = targetOf(catalog, name);
-    let retried = 0;
-    for (const keys of keysOfTarget(catalog.transfers, id)) {
-      await catalog.transaction(() => {
-        for (const [session] of keys) {
-          const row = findTransfer(catalog, session, id);
-          if (row?.cursor.place.kind !== "parked") continue;
-          putTransfer(catalog, session, id, { ...row, cursor: retriedCursor(row.cursor) });
-          retried += 1;
-        }
-      });
-    }
+    const retried = await retryParked(catalog, targetOf(catalog, name).id);
     await updateTarget(catalog, name, (target) => target);
     printOut(`${retried}\n`);
   });
+}
+
+/** How many. */
+async function retryParked(catalog: Catalog, id: Ulid): Promise<number> {
+  let retried = 0;
+  for (const keys of keysOfTarget(catalog.transfers, id)) {
+    await catalog.transaction(() => {
+      for (const [session] of keys) {
+        const row = findTransfer(catalog, session, id);
+        if (row?.cursor.place.kind !== "parked") continue;
+        putTransfer(catalog, session, id, { ...row, cursor: retriedCursor(row.cursor) });
+        retried += 1;
+      }
+    });
+  }
+  return retried;
 }
 
 /** What it is then. */

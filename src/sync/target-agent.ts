@@ -261,8 +261,8 @@ export class TargetAgent {
     const shipment = findShipment(catalog, ulid, this.#parts.uuidThere);
     if (shipment === undefined) return;
     const cursor = this.#cursorOf(shipment.session) ?? this.#firstCursorOf(shipment.session);
-    await this.#store(shipment, { ...cursor, place: { ...place, from: cursor.place } });
-    if (place.kind === "parked") this.#tellParked(shipment, place);
+    const isStored = await this.#store(shipment, { ...cursor, place: { ...place, from: cursor.place } });
+    if (isStored && place.kind === "parked") this.#tellParked(shipment, place);
   }
 
   #cursorOf({ ulid }: Session): Cursor | undefined {
@@ -445,7 +445,7 @@ export class TargetAgent {
     }
   }
 
-  /** False when the session was deleted here, the target is paused or forgotten, or was changed before the session is synced. */
+  /** False when the session was deleted here, the target is paused or forgotten, or was changed before the session is settled. */
   async #store({ session }: Shipment, cursor: Cursor, stored?: Cursor): Promise<boolean> {
     const { catalog, clock, poison, space } = this.#parts;
     poison.check();
@@ -459,8 +459,9 @@ export class TargetAgent {
         return false;
       }
       if (!isActive(catalog, this.#target)) return false;
-      // By other words it may have to be compared again, or elsewhere.
-      if (isSynced(cursor) && !isUnchanged(catalog, this.#target)) return false;
+      // By other words it may have to be compared again, or elsewhere, or may not be refused.
+      const isSettled = isSynced(cursor) || cursor.place.kind === "parked";
+      if (isSettled && !isUnchanged(catalog, this.#target)) return false;
       putTransfer(catalog, session.ulid, this.#target.id, row);
       putClaim(catalog, session.sequenceUlid, this.#target.id, cursor.sequence);
       return true;

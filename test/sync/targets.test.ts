@@ -162,6 +162,27 @@ test("what was left out goes when rules are said anew, also what had begun to go
   }
 });
 
+test("what is parked is looked at again when it is said anew what goes", { timeout: 60_000 }, async () => {
+  const [own, farDir] = [directory(), directory()];
+  await using near = await startServer({ dataDir: own });
+  await using far = await startServer({ dataDir: farDir });
+  for (const name of ["drive", "stop"]) {
+    await record(far.port, name, baseTopics(drive).slice(0, 1));
+    await record(near.port, name, labelTopics(drive));
+  }
+  await command(own, "add", "centre", `grpc://127.0.0.1:${far.port}`);
+  await until(own, "somebody else has them", ({ parkedSessions }) => parkedSessions === 2);
+  await command(own, "set", "centre", "--rate", "10MB");
+  await command(own, "set", "centre", "--class", 'drive:never={"sequence":{"name":{"$match":"drive"}}}');
+  const out = await until(own, "one is not to go any more", ({ leftOutSessions }) => leftOutSessions === 1);
+  expect(out).toMatchObject({ parkedSessions: 1, pendingSessions: 0 });
+  await command(own, "set", "centre", "--on-conflict", "extend");
+  await until(own, "the other one is let through", ({ syncedSessions }) => syncedSessions === 1);
+  await command(own, "set", "centre", "--no-class");
+  const { parked } = await until(own, "both are there", ({ syncedSessions }) => syncedSessions === 2);
+  expect(parked).toEqual([]);
+});
+
 test("what arrives while its target is changed goes by the new words", { timeout: 60_000 }, async () => {
   const [own, farDir] = [directory(), directory()];
   await using near = await startServer({ dataDir: own });
