@@ -15,6 +15,8 @@ interface Setback {
   times: number;
   failures: number;
   retryAtMs: number;
+  /** What was said of it at the last time, with its name. */
+  why: string;
 }
 
 /** How far a transfer has come; compared from the left. */
@@ -44,15 +46,16 @@ export class Setbacks {
     if (mark === undefined) return false;
     const known = this.#of.get(session);
     if (known !== undefined && !isFurther(mark, known.furthest)) return false;
-    this.#put(session, { furthest: mark, times: 0, failures: 0, retryAtMs: Number.NEGATIVE_INFINITY });
+    this.#put(session, { furthest: mark, times: 0, failures: 0, retryAtMs: Number.NEGATIVE_INFINITY, why: "" });
     return known !== undefined;
   }
 
   /** @returns how often the remote itself failed at it in a row */
-  brokeOff(session: Ulid, code: FaultCode, nowMs: number): number {
+  brokeOff(session: Ulid, { code, why, nowMs }: { code: FaultCode; why: string; nowMs: number }): number {
     const known = this.#of.get(session);
     // Who is not let in is not let in with any session.
     if (known === undefined || code === "unauthenticated" || code === "denied") return 0;
+    known.why = why;
     known.times += 1;
     known.failures = code === "internal" ? known.failures + 1 : 0;
     const { firstMs, linkHeldMs, heldMs, firstTimes } = syncRetry;
@@ -74,6 +77,17 @@ export class Setbacks {
   /** Milliseconds until it is tried again; 0 for now. */
   restMs(session: Ulid, nowMs: number): number {
     return Math.max(0, (this.#of.get(session)?.retryAtMs ?? nowMs) - nowMs);
+  }
+
+  /** Of these sessions the one that is tried again first, if one waits for that. */
+  whyWaits(sessions: readonly { readonly session: Ulid }[], nowMs: number): string | undefined {
+    let first: Setback | undefined;
+    for (const { session } of sessions) {
+      const setback = this.#of.get(session);
+      if (setback === undefined || setback.retryAtMs <= nowMs) continue;
+      if (first === undefined || setback.retryAtMs < first.retryAtMs) first = setback;
+    }
+    return first?.why;
   }
 
   #put(session: Ulid, setback: Setback): void {

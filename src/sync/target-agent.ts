@@ -131,7 +131,7 @@ export class TargetAgent {
       sentRows: this.#sentRows,
       brokenOff: this.#brokenOff,
       closed: this.#closed,
-      lastError: this.#lastError,
+      lastError: this.#lastError ?? this.#setbacks.whyWaits(this.#census?.next ?? [], nowMs),
       retryInMs: this.#retryAtMs === undefined ? undefined : Math.max(0, Math.round(this.#retryAtMs - nowMs)),
     };
   }
@@ -150,15 +150,18 @@ export class TargetAgent {
 
   async #work(signal: AbortSignal): Promise<void> {
     let next = await this.#toSend(signal);
-    if (next.length === 0 && !this.#leftovers.areThere && !isUnconfirmed(this.#parts.catalog, this.#target))
+    if (next.length === 0 && !this.#leftovers.areThere && !isUnconfirmed(this.#parts.catalog, this.#target)) {
+      // Nothing waits for it to be over.
+      this.#lastError = undefined;
       return await this.#idle(signal);
+    }
     if (await this.#isClosed(signal)) return;
     this.#state = "connecting";
     using remote = await this.#connect(signal);
     this.#state = "sending";
     for (; ; next = await this.#toSend(signal)) {
       await this.#leftovers.delete(remote, signal);
-      if (next.length === 0) return;
+      if (next.length === 0) return this.#cameFurther();
       for (const pending of next) {
         await this.#gate.check();
         this.#hasNews = false;
@@ -428,12 +431,13 @@ export class TargetAgent {
       const answer = await hands.carryOut(transfer.command);
       signal.throwIfAborted();
       if (answer.kind === "refused" && breaksOff(transfer.command, answer.code, context.traits)) {
-        const { ulid } = shipment.session;
+        const { ulid, locator } = shipment.session;
+        const { code, reason } = answer;
         const nowMs = this.#parts.clock.monotonicMs();
-        const failures = this.#setbacks.brokeOff(ulid, answer.code, nowMs);
-        if (failures > syncRetry.troubleMax) return park(transfer, "refused", answer.reason);
+        const failures = this.#setbacks.brokeOff(ulid, { code, why: `${locator}: ${reason}`, nowMs });
+        if (failures > syncRetry.troubleMax) return park(transfer, "refused", reason);
         const isHeld = this.#setbacks.restMs(ulid, nowMs) > 0;
-        throw new BrokenOff(transfer.command.kind, answer.code, answer.reason, isHeld);
+        throw new BrokenOff(transfer.command.kind, code, reason, isHeld);
       }
       return step(transfer, answer, context);
     } catch (error) {

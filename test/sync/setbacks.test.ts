@@ -62,6 +62,51 @@ test("a session that a remote has no room for lets others go, and comes when the
   await until(own, "there was room", ({ syncedSessions }) => syncedSessions === 3);
 });
 
+test("status says why a session waits that lets others go, and says so of none that is gone", {
+  timeout: 60_000,
+}, async () => {
+  const own = directory();
+  await using recorder = await startServer({ dataDir: own });
+  await using far = await startServer({ dataDir: directory(), args: ["--max-bytes", "5MB"] });
+  await record(recorder.port, "large", baseTopics(drive));
+  await command(own, "add", "centre", `grpc://127.0.0.1:${far.port}`);
+  await until(own, "it is refused again and again", ({ brokenOff }) => (brokenOff ?? 0) >= 6);
+  await record(recorder.port, "small", labelTopics(drive));
+  const view = await until(own, "the other one is there", (now) => now.syncedSessions === 1);
+  expect(view.pendingSessions).toBe(1);
+  await until(own, "it waits", ({ state, lastError }) => state === "waiting" && /^large:.*quota/.test(lastError ?? ""));
+  using operator = new FlightClient(recorder.port);
+  await operator.action("sequence_delete", { locator: "large" });
+  await until(own, "nothing waits", ({ state, lastError }) => state === "idle" && lastError === undefined);
+});
+
+test("an error is none any more when the target is reached and nothing was left to do", {
+  timeout: 60_000,
+}, async () => {
+  const own = directory();
+  const farDir = directory();
+  await using recorder = await startServer({ dataDir: own });
+  const far = await startServer({ dataDir: farDir });
+  await record(recorder.port, "one", labelTopics(drive));
+  await command(own, "add", "centre", `grpc://127.0.0.1:${far.port}`);
+  await until(own, "one is there", ({ syncedSessions }) => syncedSessions === 1);
+  await far.stop();
+  const other = await startServer({ dataDir: directory(), port: far.port });
+  await record(recorder.port, "two", labelTopics(drive));
+  await until(own, "it is another store", ({ lastError }) => /Another store/.test(lastError ?? ""));
+  using operator = new FlightClient(recorder.port);
+  await operator.action("sequence_delete", { locator: "two" });
+  await other.stop();
+  const same = await startServer({ dataDir: farDir, port: far.port });
+  await until(own, "it is reached", ({ state, lastError }) => state === "idle" && lastError === undefined);
+  await same.stop();
+  // Nor when it is not reached and nothing is to go there.
+  await record(recorder.port, "three", labelTopics(drive));
+  await until(own, "it is not reached", ({ lastError }) => lastError !== undefined);
+  await operator.action("sequence_delete", { locator: "three" });
+  await until(own, "nothing waits for it", ({ state, lastError }) => state === "idle" && lastError === undefined);
+});
+
 test("user metadata as large as an action may be go to an edge too", { timeout: 60_000 }, async () => {
   const own = directory();
   await using recorder = await startServer({ dataDir: own });
