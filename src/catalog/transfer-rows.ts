@@ -66,10 +66,6 @@ export function putLeftover(catalog: Catalog, target: Ulid, session: Session, cu
   if (leftover !== undefined) catalog.leftovers.put([target, session.ulid], encodeRow(leftover));
 }
 
-export function hasLeftovers(catalog: Catalog, target: Ulid): boolean {
-  return catalog.leftovers.keys([target, ""], [target, behindAscii], 1).length > 0;
-}
-
 /** What is to be deleted at a target, by the session that it was here. */
 export function* listLeftovers(catalog: Catalog, target: Ulid): Generator<readonly [session: Ulid, Leftover]> {
   for (const { key, value } of catalog.leftovers.range([target, ""], [target, behindAscii]))

@@ -37,6 +37,11 @@ function isFurther(mark: Mark, than: Mark): boolean {
   return at >= 0 && (mark[at] ?? 0) > (than[at] ?? 0);
 }
 
+/** How long something rests, so that others go first, that broke off so many times. */
+export function heldRestMs(times: number, longestMs: number): number {
+  return Math.min(longestMs, syncRetry.firstMs * 2 ** Math.min(times, 20));
+}
+
 export class Setbacks {
   readonly #of = new Map<Ulid, Setback>();
 
@@ -58,10 +63,9 @@ export class Setbacks {
     known.why = why;
     known.times += 1;
     known.failures = code === "internal" ? known.failures + 1 : 0;
-    const { firstMs, linkHeldMs, heldMs, firstTimes } = syncRetry;
-    const longestMs = isOfLink(code) ? linkHeldMs : heldMs;
+    const { linkHeldMs, heldMs, firstTimes } = syncRetry;
     if (known.times >= firstTimes)
-      known.retryAtMs = nowMs + Math.min(longestMs, firstMs * 2 ** Math.min(known.times, 20));
+      known.retryAtMs = nowMs + heldRestMs(known.times, isOfLink(code) ? linkHeldMs : heldMs);
     return known.failures;
   }
 

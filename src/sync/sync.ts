@@ -1,7 +1,6 @@
 /** An agent for each target that the catalog has, also when commands add, change or remove some while the server runs. */
 
 import { listTargets } from "../catalog/target-rows.ts";
-import { hasLeftovers } from "../catalog/transfer-rows.ts";
 import { startPeriodic } from "../flow/periodic.ts";
 import { targetsLookMs } from "../model/sync-limits.ts";
 import type { Target } from "../model/target.ts";
@@ -54,8 +53,7 @@ export class Sync implements AsyncDisposable {
     for (const [name, target] of wanted) {
       const running = this.#running.get(name);
       if (running === undefined) this.#running.set(name, this.#begin(target));
-      // A deletion here has left something there.
-      else if (hasLeftovers(catalog, target.id)) running.agent.wake();
+      else running.agent.wakeForLeftovers();
     }
   }
 

@@ -117,8 +117,15 @@ export class TargetAgent {
     this.#wake?.();
   }
 
+  /** A deletion here may have left something there. */
+  wakeForLeftovers(): void {
+    if (this.#leftovers.areDue) this.wake();
+  }
+
   use(): AgentUse {
     const nowMs = this.#parts.clock.monotonicMs();
+    // One of them lets others go first.
+    const whyHeld = this.#setbacks.whyWaits(this.#census?.next ?? [], nowMs) ?? this.#leftovers.whyWaits;
     return {
       target: this.#target.name,
       url: this.#target.url,
@@ -131,7 +138,7 @@ export class TargetAgent {
       sentRows: this.#sentRows,
       brokenOff: this.#brokenOff,
       closed: this.#closed,
-      lastError: this.#lastError ?? this.#setbacks.whyWaits(this.#census?.next ?? [], nowMs),
+      lastError: this.#lastError ?? whyHeld,
       retryInMs: this.#retryAtMs === undefined ? undefined : Math.max(0, Math.round(this.#retryAtMs - nowMs)),
     };
   }
@@ -150,7 +157,7 @@ export class TargetAgent {
 
   async #work(signal: AbortSignal): Promise<void> {
     let next = await this.#toSend(signal);
-    if (next.length === 0 && !this.#leftovers.areThere && !isUnconfirmed(this.#parts.catalog, this.#target)) {
+    if (next.length === 0 && !this.#leftovers.areDue && !isUnconfirmed(this.#parts.catalog, this.#target)) {
       // Nothing waits for it to be over.
       this.#lastError = undefined;
       return await this.#idle(signal);
