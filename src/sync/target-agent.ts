@@ -64,7 +64,7 @@ type Settled =
   | { readonly kind: "left_out"; readonly class: string; readonly rules: number }
   | { readonly kind: "parked"; readonly cause: ParkCause; readonly reason: string };
 
-/** There is something more urgent: the transfer goes on at its cursor later. */
+/** There is something more urgent, and the transfer goes on at its cursor later; or the session is gone here. */
 class GaveWay extends Error {}
 
 export class TargetAgent {
@@ -376,8 +376,14 @@ export class TargetAgent {
     };
     this.#sending = sending;
     const giveWay = (): Promise<void> => this.#giveWay(of, session.locator, signal);
-    // Where an upload cannot be continued it is not interrupted.
-    const meanwhile = traits.kind === "edge" ? giveWay : () => Promise.resolve();
+    const meanwhile = async (): Promise<void> => {
+      if (!catalog.sessionKeys.has(ulid)) {
+        this.#hasNews = true;
+        throw new GaveWay();
+      }
+      // Where an upload cannot be continued it is not interrupted.
+      if (traits.kind === "edge") await giveWay();
+    };
     using hands = new Hands({
       ...this.#parts,
       remote,

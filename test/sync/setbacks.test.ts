@@ -159,6 +159,30 @@ test("what is deleted here while a target is paused, or no server runs, goes the
   expect((await runToEnd(["verify", "--data-dir", own])).code).toBe(0);
 });
 
+test.each(["an edge", "a central daemon"])(
+  "what is deleted here while it is sent to %s stops at once",
+  {
+    timeout: 60_000,
+  },
+  async (kind) => {
+    const own = directory();
+    await using far = await startServer({ dataDir: directory() });
+    await using front = await openOldFront(() => far.port);
+    await using recorder = await startServer({ dataDir: own });
+    await record(recorder.port, "cut", baseTopics(drive));
+    const port = kind === "an edge" ? far.port : front.port;
+    // The rest of the topic takes half a minute.
+    await command(own, "add", "centre", `grpc://127.0.0.1:${port}`, "--rate", "200kB");
+    while (!(await isThere(far.port, "cut/sensors/camera/front"))) await sleep(20);
+    using operator = new FlightClient(recorder.port);
+    await operator.action("sequence_delete", { locator: "cut" });
+    await expect.poll(() => recorder.stderr(), { timeout: 6_000 }).toMatch(/session_deleted_while_sent.*"deleted"/);
+    expect(await isThere(far.port, "cut/sensors/camera/front")).toBe(false);
+    await until(own, "nothing is left to do", ({ state, lastError }) => state === "idle" && lastError === undefined);
+    expect(logged(recorder.stderr(), "sync_broken_off")).toEqual([]);
+  },
+);
+
 test("who removes a target is told of what stays there of sessions that were deleted here", {
   timeout: 60_000,
 }, async () => {
@@ -244,10 +268,9 @@ test("a remote in trouble at what is to be deleted there is asked again, ever la
   await using recorder = await startServer({ dataDir: own });
   await record(recorder.port, "cut", baseTopics(drive));
   await command(own, "add", "centre", `grpc://127.0.0.1:${front.port}`, "--rate", "500kB");
-  await pausedAt(own, far.port, "cut/sensors/imu");
+  while (!(await isThere(far.port, "cut/sensors/camera/front"))) await sleep(20);
   using operator = new FlightClient(recorder.port);
   await operator.action("sequence_delete", { locator: "cut" });
-  await command(own, "resume", "centre");
   const asked = (): number => front.hits.get("session_delete failed") ?? 0;
   await expect.poll(asked, { timeout: 20_000 }).toBeGreaterThanOrEqual(2);
   await record(recorder.port, "other", labelTopics(drive));
@@ -260,7 +283,7 @@ test("a remote in trouble at what is to be deleted there is asked again, ever la
   const { lastError } = await until(own, "it says so", (now) => now.lastError !== undefined);
   expect(lastError).toMatch(/^cut:.*deleted here.*index broken/);
   broken.clear();
-  await expect.poll(() => isThere(far.port, "cut/sensors/gps"), { timeout: 20_000 }).toBe(false);
+  await expect.poll(() => isThere(far.port, "cut/sensors/camera/front"), { timeout: 20_000 }).toBe(false);
   await expect.poll(() => recorder.stderr()).toMatch(/"session_deleted_while_sent".*"cut:.*"there":"deleted"/);
   await until(own, "all is well", (now) => now.lastError === undefined && now.state === "idle");
 });
