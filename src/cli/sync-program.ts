@@ -16,6 +16,7 @@ import {
   addTarget,
   changeTarget,
   checkRemote,
+  confirmTarget,
   forgetTarget,
   hurryTarget,
   pauseTarget,
@@ -80,6 +81,9 @@ export function syncCommand(signal: AbortSignal, endWith: (code: number) => void
   withPlace(command.command("retry <name>"))
     .description("Try parked sessions again; prints how many")
     .action(async (name: string, flags: PlaceOptions) => retryTarget(placeOf(flags), name));
+  withPlace(command.command("confirm <name>"))
+    .description("Say that it is the store that it was, though what was synced last was deleted there")
+    .action(async (name: string, flags: PlaceOptions) => confirmTarget(placeOf(flags), name));
   withPlace(command.command("now <name>"))
     .description("Do not wait for the next try")
     .action(async (name: string, flags: PlaceOptions) => hurryTarget(placeOf(flags), name));

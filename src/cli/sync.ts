@@ -23,7 +23,7 @@ import { withCatalog, withCatalogToRead } from "./with-catalog.ts";
 /** What people say of a target; its files as absolute paths. */
 type TargetRequest = Omit<
   Target,
-  "id" | "store" | "isUnconfirmed" | "paused" | "leaving" | "rules" | "addedAtNs" | "changedAtNs"
+  "id" | "store" | "isUnconfirmed" | "acceptedAtNs" | "paused" | "leaving" | "rules" | "addedAtNs" | "changedAtNs"
 >;
 
 /** What is said of it anew. */
@@ -38,12 +38,10 @@ export async function addTarget(dataDirectory: string, name: string, url: string
     );
   }
   const request = checked({ ...unsaid, ...change, name, url });
-  const clock = machineClock();
   await withCatalog(dataDirectory, async (catalog) => {
     const before = findTarget(catalog, name);
     if (before?.leaving === true) await finishForgetting(catalog, before);
-    const addedAtNs = clock.wallNs();
-    const target: Target = { ...request, id: newUlid(Number(addedAtNs / 1_000_000n)), paused: false, addedAtNs };
+    const target = newTarget(request);
     await catalog.transaction(() => {
       if (findTarget(catalog, target.name) !== undefined)
         throw new Fault("exists", `There is a target ${target.name} already: sync set changes it`);
@@ -51,6 +49,11 @@ export async function addTarget(dataDirectory: string, name: string, url: string
     });
   });
   remark(whyExposed(request));
+}
+
+function newTarget(request: TargetRequest): Target {
+  const addedAtNs = machineClock().wallNs();
+  return { ...request, id: newUlid(Number(addedAtNs / 1_000_000n)), paused: false, addedAtNs };
 }
 
 /** The same with its address in the usual form. @throws Fault invalid */
@@ -156,6 +159,17 @@ export async function pauseTarget(dataDirectory: string, name: string, paused: b
   });
 }
 
+/** Takes somebody's word that a target is the store that it was, where it does not tell itself. @throws Fault absent, invalid */
+export async function confirmTarget(dataDirectory: string, name: string): Promise<void> {
+  await withCatalog(dataDirectory, async (catalog) => {
+    await updateTarget(catalog, name, (target) => {
+      if (target.store !== undefined)
+        throw new Fault("invalid", `Target ${name} tells itself which store it is: another one is a target of its own`);
+      return { ...target, isUnconfirmed: false, acceptedAtNs: machineClock().wallNs() };
+    });
+  });
+}
+
 /** Begins the agent of a target anew, without waiting for the end of its rest. @throws Fault absent */
 export async function hurryTarget(dataDirectory: string, name: string): Promise<void> {
   await withCatalog(dataDirectory, async (catalog) => {
@@ -223,14 +237,14 @@ export async function checkRemote(
 ): Promise<number> {
   const target = which.includes("://")
     ? // Nothing is known of one that is no target yet.
-      { ...checked({ ...unsaid, ...change, name: "check", url: which }), id: newUlid(Date.now()), store: undefined }
+      newTarget(checked({ ...unsaid, ...change, name: "check", url: which }))
     : await withCatalogToRead(dataDirectory, (catalog) => checked({ ...namedTarget(catalog, which), ...change }));
   using remote = await connectTo(target, signal);
   const { text, edge, messageBytesMax } = remote.version;
   const permissions = await remote.permissions();
   const { pending, other } = await withCatalogToRead(dataDirectory, async (catalog) => {
     const census = await takeCensus(catalog, target, { signal });
-    return { pending: census.pending, other: whyOther(catalog, target.store, remote) };
+    return { pending: census.pending, other: await whyOther(catalog, target, remote, census.lastSynced) };
   });
   const problem = other ?? (permissions.write ? undefined : "The key may not write there: nothing can be sent.");
   const exposed = whyExposed(target);

@@ -1,11 +1,13 @@
 /**
  * A connection to another Mosaico: calls with a deadline, and uploads that wait for the socket. It is used until something breaks,
- * then thrown away. Whatever goes wrong is a Fault with the remote's words; nothing is tried again here.
+ * then thrown away: what grpc-js would connect to by itself may be another one, of which nobody has asked what it is. Whatever goes
+ * wrong is a Fault with the remote's words; nothing is tried again here.
  */
 
 import {
   Client,
   type ClientDuplexStream,
+  connectivityState,
   credentials,
   Metadata,
   type ServiceError,
@@ -51,11 +53,14 @@ export class FlightConnection implements Disposable {
   readonly #options: ConnectionOptions;
   readonly #token: string | undefined;
   readonly #name: string;
+  /** Whether it was connected, and is not any more. */
+  #isLost = false;
 
   constructor(options: ConnectionOptions) {
     const { url, token } = options;
     this.#options = options;
     this.#client = this.#newClient(remoteAnswerBytes.resource);
+    this.#watch(this.#client.getChannel(), connectivityState.IDLE);
     this.#token = token;
     this.#name = url.text;
   }
@@ -76,8 +81,25 @@ export class FlightConnection implements Disposable {
     });
   }
 
+  /** Notices when the connection ends, before anything goes over another one. */
+  #watch(channel: ReturnType<Client["getChannel"]>, state: connectivityState): void {
+    channel.watchConnectivityState(state, Number.POSITIVE_INFINITY, () => {
+      const now = channel.getConnectivityState(false);
+      if (now === connectivityState.SHUTDOWN) return;
+      if (state !== connectivityState.READY) return this.#watch(channel, now);
+      this.#isLost = true;
+      // What waits for a connection would get the next one.
+      this.#client.close();
+    });
+  }
+
+  /** @throws Fault unavailable */
+  #check(method: string): void {
+    if (this.#isLost) throw new Fault("unavailable", `${this.#name}: ${method}: The connection broke off.`);
+  }
+
   [Symbol.dispose](): void {
-    this.#client.close();
+    if (!this.#isLost) this.#client.close();
     this.#reader?.client.close();
   }
 
@@ -108,6 +130,7 @@ export class FlightConnection implements Disposable {
   async #ask(question: Question, take: (answer: Buffer) => void, signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     const { method, request, bytesMax } = question;
+    this.#check(method);
     const deadline = Date.now() + remoteCallMs;
     await new Promise<void>((resolve, reject) => {
       let bytes = 0;
@@ -139,6 +162,7 @@ export class FlightConnection implements Disposable {
   /** Opens an upload. @param descriptor the beginning of its first message */
   openPut(descriptor: Uint8Array, headers: Readonly<Record<string, string>>, signal: AbortSignal): PutStream {
     signal.throwIfAborted();
+    this.#check("DoPut");
     const call = this.#client.makeBidiStreamRequest(flightPath("DoPut"), raw, raw, this.#metadata(headers), {});
     return new PutStream(call, {
       descriptor,

@@ -130,3 +130,9 @@ export const captureRest = { leastMs: 20, timesTaken: 40, mostMs: 2_000 } as con
 
 /** Share of time in which the event loop works, or an upload waits for the disk, from which on uploads count as taking nearly all of it. */
 export const busyLoopShare = 0.7;
+
+/** Sessions that were synced last of which one is looked for at a remote that does not tell which store it is: one or another may have been deleted there. */
+export const lookedForMax = 3;
+
+/** Time after which a target is looked at that has nothing to get: what counts as synced there may be deleted here meanwhile. */
+export const confirmEveryMs = 600_000;

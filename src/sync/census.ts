@@ -8,7 +8,7 @@ import { findTransfer } from "../catalog/transfer-rows.ts";
 import { bytesOfTopics } from "../model/extent.ts";
 import type { SessionLocator } from "../model/locator.ts";
 import type { Sequence, Session, Ulid } from "../model/resource.ts";
-import { parkedShownMax, pendingHeldMax } from "../model/sync-limits.ts";
+import { lookedForMax, parkedShownMax, pendingHeldMax } from "../model/sync-limits.ts";
 import { restClass, type SyncClass, type Target } from "../model/target.ts";
 import type { TimeNs } from "../model/time.ts";
 import { isLeftOut, type ParkCause } from "../model/transfer.ts";
@@ -28,6 +28,11 @@ export interface ParkedSession {
   readonly reason: string;
 }
 
+export interface SyncedSession {
+  readonly session: Ulid;
+  readonly syncedAtNs: TimeNs;
+}
+
 export type CensusTarget = Pick<Target, "id" | "include" | "exclude" | "rules">;
 
 export interface Census {
@@ -35,6 +40,8 @@ export interface Census {
   readonly next: readonly PendingSession[];
   readonly pending: { readonly sessions: number; readonly bytes: number; readonly oldestNs: TimeNs | undefined };
   readonly synced: number;
+  /** The last ones of them, the newest first. */
+  readonly lastSynced: readonly SyncedSession[];
   /** By the names of their sequences, or of classes that do not go there. */
   readonly leftOut: number;
   readonly parked: number;
@@ -53,6 +60,7 @@ export async function takeCensus(
 ): Promise<Census> {
   const next: PendingSession[] = [];
   const parkedSessions: ParkedSession[] = [];
+  const lastSynced: SyncedSession[] = [];
   let [sessions, bytes, synced, leftOut, parked] = [0, 0, 0, 0, 0];
   let oldestNs: TimeNs | undefined;
   for (const page of sequencePages(catalog)) {
@@ -64,10 +72,13 @@ export async function takeCensus(
           leftOut += 1;
           continue;
         }
-        const cursor = findTransfer(catalog, session.ulid, target.id)?.cursor;
+        const row = findTransfer(catalog, session.ulid, target.id);
+        const cursor = row?.cursor;
         const place = cursor?.place;
-        if (place?.kind === "synced") synced += 1;
-        else if (cursor !== undefined && isLeftOut(cursor, target)) leftOut += 1;
+        if (row !== undefined && place?.kind === "synced") {
+          synced += 1;
+          keepNewest(lastSynced, { session: session.ulid, syncedAtNs: row.changedAtNs });
+        } else if (cursor !== undefined && isLeftOut(cursor, target)) leftOut += 1;
         else if (place?.kind === "parked") {
           parked += 1;
           const { cause, reason } = place;
@@ -92,7 +103,7 @@ export async function takeCensus(
     signal.throwIfAborted();
   }
   keepFirst(next);
-  return { next, pending: { sessions, bytes, oldestNs }, synced, leftOut, parked, parkedSessions };
+  return { next, pending: { sessions, bytes, oldestNs }, synced, lastSynced, leftOut, parked, parkedSessions };
 }
 
 /** Where it does not matter. */
@@ -106,4 +117,12 @@ function keepFirst(next: PendingSession[]): void {
       (a.completedAtNs < b.completedAtNs ? -1 : a.completedAtNs > b.completedAtNs ? 1 : 0),
   );
   next.length = Math.min(next.length, pendingHeldMax);
+}
+
+function keepNewest(last: SyncedSession[], session: SyncedSession): void {
+  const oldest = last.at(-1);
+  if (last.length === lookedForMax && oldest !== undefined && oldest.syncedAtNs >= session.syncedAtNs) return;
+  last.push(session);
+  last.sort((a, b) => (a.syncedAtNs > b.syncedAtNs ? -1 : a.syncedAtNs < b.syncedAtNs ? 1 : 0));
+  last.length = Math.min(last.length, lookedForMax);
 }

@@ -6,76 +6,90 @@
 import type { Catalog } from "../catalog/catalog.ts";
 import { findSession, listTopicsOfSession } from "../catalog/resources.ts";
 import { readStoreFacts } from "../catalog/store-facts.ts";
-import { findTarget, isKnown, putTarget } from "../catalog/target-rows.ts";
-import { findTransfer, keysOfTarget } from "../catalog/transfer-rows.ts";
+import { findTarget, isKnown, listTargets, putTarget } from "../catalog/target-rows.ts";
 import type { Remote } from "../client/remote.ts";
 import { Fault } from "../model/fault.ts";
-import type { TopicLocator } from "../model/locator.ts";
-import type { Ulid } from "../model/resource.ts";
+import type { Topic } from "../model/resource.ts";
 import type { Target } from "../model/target.ts";
-import { isSynced } from "../model/transfer.ts";
+import type { SyncedSession } from "./census.ts";
+import { differenceOf } from "./command.ts";
 
-/** Sessions of which one is looked for at most: somebody may have deleted one or another there. */
-const lookedForMax = 3;
+type Answering = Pick<Remote, "version" | "showTopic">;
+
+const nothingCounts = "nothing goes, and nothing counts as synced";
+const whatToDo = "It is a target of its own, or this one is to be removed and added anew.";
 
 /**
- * Why nothing may go to what answers, where sessions went to a store before; undefined when it may, and of a central daemon, which does
- * not tell.
+ * Why nothing may go to what answers; undefined when it may. Who tells which store it is is known by that. Of others, as of a central
+ * daemon, one of the sessions that were synced last is looked for.
  */
-export function whyOther(
+export async function whyOther(
   catalog: Catalog,
-  before: string | undefined,
-  { version }: Pick<Remote, "version">,
-): string | undefined {
-  const store = version.edge?.store;
-  if (store === undefined) return undefined;
-  if (store === readStoreFacts(catalog)?.id) return "It is this store itself that answers there.";
-  if (before === undefined || store === before) return undefined;
-  return `Another store answers there, ${store} in place of ${before}: nothing goes, and nothing counts as synced. It is a target of its own, or this one is to be removed and added anew.`;
+  target: Target,
+  remote: Answering,
+  lastSynced: readonly SyncedSession[],
+): Promise<string | undefined> {
+  const { store: before } = target;
+  const store = remote.version.edge?.store;
+  if (store !== undefined && store === readStoreFacts(catalog)?.id)
+    return "It is this store itself that answers there.";
+  if (before === undefined)
+    return whyTwice(catalog, target, store) ?? (await whyLost(catalog, target, remote, lastSynced));
+  if (store === before) return undefined;
+  const found =
+    store === undefined ? "What answers there does not say which store it is" : `Another store answers there, ${store}`;
+  return `${found} in place of ${before}: ${nothingCounts}. ${whatToDo}`;
 }
 
-/** By what was synced there, for who does not tell which store it is. Undefined when any of that is there. */
+/** Two targets that are one store would count as two copies, and break each other's uploads off. */
+function whyTwice(catalog: Catalog, target: Target, store: string | undefined): string | undefined {
+  if (store === undefined || !isKnown(catalog, target)) return undefined;
+  const other = listTargets(catalog).find((one) => one.id !== target.id && one.store === store);
+  return other === undefined
+    ? undefined
+    : `It is the store of target ${other.name}, which gets all of it already: change that one by sync set, or remove it.`;
+}
+
+/** Undefined when any of the last ones is there, or none is known. */
 async function whyLost(
   catalog: Catalog,
-  { id }: Target,
-  remote: Pick<Remote, "version" | "showTopic">,
+  { acceptedAtNs }: Target,
+  remote: Answering,
+  lastSynced: readonly SyncedSession[],
 ): Promise<string | undefined> {
-  if (remote.version.edge?.store !== undefined) return undefined;
-  const lost: string[] = [];
-  for (const locator of syncedTopics(catalog, id)) {
-    if ((await remote.showTopic(locator)) !== undefined) return undefined;
-    lost.push(locator);
-    if (lost.length === lookedForMax) break;
+  let lost: Topic | undefined;
+  for (const { session: ulid, syncedAtNs } of lastSynced) {
+    if (acceptedAtNs !== undefined && syncedAtNs <= acceptedAtNs) continue;
+    const session = findSession(catalog, ulid);
+    const [topic] = session === undefined ? [] : listTopicsOfSession(catalog, session);
+    if (topic === undefined) continue;
+    if (await isThere(remote, topic)) return undefined;
+    lost ??= topic;
   }
-  return lost.length === 0
+  return lost === undefined
     ? undefined
-    : `Topic \`${lost[0]}\` was synced and is not there, so another store seems to answer: nothing goes, and nothing counts as synced. It is a target of its own, or this one is to be removed and added anew.`;
+    : `Topic \`${lost.locator}\` was synced and is not there, so another store seems to answer: ${nothingCounts}. ${whatToDo} Where it was only deleted there, sync confirm says so.`;
 }
 
-/** One of each session that is synced and has any. */
-function* syncedTopics(catalog: Catalog, target: Ulid): Generator<TopicLocator> {
-  for (const keys of keysOfTarget(catalog.transfers, target)) {
-    for (const [ulid] of keys) {
-      const cursor = findTransfer(catalog, ulid, target)?.cursor;
-      const session = cursor !== undefined && isSynced(cursor) ? findSession(catalog, ulid) : undefined;
-      const [topic] = session === undefined ? [] : listTopicsOfSession(catalog, session);
-      if (topic !== undefined) yield topic.locator;
-    }
-  }
+async function isThere(remote: Answering, { locator, uuid, extent: { rows, range } }: Topic): Promise<boolean> {
+  const found = await remote.showTopic(locator);
+  if (found === undefined) return false;
+  // In how many messages it went there nobody knows any more.
+  const counted = { ...found, messages: undefined };
+  return differenceOf(counted, { locator, uuid, rows, range, lostRows: 0, messages: 0 }) === undefined;
 }
 
 /** Notes which store a target is when it is reached for the first time, and whether it still is. @throws Fault wrong_state */
 export async function confirmStore(
   catalog: Catalog,
   target: Target,
-  remote: Pick<Remote, "version" | "showTopic">,
+  remote: Answering,
+  lastSynced: readonly SyncedSession[],
 ): Promise<void> {
   catalog.refresh();
   const current = findTarget(catalog, target.name);
   if (current === undefined || !isKnown(catalog, target)) return;
-  const problem =
-    whyOther(catalog, current.store, remote) ??
-    (current.isUnconfirmed === true ? await whyLost(catalog, target, remote) : undefined);
+  const problem = await whyOther(catalog, current, remote, lastSynced);
   const store = current.store ?? (problem === undefined ? remote.version.edge?.store : undefined);
   const isUnconfirmed = problem !== undefined;
   if (store !== current.store || isUnconfirmed !== (current.isUnconfirmed ?? false))

@@ -15,7 +15,7 @@ import type { Log } from "../host/log.ts";
 import { Fault } from "../model/fault.ts";
 import type { SessionLocator } from "../model/locator.ts";
 import type { Session, Ulid } from "../model/resource.ts";
-import { censusRest, closedLookMs, syncRetry } from "../model/sync-limits.ts";
+import { censusRest, closedLookMs, confirmEveryMs, syncRetry } from "../model/sync-limits.ts";
 import type { SyncClass, Target } from "../model/target.ts";
 import {
   type Cursor,
@@ -97,6 +97,8 @@ export class TargetAgent {
   #isStale = true;
   /** The sessions that are being brought are not the most urgent ones any more. */
   #hasNews = false;
+  /** When it is looked at again whether the target is the store that it was. */
+  #confirmAtMs = Number.NEGATIVE_INFINITY;
   /** Before this there is no other census. */
   #censusAtMs = 0;
   /** Of the session that was last sent to a remote that tells messages. */
@@ -157,7 +159,7 @@ export class TargetAgent {
 
   async #work(signal: AbortSignal): Promise<void> {
     let next = await this.#toSend(signal);
-    if (next.length === 0 && !this.#leftovers.areDue && !isUnconfirmed(this.#parts.catalog, this.#target)) {
+    if (next.length === 0 && !this.#leftovers.areDue && !this.#isToConfirm()) {
       // Nothing waits for it to be over.
       this.#lastError = undefined;
       return await this.#idle(signal);
@@ -184,6 +186,16 @@ export class TargetAgent {
         if (this.#hasNews || this.#mayHaveNews()) break;
       }
     }
+  }
+
+  /** Whether it may be another store by now, and that matters. */
+  #isToConfirm(): boolean {
+    return isUnconfirmed(this.#parts.catalog, this.#target) || this.#confirmInMs() <= 0;
+  }
+
+  #confirmInMs(): number {
+    const isAnySynced = (this.#census?.synced ?? 0) > 0;
+    return isAnySynced ? this.#confirmAtMs - this.#parts.clock.monotonicMs() : Number.POSITIVE_INFINITY;
   }
 
   /** @throws GaveWay, BrokenOff */
@@ -299,10 +311,8 @@ export class TargetAgent {
     this.#retryAtMs = restMs === undefined ? undefined : nowMs + restMs;
     const woken = Promise.withResolvers<void>();
     this.#wake = woken.resolve;
-    const waiting = AbortSignal.any([
-      signal,
-      ...(restMs === undefined ? [] : [AbortSignal.timeout(Math.ceil(restMs))]),
-    ]);
+    const mostMs = Math.max(0, Math.min(restMs ?? confirmEveryMs, this.#confirmInMs()));
+    const waiting = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(mostMs))]);
     waiting.addEventListener("abort", () => woken.resolve(), { once: true });
     await woken.promise;
     this.#wake = undefined;
@@ -318,7 +328,8 @@ export class TargetAgent {
     this.#isEdge = remote.isEdge;
     if (this.#wasLink) this.#failures = 0;
     try {
-      await confirmStore(this.#parts.catalog, this.#target, remote);
+      await confirmStore(this.#parts.catalog, this.#target, remote, this.#census?.lastSynced ?? []);
+      this.#confirmAtMs = this.#parts.clock.monotonicMs() + confirmEveryMs;
       return remote;
     } catch (error) {
       remote[Symbol.dispose]();

@@ -249,9 +249,6 @@ test("what was parked and is deleted here goes there, though nothing else is to 
   const [first, second] = topics.map(({ path: below }) => `shared/${below}`);
   expect(parked).toMatchObject([{ cause: "conflict", reason: expect.stringContaining(`${second}`) as string }]);
   expect(await isThere(far.port, `${first}`)).toBe(true);
-  await command(own, "add", "again", `grpc://127.0.0.1:${far.port}`, "--on-conflict", "extend");
-  await until(own, "there too", ({ parkedSessions }) => parkedSessions === 1);
-  expect(await command(own, "remove", "again")).toMatch(/there incomplete.*: 1\n$/);
   using operator = new FlightClient(recorder.port);
   await operator.action("sequence_delete", { locator: "shared" });
   await expect.poll(() => isThere(far.port, `${first}`), { timeout: 20_000 }).toBe(false);

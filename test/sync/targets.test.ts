@@ -11,12 +11,10 @@ import { keysOfTarget } from "../../src/catalog/transfer-rows.ts";
 import { openDisk } from "../../src/host/disk.ts";
 import type { Ulid } from "../../src/model/resource.ts";
 import { catalogDirectory } from "../../src/store/layout.ts";
-import { FlightClient } from "../load/flight-client.ts";
 import { baseTopics, labelTopics } from "../load/robot.ts";
 import { createKey, runToEnd, serverCommand, startServer } from "../server.ts";
 import { command, contents, logged, record, until } from "./edges.ts";
 import { folders } from "./folders.ts";
-import { openOldFront } from "./old-front.ts";
 
 const drive = { startNs: 1_700_000_000_000_000_000n, seconds: 20, seed: 7 } as const;
 const directory = folders("targets");
@@ -200,97 +198,6 @@ test("what arrives while its target is changed goes by the new words", { timeout
   await until(own, "it is there", ({ syncedSessions }) => syncedSessions === 1);
   for (const { path: below } of labelTopics(drive))
     expect(await contents(far.port, `one/${below}`), below).toEqual(await contents(near.port, `one/${below}`));
-});
-
-test("a remote that moved is found at its new address, and gets what it has not", { timeout: 60_000 }, async () => {
-  const [own, farDir] = [directory(), directory()];
-  await using near = await startServer({ dataDir: own });
-  await using before = await startServer({ dataDir: farDir });
-  await record(near.port, "one", labelTopics(drive));
-  await command(own, "add", "centre", `grpc://127.0.0.1:${before.port}`);
-  await until(own, "one is there", ({ syncedSessions }) => syncedSessions === 1);
-  await before.stop();
-  await record(near.port, "two", labelTopics(drive));
-  await until(own, "nothing is reached", ({ lastError }) => lastError !== undefined);
-  await using after = await startServer({ dataDir: farDir });
-  await command(own, "set", "centre", "--url", `grpc://127.0.0.1:${after.port}`);
-  await until(own, "two are there", ({ syncedSessions }) => syncedSessions === 2);
-  expect(logged(near.stderr(), "session_synced")).toHaveLength(2);
-  using client = new FlightClient(after.port);
-  await client.info({ resource_locator: "two" });
-});
-
-test("an address that leads to another store gets nothing, and nothing counts as synced there", {
-  timeout: 60_000,
-}, async () => {
-  const own = directory();
-  // A quota that is full at once, so that what is synced goes first.
-  const args = ["--max-bytes", "1MB"];
-  await using near = await startServer({ dataDir: own });
-  await using far = await startServer({ dataDir: directory() });
-  await using stranger = await startServer({ dataDir: directory() });
-  await record(near.port, "one", labelTopics(drive));
-  await command(own, "add", "centre", `grpc://127.0.0.1:${far.port}`);
-  await until(own, "one is there", ({ syncedSessions }) => syncedSessions === 1);
-  await command(own, "set", "centre", "--url", `grpc://127.0.0.1:${stranger.port}`);
-  const view = await until(own, "it is noticed, with nothing to send", ({ lastError }) => lastError !== undefined);
-  expect(view.lastError).toMatch(/Another store answers there, \S+ in place of \S+: nothing goes/);
-  await record(near.port, "two", labelTopics(drive));
-  const checked = await runToEnd(["sync", "check", "centre", "--json", "--data-dir", own]);
-  expect([checked.code, JSON.parse(checked.stdout)]).toEqual([
-    1,
-    expect.objectContaining({ problem: expect.stringMatching(/Another store answers there/), wouldSendSessions: 1 }),
-  ]);
-  await near.stop();
-  {
-    await using full = await startServer({ dataDir: own, args });
-    await record(full.port, "three", baseTopics({ ...drive, seconds: 8 })).catch(() => undefined);
-    expect(full.stderr()).not.toMatch(/session_evicted/);
-    await command(own, "set", "centre", "--url", `grpc://127.0.0.1:${far.port}`);
-    // The one that has them: what is there may go here.
-    await expect.poll(() => full.stderr(), { timeout: 20_000 }).toMatch(/session_synced.*two:/);
-    await record(full.port, "four", baseTopics({ ...drive, seconds: 8 })).catch(() => undefined);
-    expect(full.stderr()).toMatch(/session_evicted.*one:/);
-  }
-  using client = new FlightClient(stranger.port);
-  for (const sequence of ["one", "two"])
-    await expect(client.info({ resource_locator: sequence })).rejects.toThrow(/Not found/);
-});
-
-test("of a daemon that does not tell who it is, what was synced is looked for at a new address", {
-  timeout: 60_000,
-}, async () => {
-  const own = directory();
-  await using near = await startServer({ dataDir: own });
-  await using far = await startServer({ dataDir: directory() });
-  await using stranger = await startServer({ dataDir: directory() });
-  await using first = await openOldFront(() => far.port);
-  await using moved = await openOldFront(() => far.port);
-  await using other = await openOldFront(() => stranger.port);
-  await record(near.port, "one", labelTopics(drive));
-  await command(own, "add", "centre", `grpc://127.0.0.1:${first.port}`);
-  await until(own, "one is there", ({ syncedSessions }) => syncedSessions === 1);
-  await command(own, "set", "centre", "--url", `grpc://127.0.0.1:${other.port}`);
-  const view = await until(own, "it is noticed", ({ lastError }) => lastError !== undefined);
-  expect(view.lastError).toMatch(/Topic `one\/\S+` was synced and is not there/);
-  await record(near.port, "two", labelTopics(drive));
-  await command(own, "set", "centre", "--url", `grpc://127.0.0.1:${moved.port}`);
-  await until(own, "two are there", ({ syncedSessions }) => syncedSessions === 2);
-  using client = new FlightClient(stranger.port);
-  await expect(client.info({ resource_locator: "two" })).rejects.toThrow(/Not found/);
-});
-
-test("a target that is the server itself gets nothing", { timeout: 60_000 }, async () => {
-  const own = directory();
-  await using near = await startServer({ dataDir: own });
-  await record(near.port, "one", labelTopics(drive));
-  const url = `grpc://127.0.0.1:${near.port}`;
-  const checked = await runToEnd(["sync", "check", url, "--data-dir", own]);
-  expect([checked.code, checked.stdout]).toEqual([1, expect.stringMatching(/problem: It is this store itself/)]);
-  await command(own, "add", "myself", url);
-  const view = await until(own, "it is noticed", ({ lastError }) => lastError !== undefined);
-  expect(view).toMatchObject({ pendingSessions: 1, lastError: "It is this store itself that answers there." });
-  expect((await runToEnd(["verify", "--data-dir", own])).stdout).toMatch(/sound: 1 sessions/);
 });
 
 test("a target whose removal was killed halfway is none: it is removed to its end, or added anew", {
