@@ -10,6 +10,7 @@ import { hasSearchKeys, keysOfSequence, keysOfTopic, wholeFact } from "../catalo
 import { isTopicStatistics } from "../catalog/skip-rows.ts";
 import { readStoredBytes } from "../catalog/store-facts.ts";
 import { isSwapKey } from "../catalog/swap-rows.ts";
+import { pastPrefix } from "../catalog/transfer-rows.ts";
 import { Fault } from "../model/fault.ts";
 import { sequenceOfTopic } from "../model/locator.ts";
 import { isCompleted, isFinalized, type Sequence, type Session, type Topic, type Ulid } from "../model/resource.ts";
@@ -180,7 +181,8 @@ class CatalogCheck {
     const sequences = new Set<string>([...this.#sequences.values()].map(({ ulid }) => ulid));
     for (const { key } of this.#rows("claims", this.#catalog.claims.rows())) {
       const [sequence = "", target = ""] = typeof key === "string" ? [] : key.map(String);
-      if (!sequences.has(sequence)) this.#reference("claims", key, "a sequence", "none");
+      const isPast = sequence.startsWith(pastPrefix);
+      if (!isPast && !sequences.has(sequence)) this.#reference("claims", key, "a sequence", "none");
       else if (!targets.has(target)) this.#reference("claims", key, "a target", "none");
     }
     for (const { key } of this.#decoded<Leftover>("leftovers")) {

@@ -74,7 +74,7 @@ export function putSequence(catalog: Catalog, sequence: Sequence): void {
 export function removeSequence(catalog: Catalog, sequence: Sequence): void {
   removeNotifications(catalog, sequence.uuid);
   replaceSearchKeys(catalog, keysOfSequence(sequence), []);
-  removeClaims(catalog, sequence.ulid);
+  removeClaims(catalog, sequence);
   catalog.sequences.remove(sequence.name);
 }
 

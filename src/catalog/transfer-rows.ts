@@ -3,7 +3,9 @@
  * are to be called inside a transaction.
  */
 
-import type { Session, Ulid } from "../model/resource.ts";
+import type { SequenceName } from "../model/locator.ts";
+import type { Sequence, Session, Ulid } from "../model/resource.ts";
+import { pastClaimsMax, pastClaimsOver } from "../model/sync-limits.ts";
 import { type Cursor, type Leftover, leftoverOf, type SequenceClaim, type TransferRow } from "../model/transfer.ts";
 import type { Catalog } from "./catalog.ts";
 import { keyPages } from "./key-pages.ts";
@@ -36,17 +38,38 @@ export function* keysOfTarget(
     yield keys.flatMap((key) => (key[1] === target ? [[String(key[0]) as Ulid, target] as const] : []));
 }
 
-/** Known by every session of a sequence, also when those that found it out are gone. */
-export function findClaim(catalog: Catalog, sequence: Ulid, target: Ulid): SequenceClaim {
-  return (catalog.claims.get([sequence, target]) as SequenceClaim | undefined) ?? "unknown";
+/** What is known to be ours of a sequence that is gone here: by its name, which no ULID looks like. */
+function pastKey(name: SequenceName): string {
+  return `${pastPrefix}${name}`;
+}
+
+export const pastPrefix = "/";
+const behindPast = "0";
+
+/** Known by every session of a sequence, also when those that found it out are gone, or all of it is and another one has its name. */
+export function findClaim(
+  catalog: Catalog,
+  { ulid, name }: Pick<Sequence, "ulid" | "name">,
+  target: Ulid,
+): SequenceClaim {
+  const claim = catalog.claims.get([ulid, target]) as SequenceClaim | undefined;
+  return claim ?? (catalog.claims.get([pastKey(name), target]) === undefined ? "unknown" : "ours");
 }
 
 export function putClaim(catalog: Catalog, sequence: Ulid, target: Ulid, claim: SequenceClaim): void {
-  if (findClaim(catalog, sequence, target) !== claim) catalog.claims.put([sequence, target], claim);
+  if (catalog.claims.get([sequence, target]) !== claim) catalog.claims.put([sequence, target], claim);
 }
 
-export function removeClaims(catalog: Catalog, sequence: Ulid): void {
-  for (const key of catalog.claims.keys([sequence, ""], [sequence, behindAscii])) catalog.claims.remove(key);
+/** Of a sequence that goes. What is ours there stays so, for as many as are held: the first names are given up before the last. */
+export function removeClaims(catalog: Catalog, { ulid, name }: Pick<Sequence, "ulid" | "name">): void {
+  const { claims } = catalog;
+  for (const key of claims.keys([ulid, ""], [ulid, behindAscii])) {
+    if (claims.get(key) === "ours") claims.put([pastKey(name), String(key[1])], "ours");
+    claims.remove(key);
+  }
+  const past = claims.keys([pastPrefix, ""], [behindPast, ""], pastClaimsMax + pastClaimsOver);
+  if (past.length === pastClaimsMax + pastClaimsOver)
+    for (const key of past.slice(0, pastClaimsOver)) claims.remove(key);
 }
 
 /** Whether a session goes because somebody does not want it, or because there is no room here: then what is there is all of it. */

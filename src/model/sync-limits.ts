@@ -136,3 +136,9 @@ export const lookedForMax = 3;
 
 /** Time after which a target is looked at that has nothing to get: what counts as synced there may be deleted here meanwhile. */
 export const confirmEveryMs = 600_000;
+
+/** Sequences that are gone here, of which it is known that those of their name at targets are ours: some MB of the catalog. */
+export const pastClaimsMax = 10_000;
+
+/** So many more there are before as many are given up at once. */
+export const pastClaimsOver = 100;

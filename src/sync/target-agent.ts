@@ -282,7 +282,7 @@ export class TargetAgent {
     const { catalog } = this.#parts;
     const shipment = findShipment(catalog, ulid, this.#parts.uuidThere);
     if (shipment === undefined) return;
-    const cursor = this.#cursorOf(shipment.session) ?? this.#firstCursorOf(shipment.session);
+    const cursor = this.#cursorOf(shipment.session) ?? this.#firstCursorOf(shipment);
     const isStored = await this.#store(shipment, { ...cursor, place: { ...place, from: cursor.place } });
     if (isStored && place.kind === "parked") this.#tellParked(shipment, place);
   }
@@ -292,8 +292,8 @@ export class TargetAgent {
     return row === undefined ? undefined : unlessLeftOut(row.cursor);
   }
 
-  #firstCursorOf({ sequenceUlid }: Session): Cursor {
-    return { ...firstCursor, sequence: findClaim(this.#parts.catalog, sequenceUlid, this.#target.id) };
+  #firstCursorOf({ sequence }: Shipment): Cursor {
+    return { ...firstCursor, sequence: findClaim(this.#parts.catalog, sequence, this.#target.id) };
   }
 
   #tellParked({ session }: Shipment, { cause, reason }: { cause: ParkCause; reason: string }): void {
@@ -370,7 +370,7 @@ export class TargetAgent {
     const { session } = shipment;
     const traits = traitsOf(remote, this.#target);
     let stored = this.#cursorOf(session);
-    const from = stored ?? this.#firstCursorOf(session);
+    const from = stored ?? this.#firstCursorOf(shipment);
     const unsuitable = traits.kind === "edge" ? undefined : whyTopicsUnsuitable(catalog, shipment);
     const cursor = unsuitable === undefined ? from : parkedCursor(from, "refused", unsuitable);
     const isCounted = !traits.countsRows && unsuitable === undefined;

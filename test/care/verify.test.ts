@@ -129,6 +129,7 @@ test("what is known of targets has to fit to sessions, sequences and targets tha
       putClaim(catalog, session.sequenceUlid, target.id, "ours");
       putClaim(catalog, nobody, target.id, "ours");
       putClaim(catalog, session.sequenceUlid, nowhere, "ours");
+      catalog.claims.put(["/gone", target.id], "ours");
       catalog.targets.put("other", catalog.targets.get("centre") ?? "");
     });
   }

@@ -136,3 +136,33 @@ test("a store from before the end of a recording does not replace what arrived o
   expect(parked).toEqual([expect.objectContaining({ cause: "different" })]);
   expect(await contents(far.port, camera)).toEqual(whole);
 });
+
+test("a sequence that is gone here and comes again is ours there", { timeout: 60_000 }, async () => {
+  const [own, farDir] = [directory(), directory()];
+  await using far = await startServer({ dataDir: farDir });
+  await using near = await startServer({ dataDir: own, args: ["--max-bytes", "7MB"] });
+  const [gps, imu] = baseTopics(drive);
+  if (gps === undefined || imu === undefined) throw new RangeError("a drive has these topics");
+  await command(own, "add", "centre", `grpc://127.0.0.1:${far.port}`);
+  await record(near.port, "robot", [gps]);
+  await until(own, "it is there", ({ syncedSessions }) => syncedSessions === 1);
+  // Half of it goes, then all of it here.
+  await command(own, "set", "centre", "--rate", "500kB");
+  await record(near.port, "given-up", cameraTopics());
+  await until(own, "a part is there", ({ sentRows }) => (sentRows ?? 0) > gps.rows);
+  using operator = new FlightClient(near.port);
+  await operator.action("sequence_delete", { locator: "given-up" });
+  await command(own, "set", "centre", "--no-rate");
+  // Retention lets the last session of the first one go, and its name with it.
+  await record(near.port, "filling", baseTopics({ ...drive, seconds: 30 })).catch(() => undefined);
+  await expect.poll(() => near.stderr(), { timeout: 20_000 }).toMatch(/session_evicted.*robot:/);
+  await expect.poll(() => operator.info({ resource_locator: "robot" }).catch(String)).toMatch(/Not found/);
+  await operator.action("sequence_delete", { locator: "filling" });
+  await record(near.port, "robot", [imu]);
+  await record(near.port, "given-up", [gps]);
+  const locators = [`robot/${imu.path}`, `given-up/${gps.path}`];
+  const there = (locator: string): Promise<unknown> => contents(far.port, locator).catch(() => undefined);
+  for (const locator of locators)
+    await expect.poll(() => there(locator), { timeout: 20_000 }).toEqual(await contents(near.port, locator));
+  expect((await contents(far.port, `robot/${gps.path}`)).rows.length).toBe(gps.rows);
+});
