@@ -88,7 +88,9 @@ function createTopic(
 ): Transfer {
   const { cursor } = transfer;
   const isEdge = traits.kind === "edge";
-  const state: TopicState = isEdge ? known : { kind: "asked" };
+  // Where it has become an edge, what was known of a daemon says nothing.
+  const atEdge: TopicState = known.kind === "new" ? known : { kind: "new" };
+  const state: TopicState = isEdge ? atEdge : { kind: "asked" };
   return {
     ...transfer,
     cursor: { ...cursor, place: { kind: "topic", index, state } },

@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import type { FaultCode } from "../../src/model/fault.ts";
 import type { TopicLocator } from "../../src/model/locator.ts";
 import type { Uuid } from "../../src/model/resource.ts";
-import { type Cursor, firstCursor, type ParkCause, retriedCursor } from "../../src/model/transfer.ts";
+import { type Cursor, firstCursor, type ParkCause, retriedCursor, type TopicState } from "../../src/model/transfer.ts";
 import { type Answer, breaksOff, type Command, type TransferFacts } from "../../src/sync/command.ts";
 import { beginTransfer, step } from "../../src/sync/transfer.ts";
 import type { TransferContext } from "../../src/sync/transfer-state.ts";
@@ -302,4 +302,36 @@ test("others interfere: what is theirs is left alone, what of ours they broke is
     } else expectOnce(remote, facts, title);
   }
   coverage.check();
+});
+
+test("rows that are at an edge are gone on with only while the topic is what it was when they were sent", () => {
+  const locator = "s/topic-0" as TopicLocator;
+  const traits = { ...remotes[0], onConflict: "refuse", comparesContents: false } as const;
+  const uuid = "topic-0" as Uuid;
+  const session = { uuid: "session" as Uuid, locator: undefined };
+  const cases: readonly (readonly [TopicState, lostRows: number, command: Command["kind"]])[] = [
+    [{ kind: "new", rows: 5 }, 0, "put"],
+    [{ kind: "new", rows: 5 }, 2, "put"],
+    [{ kind: "new", rows: 7 }, 2, "delete_session"],
+    // What nobody noted may be of before the loss.
+    [{ kind: "new" }, 0, "put"],
+    [{ kind: "new" }, 2, "delete_session"],
+    // A daemon that has become an edge.
+    [{ kind: "asked" }, 0, "put"],
+    [{ kind: "sending", uuid }, 0, "put"],
+    [{ kind: "ended", uuid }, 2, "delete_session"],
+  ];
+  for (const [state, lostRows, kind] of cases) {
+    const range = { startNs: 0n, endNs: 4n };
+    const facts = { session: session.uuid, topics: [{ locator, uuid, rows: 5, range, lostRows, messages: 5 }] };
+    const context: TransferContext = { facts, traits };
+    const cursor: Cursor = { place: { kind: "topic", index: 0, state }, sequence: "ours", session, anew: 0 };
+    const asked = step(beginTransfer(cursor, context), { kind: "made", uuid }, context);
+    expect(asked.command.kind).toBe("topic_status");
+    const status = { rows: 3, state: "open", lostRows: 0 } as const;
+    const next = step(asked, { kind: "status", status }, context);
+    expect(next.command, JSON.stringify([state, lostRows])).toMatchObject(
+      kind === "put" ? { kind, fromRow: 3 } : { kind },
+    );
+  }
 });
