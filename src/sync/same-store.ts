@@ -8,10 +8,12 @@ import { findSession, listTopicsOfSession } from "../catalog/resources.ts";
 import { readStoreFacts } from "../catalog/store-facts.ts";
 import { findTarget, isKnown, listTargets, putTarget } from "../catalog/target-rows.ts";
 import type { Remote } from "../client/remote.ts";
+import type { Clock } from "../host/clock.ts";
 import { Fault } from "../model/fault.ts";
 import type { Topic } from "../model/resource.ts";
+import { confirmEveryMs } from "../model/sync-limits.ts";
 import type { Target } from "../model/target.ts";
-import type { SyncedSession } from "./census.ts";
+import type { Census, SyncedSession } from "./census.ts";
 import { differenceOf } from "./command.ts";
 
 type Answering = Pick<Remote, "version" | "showTopic">;
@@ -99,4 +101,24 @@ export async function confirmStore(
       if (row?.url === target.url && isKnown(catalog, target)) putTarget(catalog, { ...row, store, isUnconfirmed });
     });
   if (problem !== undefined) throw new Fault("wrong_state", problem);
+}
+
+/** When a target is looked at that has nothing to get: what counts as synced there may be deleted here meanwhile. */
+export class StoreWatch {
+  readonly #clock: Pick<Clock, "monotonicMs">;
+  #nextAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(clock: Pick<Clock, "monotonicMs">) {
+    this.#clock = clock;
+  }
+
+  /** Time until then; never while nothing counts as synced. */
+  restMs(census: Pick<Census, "synced"> | undefined): number {
+    return (census?.synced ?? 0) > 0 ? this.#nextAtMs - this.#clock.monotonicMs() : Number.POSITIVE_INFINITY;
+  }
+
+  /** It was looked at, or may not be now. */
+  rest(): void {
+    this.#nextAtMs = this.#clock.monotonicMs() + confirmEveryMs;
+  }
 }

@@ -40,7 +40,7 @@ import { Gate, GateClosed } from "./gate.ts";
 import { Hands } from "./hands.ts";
 import { Leftovers } from "./leftovers.ts";
 import { slower } from "./rate.ts";
-import { confirmStore } from "./same-store.ts";
+import { confirmStore, StoreWatch } from "./same-store.ts";
 import { SessionClasses } from "./session-class.ts";
 import { Setbacks } from "./setbacks.ts";
 import { findShipment, type Shipment, type UuidThere } from "./shipment.ts";
@@ -76,6 +76,7 @@ export class TargetAgent {
   readonly #setbacks = new Setbacks();
   readonly #digests = new KnownDigests();
   readonly #leftovers: Leftovers;
+  readonly #storeWatch: StoreWatch;
   #state: AgentState = "idle";
   #remote: string | undefined;
   #isEdge: boolean | undefined;
@@ -97,8 +98,6 @@ export class TargetAgent {
   #isStale = true;
   /** The sessions that are being brought are not the most urgent ones any more. */
   #hasNews = false;
-  /** When it is looked at again whether the target is the store that it was. */
-  #confirmAtMs = Number.NEGATIVE_INFINITY;
   /** Before this there is no other census. */
   #censusAtMs = 0;
   /** Of the session that was last sent to a remote that tells messages. */
@@ -111,6 +110,7 @@ export class TargetAgent {
     this.#gate = new Gate(parts.clock, target);
     this.#classes = new SessionClasses(parts.search, target);
     this.#leftovers = new Leftovers(parts, target);
+    this.#storeWatch = new StoreWatch(parts.clock);
   }
 
   /** A session was finalized, or somebody does not want to wait. */
@@ -159,7 +159,7 @@ export class TargetAgent {
 
   async #work(signal: AbortSignal): Promise<void> {
     let next = await this.#toSend(signal);
-    if (next.length === 0 && !this.#leftovers.areDue && !this.#isToConfirm()) {
+    if (await this.#isAtRest(next)) {
       // Nothing waits for it to be over.
       this.#lastError = undefined;
       return await this.#idle(signal);
@@ -188,14 +188,13 @@ export class TargetAgent {
     }
   }
 
-  /** Whether it may be another store by now, and that matters. */
-  #isToConfirm(): boolean {
-    return isUnconfirmed(this.#parts.catalog, this.#target) || this.#confirmInMs() <= 0;
-  }
-
-  #confirmInMs(): number {
-    const isAnySynced = (this.#census?.synced ?? 0) > 0;
-    return isAnySynced ? this.#confirmAtMs - this.#parts.clock.monotonicMs() : Number.POSITIVE_INFINITY;
+  /** Whether nobody need be reached. */
+  async #isAtRest(next: readonly PendingSession[]): Promise<boolean> {
+    if (next.length > 0 || this.#leftovers.areDue || isUnconfirmed(this.#parts.catalog, this.#target)) return false;
+    if (this.#storeWatch.restMs(this.#census) > 0) return true;
+    if ((await this.#gate.whyClosed()) === undefined) return false;
+    this.#storeWatch.rest();
+    return true;
   }
 
   /** @throws GaveWay, BrokenOff */
@@ -311,7 +310,7 @@ export class TargetAgent {
     this.#retryAtMs = restMs === undefined ? undefined : nowMs + restMs;
     const woken = Promise.withResolvers<void>();
     this.#wake = woken.resolve;
-    const mostMs = Math.max(0, Math.min(restMs ?? confirmEveryMs, this.#confirmInMs()));
+    const mostMs = Math.max(0, Math.min(restMs ?? confirmEveryMs, this.#storeWatch.restMs(this.#census)));
     const waiting = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(mostMs))]);
     waiting.addEventListener("abort", () => woken.resolve(), { once: true });
     await woken.promise;
@@ -329,7 +328,7 @@ export class TargetAgent {
     if (this.#wasLink) this.#failures = 0;
     try {
       await confirmStore(this.#parts.catalog, this.#target, remote, this.#census?.lastSynced ?? []);
-      this.#confirmAtMs = this.#parts.clock.monotonicMs() + confirmEveryMs;
+      this.#storeWatch.rest();
       return remote;
     } catch (error) {
       remote[Symbol.dispose]();
