@@ -31,6 +31,8 @@ interface TargetView extends CensusView {
   readonly target: string;
   readonly url: string;
   readonly state: string;
+  /** It may be another store than it was: what is synced does not count. */
+  readonly isUnconfirmed: boolean;
   /** What only a server that runs knows. */
   readonly sending?: Sending | null;
   readonly closed?: string;
@@ -71,7 +73,8 @@ async function viewsOf(catalog: Catalog, disk: Disk, signal: AbortSignal): Promi
     const running = live[target.name];
     const unpaused = answer === undefined ? "no server runs" : (running?.state ?? "starting");
     const state = target.paused ? "paused" : unpaused;
-    views.push({ ...running, target: target.name, url: target.url, state, ...censusView(census) });
+    const { name, url, isUnconfirmed = false } = target;
+    views.push({ ...running, target: name, url, state, isUnconfirmed, ...censusView(census) });
   }
   return views;
 }
@@ -107,7 +110,9 @@ function textOf(views: readonly TargetView[]): string {
     String(view.syncedSessions),
     String(view.leftOutSessions),
     String(view.parkedSessions),
-    view.closed ?? view.lastError ?? "",
+    view.closed ??
+      view.lastError ??
+      (view.isUnconfirmed ? "it may be another store: what is synced does not count" : ""),
   ]);
   const more = views.flatMap(({ target, sending, parked }) => [
     ...(sending === undefined || sending === null ? [] : [`${target}: ${progressOf(sending)}`]),
@@ -125,6 +130,8 @@ function adviceOf(cause: ParkCause): string {
       return " -- what is there stays; once it is gone, sync retry tries again (to a sequence of somebody else sync set NAME --on-conflict extend adds it)";
     case "damaged":
       return " -- mosaico-edge verify says what is damaged, repair keeps what is sound, sync retry tries again";
+    case "different":
+      return " -- sync retry compares again; what is here goes once what is there is deleted";
     default:
       return " -- sync retry tries again";
   }

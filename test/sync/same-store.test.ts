@@ -178,6 +178,9 @@ test("a store that is another one is noticed with nothing to send", { timeout: 6
   address.leadTo(stranger);
   await command(own, "now", "centre");
   await until(own, "it is noticed", ({ lastError }) => /Another store answers/.test(lastError ?? ""));
+  await command(own, "pause", "centre");
+  const paused = /^centre +paused .* 1 .* it may be another store: what is synced does not count$/m;
+  await expect.poll(() => command(own, "status"), { timeout: 10_000 }).toMatch(paused);
 });
 
 test("a daemon that does not tell who it is and has nothing of what was synced last gets nothing, unless somebody says so", {
