@@ -3,13 +3,15 @@
  * are to be called inside a transaction.
  */
 
+import { Fault } from "../model/fault.ts";
 import type { SequenceName } from "../model/locator.ts";
 import type { Sequence, Session, Ulid } from "../model/resource.ts";
 import { pastClaimsMax, pastClaimsOver } from "../model/sync-limits.ts";
 import { type Cursor, type Leftover, leftoverOf, type SequenceClaim, type TransferRow } from "../model/transfer.ts";
-import type { Catalog } from "./catalog.ts";
+import type { Catalog, Key } from "./catalog.ts";
 import { keyPages } from "./key-pages.ts";
 import { decodeRow, encodeRow } from "./row.ts";
+import { listTargets } from "./target-rows.ts";
 
 // ULIDs are ASCII without control characters.
 const behindAscii = "\u007f";
@@ -63,13 +65,25 @@ export function putClaim(catalog: Catalog, sequence: Ulid, target: Ulid, claim: 
 /** Of a sequence that goes. What is ours there stays so, for as many as are held: the first names are given up before the last. */
 export function removeClaims(catalog: Catalog, { ulid, name }: Pick<Sequence, "ulid" | "name">): void {
   const { claims } = catalog;
+  const targets = new Set<string>(listTargets(catalog).map(({ id }) => id));
   for (const key of claims.keys([ulid, ""], [ulid, behindAscii])) {
-    if (claims.get(key) === "ours") claims.put([pastKey(name), String(key[1])], "ours");
+    const target = String(key[1]);
+    if (targets.has(target) && isOurs(catalog, key)) claims.put([pastKey(name), target], "ours");
     claims.remove(key);
   }
   const past = claims.keys([pastPrefix, ""], [behindPast, ""], pastClaimsMax + pastClaimsOver);
   if (past.length === pastClaimsMax + pastClaimsOver)
     for (const key of past.slice(0, pastClaimsOver)) claims.remove(key);
+}
+
+/** What cannot be read is given up, and nothing else with it. */
+function isOurs({ claims }: Catalog, key: Key): boolean {
+  try {
+    return claims.get(key) === "ours";
+  } catch (error) {
+    if (error instanceof Fault) return false;
+    throw error;
+  }
 }
 
 /** Whether a session goes because somebody does not want it, or because there is no room here: then what is there is all of it. */

@@ -24,7 +24,7 @@ import { sequenceOfSession } from "../model/locator.ts";
 import { parseRemoteUrl } from "../model/remote-url.ts";
 import type { Sequence, Session } from "../model/resource.ts";
 import { type ConflictPolicy, type Target, unsaid } from "../model/target.ts";
-import { leftoverOf, retriedCursor } from "../model/transfer.ts";
+import { isSynced, leftoverOf, retriedCursor } from "../model/transfer.ts";
 import { Poison } from "../store/poison.ts";
 import type { AgentUse } from "../sync/agent-use.ts";
 import { connectTo, whyExposed } from "../sync/connect.ts";
@@ -108,7 +108,7 @@ export async function bringTo(store: Disk, bundle: Bundle, destination: Destinat
   return isAllThere ? 0 : 1;
 }
 
-/** One row for all tries; what was parked is tried again, for somebody wants it. */
+/** One row for all tries; what was parked is tried again, for somebody wants it, and what arrived is looked for. */
 async function targetIn(
   catalog: Catalog,
   { sessions }: BundleManifest,
@@ -133,6 +133,12 @@ async function targetIn(
       const row = findTransfer(catalog, ulid, target.id);
       if (row?.cursor.place.kind === "parked")
         putTransfer(catalog, ulid, target.id, { ...row, cursor: retriedCursor(row.cursor) });
+      // Somebody may have deleted it there since.
+      if (row !== undefined && isSynced(row.cursor))
+        putTransfer(catalog, ulid, target.id, {
+          ...row,
+          cursor: { ...row.cursor, place: { kind: "check", index: 0 } },
+        });
     }
   });
   return target;

@@ -73,12 +73,23 @@ async function whyLost(
     : `Topic \`${lost.locator}\` was synced and is not there, so another store seems to answer: ${nothingCounts}. ${whatToDo} Where it was only deleted there, sync confirm says so.`;
 }
 
-async function isThere(remote: Answering, { locator, uuid, extent: { rows, range } }: Topic): Promise<boolean> {
-  const found = await remote.showTopic(locator);
-  if (found === undefined) return false;
-  // In how many messages it went there nobody knows any more.
-  const counted = { ...found, messages: undefined };
-  return differenceOf(counted, { locator, uuid, rows, range, lostRows: 0, messages: 0 }) === undefined;
+async function isThere(
+  remote: Answering,
+  { locator, uuid, lostRows, extent: { rows, range } }: Topic,
+): Promise<boolean> {
+  try {
+    const found = await remote.showTopic(locator);
+    if (found === undefined) return false;
+    // What was lost here since is there.
+    if (lostRows !== undefined) return found.locked;
+    // In how many messages it went there nobody knows any more.
+    const counted = { ...found, messages: undefined };
+    return differenceOf(counted, { locator, uuid, rows, range, lostRows: 0, messages: 0 }) === undefined;
+  } catch (error) {
+    // It is listed, and cannot be shown.
+    if (error instanceof Fault && error.code === "internal") return true;
+    throw error;
+  }
 }
 
 /** Notes which store a target is when it is reached for the first time, and whether it still is. @throws Fault wrong_state */
@@ -91,14 +102,18 @@ export async function confirmStore(
   catalog.refresh();
   const current = findTarget(catalog, target.name);
   if (current === undefined || !isKnown(catalog, target)) return;
-  const problem = await whyOther(catalog, current, remote, lastSynced);
-  const store = current.store ?? (problem === undefined ? remote.version.edge?.store : undefined);
-  const isUnconfirmed = problem !== undefined;
-  if (store !== current.store || isUnconfirmed !== (current.isUnconfirmed ?? false))
+  let problem = await whyOther(catalog, current, remote, lastSynced);
+  const told = remote.version.edge?.store;
+  const isNews = current.store === undefined && told !== undefined;
+  if (isNews || (problem !== undefined) !== (current.isUnconfirmed ?? false))
     await catalog.transaction(() => {
       const row = findTarget(catalog, target.name);
       // Whoever has changed the address meanwhile begins anew.
-      if (row?.url === target.url && isKnown(catalog, target)) putTarget(catalog, { ...row, store, isUnconfirmed });
+      if (row?.url !== target.url || !isKnown(catalog, target)) return;
+      // Another one may have come to the same store meanwhile.
+      if (row.store === undefined) problem ??= whyTwice(catalog, row, told);
+      const store = row.store ?? (problem === undefined ? told : undefined);
+      putTarget(catalog, { ...row, store, isUnconfirmed: problem !== undefined });
     });
   if (problem !== undefined) throw new Fault("wrong_state", problem);
 }

@@ -51,15 +51,16 @@ export class Setbacks {
     if (mark === undefined) return false;
     const known = this.#of.get(session);
     if (known !== undefined && !isFurther(mark, known.furthest)) return false;
-    this.#put(session, { furthest: mark, times: 0, failures: 0, retryAtMs: Number.NEGATIVE_INFINITY, why: "" });
+    this.#put(session, mark);
     return known !== undefined;
   }
 
   /** @returns how often the remote itself failed at it in a row */
   brokeOff(session: Ulid, { code, why, nowMs }: { code: FaultCode; why: string; nowMs: number }): number {
-    const known = this.#of.get(session);
     // Who is not let in is not let in with any session.
-    if (known === undefined || code === "unauthenticated" || code === "denied") return 0;
+    if (code === "unauthenticated" || code === "denied") return 0;
+    // One that goes back first, as it has to be deleted there, has come nowhere yet.
+    const known = this.#of.get(session) ?? this.#put(session, [0, 0, 0]);
     known.why = why;
     known.times += 1;
     known.failures = code === "internal" ? known.failures + 1 : 0;
@@ -94,10 +95,12 @@ export class Setbacks {
     return first?.why;
   }
 
-  #put(session: Ulid, setback: Setback): void {
+  #put(session: Ulid, furthest: Mark): Setback {
+    const setback: Setback = { furthest, times: 0, failures: 0, retryAtMs: Number.NEGATIVE_INFINITY, why: "" };
     this.#of.delete(session);
     const [oldest] = this.#of.keys();
     if (this.#of.size >= setbacksMax && oldest !== undefined) this.#of.delete(oldest);
     this.#of.set(session, setback);
+    return setback;
   }
 }

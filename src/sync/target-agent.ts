@@ -325,10 +325,10 @@ export class TargetAgent {
     if (this.#remote !== name) this.#parts.log.info("sync_connected", { target: this.#target.name, remote: name });
     this.#remote = name;
     this.#isEdge = remote.isEdge;
-    if (this.#wasLink) this.#failures = 0;
     try {
       await confirmStore(this.#parts.catalog, this.#target, remote, this.#census?.lastSynced ?? []);
       this.#storeWatch.rest();
+      if (this.#wasLink) this.#failures = 0;
       return remote;
     } catch (error) {
       remote[Symbol.dispose]();

@@ -243,7 +243,9 @@ function conflict(transfer: Transfer, reason: string, context: TransferContext):
 function afterCreateTopic(transfer: Transfer, index: number, answer: Answer, context: TransferContext): Transfer {
   const { traits, facts } = context;
   if (answer.kind === "made") {
-    const fromStart = traits.kind === "central" || transfer.fresh;
+    // Whoever begins anew, with another catalog, has begun nothing, and some of it may be there all the same.
+    const isFresh = transfer.fresh && topicOf(facts, index).lostRows === 0;
+    const fromStart = traits.kind === "central" || isFresh;
     return fromStart
       ? putTopic(transfer, index, answer.uuid, 0, context)
       : { ...transfer, command: { kind: "topic_status", index, uuid: topicOf(facts, index).uuid } };
@@ -279,7 +281,14 @@ function afterStatus(
   const { rows, state, lostRows } = answer.status;
   const topic = topicOf(context.facts, index);
   const { locator, rows: wanted } = topic;
-  if (lostRows > 0) return remove(transfer, `\`${locator}\` has lost ${lostRows} durable rows there`, context);
+  const whyLess = lostRows > 0 ? `has lost ${lostRows} durable rows there` : undefined;
+  if (state === "finalized") {
+    const difference = whyLess ?? (rows === wanted ? undefined : `has ${rows} rows there, here ${wanted}`);
+    return difference === undefined
+      ? nextTopic(transfer, index, context)
+      : differs(transfer, `\`${locator}\` ${difference}`, context);
+  }
+  if (whyLess !== undefined) return remove(transfer, `\`${locator}\` ${whyLess}`, context);
   if (rows > 0 && !isWhatBegan(topic, transfer.cursor))
     return remove(transfer, `\`${locator}\` has lost rows here, perhaps some of the ${rows} that are there`, context);
   if (state === "open" && rows <= wanted) return putTopic(transfer, index, uuid, rows, context);
@@ -342,7 +351,7 @@ function afterShowTopic(transfer: Transfer, index: number, answer: Answer, conte
   if (found.locked && wasSent)
     return differenceOf(found, topic) === undefined
       ? nextTopic(transfer, index, context)
-      : remove(transfer, `\`${topic.locator}\` is complete there with other contents`, context);
+      : differs(transfer, `\`${topic.locator}\` is complete there with other contents`, context);
   if (found.locked)
     return park(transfer, "conflict", `The remote has a topic \`${topic.locator}\` that was not sent by us.`);
   if (!transfer.mayDelete) return withoutDelete(transfer, index, context);
@@ -406,19 +415,19 @@ function afterCheck(transfer: Transfer, index: number, answer: Answer, context: 
   if (answer.kind !== "topic") return unexpected(transfer, answer);
   const { found } = answer;
   const topic = topicOf(context.facts, index);
-  const difference = found === undefined ? "is not there" : differenceOf(found, topic);
+  if (found === undefined) return isGoneThere(transfer, topic, context);
+  const difference = differenceOf(found, topic);
   if (difference !== undefined) return differs(transfer, `\`${topic.locator}\` ${difference}`, context);
   return arrive(transfer, behind(transfer.cursor.place, context), context);
 }
 
 function afterCompare(transfer: Transfer, index: number, answer: Answer, context: TransferContext): Transfer {
-  const { locator } = topicOf(context.facts, index);
+  const topic = topicOf(context.facts, index);
   // Gone since it was checked.
-  if (answer.kind === "refused" && answer.code === "absent")
-    return differs(transfer, `\`${locator}\` is not there`, context);
+  if (answer.kind === "refused" && answer.code === "absent") return isGoneThere(transfer, topic, context);
   if (answer.kind !== "compared") return unexpected(transfer, answer);
   const { difference } = answer;
-  if (difference !== undefined) return differs(transfer, `\`${locator}\` ${difference}`, context);
+  if (difference !== undefined) return differs(transfer, `\`${topic.locator}\` ${difference}`, context);
   return arrive(transfer, behind(transfer.cursor.place, context), context);
 }
 
@@ -430,13 +439,25 @@ function behind(place: Place, { facts, traits }: TransferContext): Place {
   return isCompared ? { kind: "synced" } : { ...place, kind: "compare", index: 0 };
 }
 
-/** What is complete there is not what is here. What was complete before may be the better one: somebody has to decide. */
+/** What is complete there is not what is here. What may be the better one is not deleted: somebody has to decide. */
 function differs(transfer: Transfer, reason: string, context: TransferContext): Transfer {
   const { cursor } = transfer;
-  const { place } = cursor;
-  if (!("wasThere" in place && place.wasThere)) return remove(transfer, reason, context);
-  const before: Cursor = { ...cursor, place: { kind: "session" }, session: undefined };
-  return park({ ...transfer, cursor: before }, "different", `${reason}; it was complete there before, and stays so`);
+  const lost = context.facts.topics.some(({ lostRows }) => lostRows > 0);
+  if (!wasThere(cursor) && !lost) return remove(transfer, reason, context);
+  // At a daemon a second one would be made, for who creates one that is there is not told so.
+  const before: Cursor =
+    context.traits.kind === "edge" ? { ...cursor, place: { kind: "session" }, session: undefined } : cursor;
+  const why = wasThere(cursor) ? "it was complete there before" : "rows were lost here since";
+  return park({ ...transfer, cursor: before }, "different", `${reason}; ${why}, and stays there`);
+}
+
+function isGoneThere(transfer: Transfer, { locator }: TopicFacts, context: TransferContext): Transfer {
+  const reason = `\`${locator}\` is not there`;
+  return wasThere(transfer.cursor) ? differs(transfer, reason, context) : remove(transfer, reason, context);
+}
+
+function wasThere({ place }: Cursor): boolean {
+  return "wasThere" in place && place.wasThere === true;
 }
 
 /** What is there is not what was sent: it goes, and is sent anew. */

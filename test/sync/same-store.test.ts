@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 import { FlightClient } from "../load/flight-client.ts";
 import { baseTopics, labelTopics } from "../load/robot.ts";
 import { type RunningServer, runToEnd, startServer } from "../server.ts";
-import { command, logged, record, targetOf, until } from "./edges.ts";
+import { command, logged, record, type TargetView, targetOf, until } from "./edges.ts";
 import { folders } from "./folders.ts";
 import { openOldFront } from "./old-front.ts";
 
@@ -253,4 +253,28 @@ test("a second target that is the same store gets nothing", { timeout: 60_000 },
   await command(own, "now", "first");
   expect((await until(own, "it is", ({ syncedSessions }) => syncedSessions === 1)).target).toBe("first");
   expect((await targetOf(own)).lastError).toBeUndefined();
+});
+
+test("of two targets that come to the same store at once one gets all and the other nothing", {
+  timeout: 60_000,
+}, async () => {
+  const own = directory();
+  await using far = await startServer({ dataDir: directory() });
+  using one = await openAddress(far);
+  using other = await openAddress(far);
+  {
+    await using near = await startServer({ dataDir: own });
+    await record(near.port, "one", labelTopics(drive));
+    await near.stop();
+  }
+  await command(own, "add", "first", `grpc://127.0.0.1:${one.port}`);
+  await command(own, "add", "second", `grpc://127.0.0.1:${other.port}`);
+  await using near = await startServer({ dataDir: own });
+  const views = async (): Promise<TargetView[]> => JSON.parse(await command(own, "status", "--json")) as TargetView[];
+  const isSettled = async (): Promise<string[]> =>
+    (await views()).map(({ syncedSessions, lastError }) =>
+      /the store of target/.test(lastError ?? "") ? "refused" : syncedSessions === 1 ? "synced" : "waits",
+    );
+  await expect.poll(async () => (await isSettled()).toSorted(), { timeout: 20_000 }).toEqual(["refused", "synced"]);
+  expect(logged(near.stderr(), "session_synced")).toHaveLength(1);
 });
