@@ -11,9 +11,13 @@ import { putTransfer } from "../../src/catalog/transfer-rows.ts";
 import { openDisk } from "../../src/host/disk.ts";
 import { actionBytesMax } from "../../src/model/limits.ts";
 import { parseSequenceName } from "../../src/model/locator.ts";
+import type { Ulid, Uuid } from "../../src/model/resource.ts";
 import { syncRetry } from "../../src/model/sync-limits.ts";
-import { firstCursor } from "../../src/model/transfer.ts";
+import { type Cursor, firstCursor } from "../../src/model/transfer.ts";
 import { catalogDirectory } from "../../src/store/layout.ts";
+import type { TransferFacts } from "../../src/sync/command.ts";
+import { Setbacks } from "../../src/sync/setbacks.ts";
+import { beginTransfer } from "../../src/sync/transfer.ts";
 import { done } from "../bundle/stores.ts";
 import { FlightClient } from "../load/flight-client.ts";
 import { baseTopics, labelTopics } from "../load/robot.ts";
@@ -353,4 +357,19 @@ test("a damaged session does not hold up a target whose classes ask for contents
   expect(parked).toMatchObject([
     { cause: "damaged", reason: expect.stringMatching(/^Its class cannot be found out: .*00000\.arrow/) as string },
   ]);
+});
+
+test("a session that has to be deleted there first, and is not, lets the others go first as well", () => {
+  const session = "01K0000000000000000000000A" as Ulid;
+  const place = { kind: "remove", reason: "it differs" } as const;
+  const cursor: Cursor = { place, sequence: "ours", session: { uuid: "u" as Uuid, locator: undefined }, anew: 0 };
+  const topics: TransferFacts["topics"] = [];
+  const traits = { kind: "edge", countsRows: true, onConflict: "refuse", comparesContents: false } as const;
+  const transfer = beginTransfer(cursor, { facts: { session: "u" as Uuid, topics }, traits });
+  const setbacks = new Setbacks();
+  for (let times = 1; times <= syncRetry.firstTimes; times += 1) {
+    setbacks.cameTo(session, transfer);
+    expect(setbacks.brokeOff(session, { code: "internal", why: "no room", nowMs: 0 })).toBe(times);
+    expect(setbacks.restMs(session, 0) > 0, `${times} times`).toBe(times === syncRetry.firstTimes);
+  }
 });
