@@ -15,6 +15,7 @@ import { toMessages } from "../load/messages.ts";
 import { blobs } from "../load/robot.ts";
 import { runToEnd, serverCommand, startServer } from "../server.ts";
 import { command, contents, record, until } from "../sync/edges.ts";
+import { openOldFront } from "../sync/old-front.ts";
 import { bundle, done, Place, type Recorded, recordIn, sessionsOf } from "./stores.ts";
 
 const place = new Place("together");
@@ -252,6 +253,30 @@ test("a push ends at once where to try again is in vain", { timeout: 60_000 }, a
     expect([ended.code, ended.stderr], words.join(" ")).toEqual([code, expect.stringMatching(message)]);
     expect(performance.now() - begunMs, words.join(" ")).toBeLessThan(20_000);
   }
+});
+
+test("what was deleted at a daemon since it was pushed is brought again by the same command", {
+  timeout: 60_000,
+}, async () => {
+  const file = place.path("again.tar");
+  await done(...exportWords(file, "--sequence", "walk-1"));
+  await using server = await startServer({ dataDir: place.path("again") });
+  await using front = await openOldFront(() => server.port);
+  const push = [
+    "push",
+    file,
+    "--to",
+    `grpc://127.0.0.1:${front.port}`,
+    "--data-dir",
+    place.path("again-pushing"),
+    ...trust,
+  ];
+  expect(await done(...push)).toMatch(/1 brought, 0 were there already/);
+  expect(await done(...push)).toMatch(/0 brought, 1 were there already/);
+  using operator = new FlightClient(server.port);
+  await operator.action("sequence_delete", { locator: "walk-1" });
+  expect(await done(...push)).toMatch(/1 brought, 0 were there already/);
+  expect(await sessionsOf(server.port, "walk-1")).toBe(1);
 });
 
 test("patterns that fit nothing are said, for one may be mistyped", { timeout: 60_000 }, async () => {
