@@ -21,6 +21,7 @@ import {
   sessionsDirectory,
   storeFile,
   tailFile,
+  topicFile,
 } from "../store/layout.ts";
 import { makeDurableDirectory } from "./directory.ts";
 import { describeFinding, type Finding, type StoreState } from "./finding.ts";
@@ -131,6 +132,10 @@ class Repair {
     const { loss, files } = await repairTopic(parts, books, topic, reasons);
     await finishSwaps(parts);
     const { locator } = topic.topic;
+    // It says how many rows are lost.
+    const path = topicFile(ulid, number);
+    if (loss !== undefined)
+      await this.#writeDocument({ path, reasons: [`it is as it was before ${locator} was repaired`] });
     if (loss !== undefined) this.#options.onDone(loss);
     else if (files > 0) this.#options.onDone(`${locator} is written anew, with all batches that the catalog lists`);
     if (unlisted > 0)

@@ -209,7 +209,8 @@ async function readTopic(
   if (missing > 0)
     lost.push(`${missing} ${missing === 1 ? "batch" : "batches"} in front of others that are in tail logs`);
   const extent = extentOf({ topic, schemaHeader, chunks, tails });
-  const lostRows = listed === undefined ? 0 : sumRows(listed.chunks) - extent.rows;
+  const goneRows = listed === undefined ? 0 : Math.max(0, sumRows(listed.chunks) - extent.rows);
+  const lostRows = (topic.lostRows ?? 0) + goneRows;
   return {
     topic: { ...topic, extent, ...(lostRows > 0 ? { lostRows } : {}) },
     schemaHeader,

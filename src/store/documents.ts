@@ -195,6 +195,7 @@ function topicFields(topic: Topic): object {
     serialization_format: topic.serializationFormat,
     created_at_ns: jsonInteger(topic.createdAtNs),
     user_metadata: new EmbeddedJson(topic.userMetadata),
+    ...(topic.lostRows === undefined ? {} : { lost_rows: topic.lostRows }),
   };
 }
 
@@ -209,6 +210,7 @@ function readTopicFields(fields: DocumentFields, session: Ulid): Topic {
     userMetadata: fields.json("user_metadata"),
     createdAtNs: fields.integer("created_at_ns"),
     extent: emptyExtent,
+    ...(fields.optional("lost_rows") === undefined ? {} : { lostRows: fields.count("lost_rows") }),
   };
 }
 

@@ -1,12 +1,12 @@
 // A session that is not any more what it was: damaged and repaired on its way, after it arrived, or older than what is there.
 
-import { closeSync, cpSync, openSync, readdirSync, statSync, writeSync } from "node:fs";
+import { closeSync, cpSync, openSync, readdirSync, rmSync, statSync, writeSync } from "node:fs";
 import path from "node:path";
 import { expect, test } from "vitest";
 import { FlightClient } from "../load/flight-client.ts";
 import { baseTopics, type TopicLoad } from "../load/robot.ts";
 import { runToEnd, startServer } from "../server.ts";
-import { command, contents, logged, metadataOf, record, until } from "./edges.ts";
+import { command, contents, metadataOf, record, until } from "./edges.ts";
 import { folders } from "./folders.ts";
 
 const drive = { startNs: 1_700_000_000_000_000_000n, seconds: 20, seed: 7 } as const;
@@ -32,31 +32,51 @@ async function loseRows(dataDir: string): Promise<void> {
   expect(code, stdout + stderr).toBe(0);
 }
 
-test("what was repaired here on its way does not go on behind rows that it had before", {
-  timeout: 60_000,
-}, async () => {
-  const [own, farDir] = [directory(), directory()];
-  await using far = await startServer({ dataDir: farDir });
-  const url = `grpc://127.0.0.1:${far.port}`;
-  {
+/** Makes the catalog anew of what else there is. */
+async function loseCatalog(dataDir: string): Promise<void> {
+  rmSync(path.join(dataDir, "catalog"), { recursive: true });
+  const { code, stdout, stderr } = await runToEnd(["rebuild", "--data-dir", dataDir]);
+  expect(code, stdout + stderr).toBe(0);
+}
+
+test.each([
+  ["repaired here", "here", false],
+  ["repaired here, and the catalog lost after that,", "here", true],
+  ["repaired there", "there", false],
+  ["repaired there, and the catalog lost after that,", "there", true],
+] as const)(
+  "what was %s on its way does not go on behind rows that are others",
+  { timeout: 60_000 },
+  async (_what, where, isRebuilt) => {
+    const [own, farDir] = [directory(), directory()];
+    {
+      await using far = await startServer({ dataDir: farDir });
+      await using near = await startServer({ dataDir: own });
+      await record(near.port, "drive", cameraTopics());
+      await command(own, "add", "centre", `grpc://127.0.0.1:${far.port}`, "--rate", "1MB");
+      await until(own, "more than half is there", ({ sentRows }) => (sentRows ?? 0) > 55);
+      await command(own, "pause", "centre");
+      await near.stop();
+      await far.stop();
+    }
+    const repaired = where === "here" ? own : farDir;
+    await loseRows(repaired);
+    if (isRebuilt) await loseCatalog(repaired);
+    await using far = await startServer({ dataDir: farDir });
     await using near = await startServer({ dataDir: own });
-    await record(near.port, "drive", cameraTopics());
-    await command(own, "add", "centre", url, "--rate", "1MB");
-    await until(own, "more than half is there", ({ sentRows }) => (sentRows ?? 0) > 55);
-    await command(own, "pause", "centre");
-    await near.stop();
-  }
-  await loseRows(own);
-  await using near = await startServer({ dataDir: own });
-  await command(own, "set", "centre", "--no-rate");
-  await command(own, "resume", "centre");
-  await until(own, "it is there", ({ syncedSessions }) => syncedSessions === 1);
-  const left = await contents(near.port, camera);
-  expect(left.rows.length).toBeLessThan(100);
-  expect(await contents(far.port, camera)).toEqual(left);
-  // What is lost stays lost: from then on it goes on where it broke off.
-  expect(logged(near.stderr(), "session_goes_on").map(({ at }) => at)).toEqual(["topic"]);
-});
+    const url = `grpc://127.0.0.1:${far.port}`;
+    if (where === "here" && isRebuilt) await command(own, "add", "centre", url);
+    else {
+      await command(own, "set", "centre", "--no-rate", "--url", url);
+      await command(own, "resume", "centre");
+    }
+    await until(own, "it is there", ({ syncedSessions }) => syncedSessions === 1);
+    const left = await contents(near.port, camera);
+    if (where === "here") expect(left.rows.length).toBeLessThan(100);
+    else expect(left.rows.length).toBe(100);
+    expect(await contents(far.port, camera)).toEqual(left);
+  },
+);
 
 test("what was complete there before is left alone when it is another than here", { timeout: 60_000 }, async () => {
   const [own, farDir] = [directory(), directory()];
