@@ -5,7 +5,7 @@
 
 import { Fault } from "../model/fault.ts";
 import type { SequenceName } from "../model/locator.ts";
-import type { Sequence, Session, Ulid } from "../model/resource.ts";
+import type { Sequence, Session, Ulid, Uuid } from "../model/resource.ts";
 import { pastClaimsMax, pastClaimsOver } from "../model/sync-limits.ts";
 import { type Cursor, type Leftover, leftoverOf, type SequenceClaim, type TransferRow } from "../model/transfer.ts";
 import type { Catalog, Key } from "./catalog.ts";
@@ -40,7 +40,7 @@ export function* keysOfTarget(
     yield keys.flatMap((key) => (key[1] === target ? [[String(key[0]) as Ulid, target] as const] : []));
 }
 
-/** What is known to be ours of a sequence that is gone here: by its name, which no ULID looks like. */
+/** Of a sequence that is gone here: by its name, which no ULID looks like. */
 function pastKey(name: SequenceName): string {
   return `${pastPrefix}${name}`;
 }
@@ -48,27 +48,27 @@ function pastKey(name: SequenceName): string {
 export const pastPrefix = "/";
 const behindPast = "0";
 
-/** Known by every session of a sequence, also when those that found it out are gone, or all of it is and another one has its name. */
-export function findClaim(
-  catalog: Catalog,
-  { ulid, name }: Pick<Sequence, "ulid" | "name">,
-  target: Ulid,
-): SequenceClaim {
-  const claim = catalog.claims.get([ulid, target]) as SequenceClaim | undefined;
-  return claim ?? (catalog.claims.get([pastKey(name), target]) === undefined ? "unknown" : "ours");
+/** Known by every session of a sequence, also when those that found it out are gone. */
+export function findClaim(catalog: Catalog, sequence: Ulid, target: Ulid): SequenceClaim {
+  return (catalog.claims.get([sequence, target]) as SequenceClaim | undefined) ?? "unknown";
+}
+
+/** The UUID of the last sequence of a name that is gone here and was ours there: the one there has what follows from it. */
+export function findPastSequence(catalog: Catalog, name: SequenceName, target: Ulid): Uuid | undefined {
+  return catalog.claims.get([pastKey(name), target]) as Uuid | undefined;
 }
 
 export function putClaim(catalog: Catalog, sequence: Ulid, target: Ulid, claim: SequenceClaim): void {
   if (catalog.claims.get([sequence, target]) !== claim) catalog.claims.put([sequence, target], claim);
 }
 
-/** Of a sequence that goes. What is ours there stays so, for as many as are held: the first names are given up before the last. */
-export function removeClaims(catalog: Catalog, { ulid, name }: Pick<Sequence, "ulid" | "name">): void {
+/** Of a sequence that goes. Which one was ours there is kept, for as many as are held: the first names are given up before the last. */
+export function removeClaims(catalog: Catalog, { ulid, uuid, name }: Pick<Sequence, "ulid" | "uuid" | "name">): void {
   const { claims } = catalog;
   const targets = new Set<string>(listTargets(catalog).map(({ id }) => id));
   for (const key of claims.keys([ulid, ""], [ulid, behindAscii])) {
     const target = String(key[1]);
-    if (targets.has(target) && isOurs(catalog, key)) claims.put([pastKey(name), target], "ours");
+    if (targets.has(target) && isOurs(catalog, key)) claims.put([pastKey(name), target], uuid);
     claims.remove(key);
   }
   const past = claims.keys([pastPrefix, ""], [behindPast, ""], pastClaimsMax + pastClaimsOver);

@@ -162,10 +162,13 @@ export async function pauseTarget(dataDirectory: string, name: string, paused: b
 /** Takes somebody's word that a target is the store that it was, where it does not tell itself. @throws Fault absent, invalid */
 export async function confirmTarget(dataDirectory: string, name: string): Promise<void> {
   await withCatalog(dataDirectory, async (catalog) => {
+    const { lastSynced } = await takeCensus(catalog, targetOf(catalog, name), { signal: new AbortController().signal });
+    // By no clock of now: it may have gone ahead when they were synced.
+    const acceptedAtNs = lastSynced[0]?.syncedAtNs;
     await updateTarget(catalog, name, (target) => {
       if (target.store !== undefined)
         throw new Fault("invalid", `Target ${name} tells itself which store it is: another one is a target of its own`);
-      return { ...target, isUnconfirmed: false, acceptedAtNs: machineClock().wallNs() };
+      return { ...target, isUnconfirmed: false, acceptedAtNs };
     });
   });
 }

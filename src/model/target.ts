@@ -59,7 +59,7 @@ export interface Target {
   readonly store?: string | undefined;
   /** Whether it may be another store since, so that nothing counts as synced there. */
   readonly isUnconfirmed?: boolean | undefined;
-  /** When somebody said that it is the same store, though nothing was there that had been synced; of what came before nothing is looked for. */
+  /** When the last session was synced of which somebody said that it does not matter whether it is there: it is the same store. */
   readonly acceptedAtNs?: TimeNs | undefined;
   readonly paused: boolean;
   /** What is known of it is being forgotten; nothing is added to that any more. */

@@ -2,6 +2,7 @@
 
 import type { Catalog } from "../catalog/catalog.ts";
 import { findSequence, findSession, listTopicsOfSession } from "../catalog/resources.ts";
+import { findClaim, findPastSequence } from "../catalog/transfer-rows.ts";
 import { derivedUuid } from "../host/entropy.ts";
 import { bytesOfTopics } from "../model/extent.ts";
 import { isFinalized, type Sequence, type Session, type Topic, type Ulid, type Uuid } from "../model/resource.ts";
@@ -22,11 +23,19 @@ export interface Shipment {
 /** Under which UUID something is to be there. */
 export type UuidThere = (own: Uuid, purpose: "sequence" | "session" | "topic") => Uuid;
 
-/** Undefined when the session is gone, or not finalized. */
-export function findShipment(catalog: Catalog, ulid: Ulid, uuidThere: UuidThere = derivedUuid): Shipment | undefined {
+/** What goes to a target. Undefined when the session is gone, or not finalized. */
+export function findShipment(
+  catalog: Catalog,
+  ulid: Ulid,
+  target: Ulid,
+  uuidThere: UuidThere = derivedUuid,
+): Shipment | undefined {
   const session = findSession(catalog, ulid);
   const sequence = session === undefined ? undefined : findSequence(catalog, session.sequence);
   if (session === undefined || sequence === undefined || !isFinalized(session)) return undefined;
+  const isOurs = findClaim(catalog, sequence.ulid, target) === "ours";
+  // One of this name may be there that was ours before: with its UUID it is again, and nobody else's is.
+  const past = isOurs ? undefined : findPastSequence(catalog, sequence.name, target);
   const topics = listTopicsOfSession(catalog, session).toSorted((a, b) => a.number - b.number);
   return {
     sequence,
@@ -43,7 +52,7 @@ export function findShipment(catalog: Catalog, ulid: Ulid, uuidThere: UuidThere 
         messages: 0,
       })),
     },
-    sequenceUuid: uuidThere(sequence.uuid, "sequence"),
+    sequenceUuid: uuidThere(past ?? sequence.uuid, "sequence"),
     bytes: bytesOfTopics(topics),
   };
 }

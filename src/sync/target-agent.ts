@@ -279,7 +279,7 @@ export class TargetAgent {
   /** Ends a session without the remote. */
   async #settle(ulid: Ulid, place: Settled): Promise<void> {
     const { catalog } = this.#parts;
-    const shipment = findShipment(catalog, ulid, this.#parts.uuidThere);
+    const shipment = findShipment(catalog, ulid, this.#target.id, this.#parts.uuidThere);
     if (shipment === undefined) return;
     const cursor = this.#cursorOf(shipment.session) ?? this.#firstCursorOf(shipment);
     const isStored = await this.#store(shipment, { ...cursor, place: { ...place, from: cursor.place } });
@@ -291,8 +291,8 @@ export class TargetAgent {
     return row === undefined ? undefined : unlessLeftOut(row.cursor);
   }
 
-  #firstCursorOf({ sequence }: Shipment): Cursor {
-    return { ...firstCursor, sequence: findClaim(this.#parts.catalog, sequence, this.#target.id) };
+  #firstCursorOf({ session }: Shipment): Cursor {
+    return { ...firstCursor, sequence: findClaim(this.#parts.catalog, session.sequenceUlid, this.#target.id) };
   }
 
   #tellParked({ session }: Shipment, { cause, reason }: { cause: ParkCause; reason: string }): void {
@@ -301,7 +301,7 @@ export class TargetAgent {
 
   /** Until there is something new, or one of the sessions that let others go first is to be tried again. */
   async #idle(signal: AbortSignal): Promise<void> {
-    if (this.#isStale) return;
+    if (this.#isStale || signal.aborted) return;
     const { clock } = this.#parts;
     const nowMs = clock.monotonicMs();
     const held = (this.#census?.next ?? []).map(({ session }) => this.#setbacks.restMs(session, nowMs));
@@ -311,9 +311,11 @@ export class TargetAgent {
     const woken = Promise.withResolvers<void>();
     this.#wake = woken.resolve;
     const mostMs = Math.max(0, Math.min(restMs ?? confirmEveryMs, this.#storeWatch.restMs(this.#census)));
-    const waiting = AbortSignal.any([signal, AbortSignal.timeout(Math.ceil(mostMs))]);
-    waiting.addEventListener("abort", () => woken.resolve(), { once: true });
+    const timer = setTimeout(woken.resolve, Math.ceil(mostMs));
+    signal.addEventListener("abort", this.#wake, { once: true });
     await woken.promise;
+    clearTimeout(timer);
+    signal.removeEventListener("abort", this.#wake);
     this.#wake = undefined;
     this.#retryAtMs = undefined;
   }
@@ -364,7 +366,7 @@ export class TargetAgent {
   /** Brings a session to its end there: synced, parked, or gone here. @throws GaveWay, BrokenOff */
   async #ship(remote: Remote, { session: ulid, class: of }: PendingSession, signal: AbortSignal): Promise<void> {
     const { catalog, log, clock } = this.#parts;
-    const shipment = findShipment(catalog, ulid, this.#parts.uuidThere);
+    const shipment = findShipment(catalog, ulid, this.#target.id, this.#parts.uuidThere);
     if (shipment === undefined || !isActive(catalog, this.#target)) return;
     const { session } = shipment;
     const traits = traitsOf(remote, this.#target);

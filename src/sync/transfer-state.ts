@@ -49,3 +49,14 @@ export function topicOf({ topics }: TransferFacts, index: number): TopicFacts {
   assert(topic !== undefined, "a session has the topic");
   return topic;
 }
+
+/** Whether a topic is the same here as when its first rows were sent; where nobody knows, whether it may be. */
+export function isWhatBegan({ rows, lostRows }: TopicFacts, { place }: Cursor): boolean {
+  assert(place.kind === "topic" && place.state.kind === "new", "a topic is being sent to an edge");
+  return place.state.rows === undefined ? lostRows === 0 : place.state.rows === rows;
+}
+
+/** Whether the session was complete there before anything of it was sent. */
+export function wasThere({ place }: Cursor): boolean {
+  return "wasThere" in place && place.wasThere === true;
+}

@@ -15,12 +15,14 @@ import { type Answer, differenceOf, type RemoteTraits, type TopicFacts, type Tra
 import {
   isDenied,
   isGone,
+  isWhatBegan,
   park,
   sessionOf,
   type Transfer,
   type TransferContext,
   topicOf,
   unexpected,
+  wasThere,
 } from "./transfer-state.ts";
 
 /** A transfer at its cursor: for the first time, or after it broke off. */
@@ -289,17 +291,12 @@ function afterStatus(
       : differs(transfer, `\`${locator}\` ${difference}`, context);
   }
   if (whyLess !== undefined) return remove(transfer, `\`${locator}\` ${whyLess}`, context);
+  if (rows > wanted) return leaveThere(transfer, `\`${locator}\` has ${rows} rows there, here ${wanted}`, context);
   if (rows > 0 && !isWhatBegan(topic, transfer.cursor))
     return remove(transfer, `\`${locator}\` has lost rows here, perhaps some of the ${rows} that are there`, context);
-  if (state === "open" && rows <= wanted) return putTopic(transfer, index, uuid, rows, context);
+  if (state === "open") return putTopic(transfer, index, uuid, rows, context);
   if (rows === wanted) return nextTopic(transfer, index, context);
   return remove(transfer, `\`${locator}\` has ${rows} rows there, sent were ${wanted}`, context);
-}
-
-/** Whether a topic is the same here as when its first rows were sent; where nobody knows, whether it may be. */
-function isWhatBegan({ rows, lostRows }: TopicFacts, { place }: Cursor): boolean {
-  assert(place.kind === "topic" && place.state.kind === "new", "a topic is being sent to an edge");
-  return place.state.rows === undefined ? lostRows === 0 : place.state.rows === rows;
 }
 
 function afterPut(
@@ -444,20 +441,25 @@ function differs(transfer: Transfer, reason: string, context: TransferContext): 
   const { cursor } = transfer;
   const lost = context.facts.topics.some(({ lostRows }) => lostRows > 0);
   if (!wasThere(cursor) && !lost) return remove(transfer, reason, context);
+  return leaveThere(
+    transfer,
+    `${reason}; ${wasThere(cursor) ? "it was complete there before" : "rows were lost here since"}`,
+    context,
+  );
+}
+
+/** Until somebody has decided. */
+function leaveThere(transfer: Transfer, reason: string, { traits }: TransferContext): Transfer {
+  const { cursor } = transfer;
   // At a daemon a second one would be made, for who creates one that is there is not told so.
   const before: Cursor =
-    context.traits.kind === "edge" ? { ...cursor, place: { kind: "session" }, session: undefined } : cursor;
-  const why = wasThere(cursor) ? "it was complete there before" : "rows were lost here since";
-  return park({ ...transfer, cursor: before }, "different", `${reason}; ${why}, and stays there`);
+    traits.kind === "edge" ? { ...cursor, place: { kind: "session" }, session: undefined } : cursor;
+  return park({ ...transfer, cursor: before }, "different", `${reason}, and stays there`);
 }
 
 function isGoneThere(transfer: Transfer, { locator }: TopicFacts, context: TransferContext): Transfer {
   const reason = `\`${locator}\` is not there`;
   return wasThere(transfer.cursor) ? differs(transfer, reason, context) : remove(transfer, reason, context);
-}
-
-function wasThere({ place }: Cursor): boolean {
-  return "wasThere" in place && place.wasThere === true;
 }
 
 /** What is there is not what was sent: it goes, and is sent anew. */

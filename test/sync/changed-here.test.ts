@@ -110,53 +110,63 @@ test("what was complete there before is left alone when it is another than here"
   expect(await contents(far.port, camera)).toEqual(await contents(near.port, camera));
 });
 
-test("a store from before the end of a recording does not replace what arrived of it", {
-  timeout: 60_000,
-}, async () => {
-  const [own, backup, farDir] = [directory(), directory(), directory()];
-  await using far = await startServer({ dataDir: farDir });
-  const url = `grpc://127.0.0.1:${far.port}`;
-  const [load] = cameraTopics();
-  if (load === undefined) throw new RangeError("a drive has a camera");
-  const [schema, ...batches] = load.messages;
-  if (schema === undefined) throw new RangeError("a stream begins with its schema");
-  const upload = { locator: camera, uuid: "" };
-  let session: string;
+test.each([
+  ["all", []],
+  ["half", ["--rate", "1MB"]],
+] as const)(
+  "a store from before the end of a recording does not replace what arrived of it: %s",
   {
-    await using near = await startServer({ dataDir: own });
-    using robot = new FlightClient(near.port);
-    await robot.action("sequence_create", { locator: "drive", user_metadata: {} });
-    ({ uuid: session } = (await robot.action("session_create", { locator: "drive" })) as { uuid: string });
-    const topic = { session_uuid: session, locator: camera, serialization_format: "default", user_metadata: {} };
-    ({ uuid: upload.uuid } = (await robot.action("topic_create", { ...topic, ontology_tag: load.ontologyTag })) as {
-      uuid: string;
+    timeout: 60_000,
+  },
+  async (what, rate) => {
+    const [own, backup, farDir] = [directory(), directory(), directory()];
+    await using far = await startServer({ dataDir: farDir });
+    const url = `grpc://127.0.0.1:${far.port}`;
+    const [load] = cameraTopics();
+    if (load === undefined) throw new RangeError("a drive has a camera");
+    const [schema, ...batches] = load.messages;
+    if (schema === undefined) throw new RangeError("a stream begins with its schema");
+    const upload = { locator: camera, uuid: "" };
+    let session: string;
+    {
+      await using near = await startServer({ dataDir: own });
+      using robot = new FlightClient(near.port);
+      await robot.action("sequence_create", { locator: "drive", user_metadata: {} });
+      ({ uuid: session } = (await robot.action("session_create", { locator: "drive" })) as { uuid: string });
+      const topic = { session_uuid: session, locator: camera, serialization_format: "default", user_metadata: {} };
+      ({ uuid: upload.uuid } = (await robot.action("topic_create", { ...topic, ontology_tag: load.ontologyTag })) as {
+        uuid: string;
+      });
+      const put = robot.openPut(upload);
+      await put.sendData(schema);
+      for (const batch of batches.slice(0, 2)) await put.sendData(batch);
+      await expect.poll(async () => (await metadataOf(near.port, camera)).data_info.total_row_count).toBeGreaterThan(0);
+      await near.stop();
+    }
+    cpSync(own, backup, { recursive: true });
+    let whole: unknown;
+    {
+      await using near = await startServer({ dataDir: own });
+      using robot = new FlightClient(near.port);
+      await robot.put(upload, load.messages);
+      await robot.action("session_finalize", { session_uuid: session });
+      await command(own, "add", "centre", url, ...rate);
+      if (what === "all") await until(own, "it is there", ({ syncedSessions }) => syncedSessions === 1);
+      else await until(own, "more than half is there", ({ sentRows }) => (sentRows ?? 0) > 55);
+      await command(own, "pause", "centre");
+      await near.stop();
+      whole = await contents(far.port, camera);
+    }
+    await using _near = await startServer({
+      dataDir: backup,
+      args: ["--open-sessions", "finalize", "--open-session-grace", "1s"],
     });
-    const put = robot.openPut(upload);
-    await put.sendData(schema);
-    for (const batch of batches.slice(0, 2)) await put.sendData(batch);
-    await expect.poll(async () => (await metadataOf(near.port, camera)).data_info.total_row_count).toBeGreaterThan(0);
-    await near.stop();
-  }
-  cpSync(own, backup, { recursive: true });
-  let whole: unknown;
-  {
-    await using near = await startServer({ dataDir: own });
-    using robot = new FlightClient(near.port);
-    await robot.put(upload, load.messages);
-    await robot.action("session_finalize", { session_uuid: session });
-    await command(own, "add", "centre", url);
-    await until(own, "it is there", ({ syncedSessions }) => syncedSessions === 1);
-    whole = await contents(far.port, camera);
-  }
-  await using _near = await startServer({
-    dataDir: backup,
-    args: ["--open-sessions", "finalize", "--open-session-grace", "1s"],
-  });
-  await command(backup, "add", "centre", url);
-  const { parked } = await until(backup, "it is parked", ({ parkedSessions }) => parkedSessions === 1);
-  expect(parked).toEqual([expect.objectContaining({ cause: "different" })]);
-  expect(await contents(far.port, camera)).toEqual(whole);
-});
+    await command(backup, "add", "centre", url);
+    const { parked } = await until(backup, "it is parked", ({ parkedSessions }) => parkedSessions === 1);
+    expect(parked).toEqual([expect.objectContaining({ cause: "different" })]);
+    expect(await contents(far.port, camera)).toEqual(whole);
+  },
+);
 
 test("a sequence that is gone here and comes again is ours there", { timeout: 60_000 }, async () => {
   const [own, farDir] = [directory(), directory()];
@@ -191,4 +201,23 @@ test("a sequence that is gone here and comes again is ours there", { timeout: 60
   for (const locator of locators)
     await expect.poll(() => there(locator), { timeout: 20_000 }).toEqual(await contents(near.port, locator));
   expect((await contents(far.port, `robot/${gps.path}`)).rows.length).toBe(gps.rows);
+});
+
+test("a sequence that was ours there, and is somebody else's now, is a conflict", { timeout: 60_000 }, async () => {
+  const own = directory();
+  await using near = await startServer({ dataDir: own });
+  await using far = await startServer({ dataDir: directory() });
+  const [gps, imu] = baseTopics(drive);
+  if (gps === undefined || imu === undefined) throw new RangeError("a drive has these topics");
+  await command(own, "add", "centre", `grpc://127.0.0.1:${far.port}`);
+  await record(near.port, "drive", [gps]);
+  await until(own, "it is there", ({ syncedSessions }) => syncedSessions === 1);
+  for (const port of [near.port, far.port]) {
+    using operator = new FlightClient(port);
+    await operator.action("sequence_delete", { locator: "drive" });
+  }
+  await record(far.port, "drive", [imu]);
+  await record(near.port, "drive", [gps]);
+  const { parked } = await until(own, "it is parked", ({ parkedSessions }) => parkedSessions === 1);
+  expect(parked).toEqual([expect.objectContaining({ cause: "conflict" })]);
 });
