@@ -18,7 +18,7 @@ import { Fault, type FaultCode } from "../model/fault.ts";
 import { shownWords } from "../model/foreign-words.ts";
 import { keepalive } from "../model/limits.ts";
 import type { RemoteUrl } from "../model/remote-url.ts";
-import { remoteAnswerBytes, remoteCallMs, spoilMs } from "../model/sync-limits.ts";
+import { remoteCallMs, spoilMs } from "../model/sync-limits.ts";
 import { flightPath } from "../wire/flight-call.ts";
 import { faultCodeOf } from "../wire/grpc-status.ts";
 import { tokenHeader } from "../wire/token.ts";
@@ -32,6 +32,8 @@ export interface ConnectionOptions {
   readonly token: string | undefined;
   /** A UNIX socket to connect to in place of host and port. */
   readonly socket?: string | undefined;
+  /** Of one message that comes. */
+  readonly messageBytesMax: number;
 }
 
 export interface Question {
@@ -48,28 +50,15 @@ const raw = (bytes: Buffer): Buffer => bytes;
 
 export class FlightConnection implements Disposable {
   readonly #client: Client;
-  /** What topics are read over: messages may be larger there. Undefined before one is read. */
-  #reader: { readonly client: Client; readonly bytesMax: number } | undefined;
-  readonly #options: ConnectionOptions;
   readonly #token: string | undefined;
   readonly #name: string;
   /** Whether it was connected, and is not any more. */
   #isLost = false;
 
-  constructor(options: ConnectionOptions) {
-    const { url, token } = options;
-    this.#options = options;
-    this.#client = this.#newClient(remoteAnswerBytes.resource);
-    this.#watch(this.#client.getChannel(), connectivityState.IDLE);
-    this.#token = token;
-    this.#name = url.text;
-  }
-
-  #newClient(messageBytesMax: number): Client {
-    const { url, ca, socket } = this.#options;
+  constructor({ url, ca, socket, token, messageBytesMax }: ConnectionOptions) {
     const channel = url.tls ? credentials.createSsl(ca ?? null) : credentials.createInsecure();
     const address = socket === undefined ? `${url.host}:${url.port}` : `unix:${socket}`;
-    return new Client(address, channel, {
+    this.#client = new Client(address, channel, {
       "grpc.max_receive_message_length": messageBytesMax,
       "grpc.max_send_message_length": -1,
       "grpc.keepalive_time_ms": keepalive.everyMs,
@@ -79,6 +68,13 @@ export class FlightConnection implements Disposable {
       "grpc.use_local_subchannel_pool": 1,
       "grpc.enable_channelz": 0,
     });
+    this.#watch(this.#client.getChannel(), connectivityState.IDLE);
+    this.#token = token;
+    this.#name = url.text;
+  }
+
+  get isLost(): boolean {
+    return this.#isLost;
   }
 
   /** Notices when the connection ends, before anything goes over another one. */
@@ -100,7 +96,6 @@ export class FlightConnection implements Disposable {
 
   [Symbol.dispose](): void {
     if (!this.#isLost) this.#client.close();
-    this.#reader?.client.close();
   }
 
   /**
@@ -171,18 +166,14 @@ export class FlightConnection implements Disposable {
     });
   }
 
-  /** Reads a topic. @param messageBytesMax of one message: larger ones are a fault of the remote's */
-  openGet(request: Uint8Array, messageBytesMax: number, signal: AbortSignal): GetStream {
+  /** Reads a topic. */
+  openGet(request: Uint8Array, signal: AbortSignal): GetStream {
     signal.throwIfAborted();
-    if (this.#reader?.bytesMax !== messageBytesMax) {
-      this.#reader?.client.close();
-      this.#reader = { client: this.#newClient(messageBytesMax), bytesMax: messageBytesMax };
-    }
-    const { client } = this.#reader;
+    this.#check("DoGet");
     return new GetStream({
       signal,
       open: (interceptor) =>
-        client.makeServerStreamRequest(flightPath("DoGet"), raw, raw, Buffer.from(request), this.#metadata({}), {
+        this.#client.makeServerStreamRequest(flightPath("DoGet"), raw, raw, Buffer.from(request), this.#metadata({}), {
           interceptors: [interceptor],
         }),
       faultOf: (status) => this.#faultOf("DoGet", status),

@@ -46,12 +46,23 @@ export interface TopicToCreate {
   readonly userMetadata: JsonText;
 }
 
+export type RemoteOptions = Omit<ConnectionOptions, "messageBytesMax">;
+
 export class Remote implements Disposable {
   readonly version: RemoteVersion;
   readonly #connection: FlightConnection;
+  readonly #options: RemoteOptions;
   readonly #signal: AbortSignal;
+  /** What topics are read over: messages may be larger there. Undefined before one is read. */
+  #reader: { readonly connection: FlightConnection; readonly bytesMax: number } | undefined;
 
-  private constructor(connection: FlightConnection, version: RemoteVersion, signal: AbortSignal) {
+  private constructor(
+    options: RemoteOptions,
+    connection: FlightConnection,
+    version: RemoteVersion,
+    signal: AbortSignal,
+  ) {
+    this.#options = options;
     this.#connection = connection;
     this.version = version;
     this.#signal = signal;
@@ -62,18 +73,14 @@ export class Remote implements Disposable {
    * @param signal ends all calls that are made then and later
    * @throws Fault unavailable, unauthenticated, denied, invalid when it is no Mosaico
    */
-  static async connect(options: ConnectionOptions, signal: AbortSignal): Promise<Remote> {
-    const connection = new FlightConnection(options);
-    try {
-      return new Remote(connection, await askVersion(connection, signal), signal);
-    } catch (error) {
-      connection[Symbol.dispose]();
-      throw error;
-    }
+  static async connect(options: RemoteOptions, signal: AbortSignal): Promise<Remote> {
+    const { connection, version } = await connectAndAsk(options, remoteAnswerBytes.resource, signal);
+    return new Remote(options, connection, version, signal);
   }
 
   [Symbol.dispose](): void {
     this.#connection[Symbol.dispose]();
+    this.#reader?.connection[Symbol.dispose]();
   }
 
   /** Whether it takes UUIDs of our choice and continues uploads. */
@@ -171,7 +178,22 @@ export class Remote implements Disposable {
   async openGet(locator: TopicLocator, window: TimeWindow, messageBytesMax: number): Promise<GetStream> {
     const ticket = await this.#show({ locator, window }, readTopicTicket, () => this.#isListed(locator));
     if (ticket === undefined) throw new Fault("absent", `The remote has no topic \`${locator}\`.`);
-    return this.#connection.openGet(writeTicketRequest(ticket), messageBytesMax, this.#signal);
+    const reader = await this.#readerOf(messageBytesMax);
+    return reader.openGet(writeTicketRequest(ticket), this.#signal);
+  }
+
+  /** @throws Fault unavailable, also when another store answers than the one that was asked what it is */
+  async #readerOf(bytesMax: number): Promise<FlightConnection> {
+    if (this.#reader?.bytesMax === bytesMax && !this.#reader.connection.isLost) return this.#reader.connection;
+    this.#reader?.connection[Symbol.dispose]();
+    this.#reader = undefined;
+    const { connection, version } = await connectAndAsk(this.#options, bytesMax, this.#signal);
+    if (version.edge?.store === this.version.edge?.store && version.text === this.version.text) {
+      this.#reader = { connection, bytesMax };
+      return connection;
+    }
+    connection[Symbol.dispose]();
+    throw new Fault("unavailable", `${this.#options.url.text}: DoGet: Another store answers than before.`);
   }
 
   async #isListed(locator: TopicLocator): Promise<boolean> {
@@ -272,6 +294,20 @@ async function act<T>(
 ): Promise<T> {
   const question = { method: "DoAction", request: writeAction(action, body), bytesMax } as const;
   return await connection.call(question, (results) => read(readResponse(action, results)), signal);
+}
+
+async function connectAndAsk(
+  options: RemoteOptions,
+  messageBytesMax: number,
+  signal: AbortSignal,
+): Promise<{ connection: FlightConnection; version: RemoteVersion }> {
+  const connection = new FlightConnection({ ...options, messageBytesMax });
+  try {
+    return { connection, version: await askVersion(connection, signal) };
+  } catch (error) {
+    connection[Symbol.dispose]();
+    throw error;
+  }
 }
 
 async function askVersion(connection: FlightConnection, signal: AbortSignal): Promise<RemoteVersion> {

@@ -40,9 +40,10 @@ async function openAddress(first: RunningServer) {
   await once(server, "listening");
   return {
     port: (server.address() as AddressInfo).port,
-    /** Connections to the one before end. */
-    leadTo({ port }: RunningServer): void {
+    /** Connections to the one before end, or go on. */
+    leadTo({ port }: RunningServer, before: "ends" | "goes on" = "ends"): void {
       to = port;
+      if (before === "goes on") return;
       for (const socket of sockets) socket.destroy();
       sockets.clear();
     },
@@ -164,6 +165,25 @@ test("another store that is reached while sessions go gets none of them", { time
   await until(own, "all are there", ({ syncedSessions }) => syncedSessions === sessions);
   for (const name of names) expect(await isThere(far.port, name), name).toBe(true);
   for (const name of names) expect(await isThere(stranger.port, name), name).toBe(false);
+});
+
+test("what another store has is not taken for what was read back", { timeout: 60_000 }, async () => {
+  const own = directory();
+  await using near = await startServer({ dataDir: own });
+  await using far = await startServer({ dataDir: directory() });
+  await using stranger = await startServer({ dataDir: directory() });
+  using address = await openAddress(far);
+  await record(near.port, "one", baseTopics(drive));
+  await command(own, "add", "centre", `grpc://127.0.0.1:${address.port}`, "--verify", "contents", "--rate", "4MB");
+  await until(own, "it is on its way", ({ sentRows }) => (sentRows ?? 0) > 0);
+  // It is read back over another connection than the one that it went over.
+  address.leadTo(stranger, "goes on");
+  await until(own, "it is noticed", ({ lastError }) => /[Aa]nother store answers/.test(lastError ?? ""));
+  address.leadTo(far);
+  await until(own, "it is there", ({ syncedSessions }) => syncedSessions === 1);
+  expect(logged(near.stderr(), "session_synced")).toHaveLength(1);
+  expect(far.stderr()).not.toContain("session_deleted");
+  expect(await isThere(stranger.port, "one")).toBe(false);
 });
 
 test("a store that is another one is noticed with nothing to send", { timeout: 60_000 }, async () => {
