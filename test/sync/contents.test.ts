@@ -140,7 +140,7 @@ describe("two edges that compare contents", () => {
     },
   );
 
-  test("other contents with the same rows and times pass as rows, are found as contents, and are sent anew", {
+  test("other contents with the same rows and times pass as rows, and are found as contents", {
     timeout: 60_000,
   }, async () => {
     const topics = baseTopics(drive).slice(0, 2);
@@ -156,28 +156,48 @@ describe("two edges that compare contents", () => {
     expect(await contents(far.port, "other/sensors/imu")).not.toEqual(here);
 
     await command(near.dataDir, "add", "contents", url, "--include", "other", "--verify", "contents");
-    const view = await until(near.dataDir, "it is synced", ({ syncedSessions }) => syncedSessions === 1);
-    expect(view).toMatchObject({ parkedSessions: 0 });
+    const { parked } = await until(near.dataDir, "it is parked", ({ parkedSessions }) => parkedSessions === 1);
+    const reason = expect.stringMatching(
+      /`other\/sensors\/imu` has other contents .*; it was complete there before, and stays/,
+    );
+    expect(parked).toEqual([expect.objectContaining({ cause: "different", reason })]);
+    expect(await contents(far.port, "other/sensors/imu")).not.toEqual(here);
+    // Whoever wants what is here deletes what is there.
+    using operator = new FlightClient(far.port);
+    await operator.action("sequence_delete", { locator: "other" });
+    await command(near.dataDir, "retry", "contents");
+    await until(near.dataDir, "it is synced", ({ syncedSessions }) => syncedSessions === 1);
     expect(await contents(far.port, "other/sensors/imu")).toEqual(here);
     await command(near.dataDir, "remove", "contents");
   });
 
-  test("where they may not be deleted the session is parked, naming topic and column", {
+  test("what was sent and is something else there is parked where it may not be deleted, naming topic and column", {
     timeout: 60_000,
   }, async () => {
     const farDir = directory();
     await using locked = await startServer({ dataDir: farDir, args: ["--api-key"] });
     const token = await createKey(farDir, "write");
+    const operatorToken = await createKey(farDir, "delete");
     const keyFile = path.join(directory(), "key");
     writeFileSync(keyFile, `${token}\n`);
     const own = directory();
-    await using recorder = await startServer({ dataDir: own });
     const topics = baseTopics(drive).slice(0, 2);
     const uuids: Uuids = { sequence: newUuid(), session: newUuid(), topics: topics.map(newUuid) };
-    await recordAs(recorder, "kept", topics, uuids);
-    await recordAs({ port: locked.port, token }, "kept", baseTopics({ ...drive, seed: 8 }).slice(0, 2), derived(uuids));
-    const words = ["--api-key-file", keyFile, "--verify", "contents"];
-    await command(own, "add", "locked", `grpc://127.0.0.1:${locked.port}`, ...words);
+    {
+      await using recorder = await startServer({ dataDir: own });
+      await recordAs(recorder, "kept", topics, uuids);
+      const words = ["--api-key-file", keyFile, "--verify", "contents", "--rate", "100kB"];
+      await command(own, "add", "locked", `grpc://127.0.0.1:${locked.port}`, ...words);
+      // It is being read back then.
+      await expect.poll(() => locked.stderr(), { timeout: 20_000, interval: 10 }).toContain("session_finalized");
+      await recorder.stop();
+    }
+    using operator = new FlightClient(locked.port, operatorToken);
+    await operator.action("sequence_delete", { locator: "kept" });
+    const other = baseTopics({ ...drive, seed: 8 }).slice(0, 2);
+    await recordAs({ port: locked.port, token }, "kept", other, derived(uuids));
+    await using _recorder = await startServer({ dataDir: own });
+    await command(own, "set", "locked", "--no-rate");
     await until(own, "it is parked", ({ parkedSessions }) => parkedSessions === 1);
     const { parked } = await targetOf(own);
     expect(parked).toMatchObject([{ cause: "different" }]);
@@ -185,7 +205,7 @@ describe("two edges that compare contents", () => {
       /^`kept\/sensors\/imu` has other contents there in columns "acceleration", "angular_velocity", and it may not be deleted there$/,
     );
     // Somebody with the permission lets it go on.
-    writeFileSync(keyFile, `${await createKey(farDir, "delete")}\n`);
+    await operator.action("sequence_delete", { locator: "kept" });
     await command(own, "retry", "locked");
     await until(own, "it is synced", ({ syncedSessions }) => syncedSessions === 1);
   });
