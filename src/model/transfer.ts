@@ -107,7 +107,9 @@ export function retriedCursor(cursor: Cursor): Cursor {
   if (place.kind !== "parked") return cursor;
   // Whoever mended a conflict may have removed what was in the way.
   const sequence = place.cause === "conflict" && cursor.sequence !== "ours" ? "unknown" : cursor.sequence;
-  return { ...cursor, place: place.from, sequence, anew: 0 };
+  // Or what was not to be deleted there.
+  const from: Place = place.from.kind === "remove" ? { kind: "check", index: 0 } : place.from;
+  return { ...cursor, place: from, sequence, anew: 0 };
 }
 
 /** An incomplete session at a target that was deleted here, and is to be deleted there. */

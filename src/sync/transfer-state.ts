@@ -1,7 +1,7 @@
 /** What a transfer is between two commands, and how it ends. */
 
 import { assert } from "../model/assert.ts";
-import { type Cursor, type ParkCause, parkedCursor, type RemoteSession } from "../model/transfer.ts";
+import { type Cursor, type ParkCause, type Place, parkedCursor, type RemoteSession } from "../model/transfer.ts";
 import type { Answer, Command, RemoteTraits, TopicFacts, TransferFacts } from "./command.ts";
 
 export interface Transfer {
@@ -59,4 +59,12 @@ export function isWhatBegan({ rows, lostRows }: TopicFacts, { place }: Cursor): 
 /** Whether the session was complete there before anything of it was sent. */
 export function wasThere({ place }: Cursor): boolean {
   return "wasThere" in place && place.wasThere === true;
+}
+
+/** Behind a topic that is the same: the next one, then contents where they are compared, then the end. */
+export function behind(place: Place, { facts, traits }: TransferContext): Place {
+  assert(place.kind === "check" || place.kind === "compare", "topics are being looked at");
+  if (place.index + 1 < facts.topics.length) return { ...place, index: place.index + 1 };
+  const isCompared = place.kind === "compare" || !traits.comparesContents;
+  return isCompared ? { kind: "synced" } : { ...place, kind: "compare", index: 0 };
 }

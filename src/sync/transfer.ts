@@ -13,6 +13,7 @@ import { transferLimits } from "../model/sync-limits.ts";
 import type { Cursor, Place, TopicState } from "../model/transfer.ts";
 import { type Answer, differenceOf, type RemoteTraits, type TopicFacts, type TransferFacts } from "./command.ts";
 import {
+  behind,
   isDenied,
   isGone,
   isWhatBegan,
@@ -428,14 +429,6 @@ function afterCompare(transfer: Transfer, index: number, answer: Answer, context
   return arrive(transfer, behind(transfer.cursor.place, context), context);
 }
 
-/** Behind a topic that is the same: the next one, then contents where they are compared, then the end. */
-function behind(place: Place, { facts, traits }: TransferContext): Place {
-  assert(place.kind === "check" || place.kind === "compare", "topics are being looked at");
-  if (place.index + 1 < facts.topics.length) return { ...place, index: place.index + 1 };
-  const isCompared = place.kind === "compare" || !traits.comparesContents;
-  return isCompared ? { kind: "synced" } : { ...place, kind: "compare", index: 0 };
-}
-
 /** What is complete there is not what is here. What may be the better one is not deleted: somebody has to decide. */
 function differs(transfer: Transfer, reason: string, context: TransferContext): Transfer {
   const { cursor } = transfer;
@@ -457,9 +450,12 @@ function leaveThere(transfer: Transfer, reason: string, { traits }: TransferCont
   return park({ ...transfer, cursor: before }, "different", `${reason}, and stays there`);
 }
 
+/** An edge says so only when the session is gone: if not, it says that too. */
 function isGoneThere(transfer: Transfer, { locator }: TopicFacts, context: TransferContext): Transfer {
   const reason = `\`${locator}\` is not there`;
-  return wasThere(transfer.cursor) ? differs(transfer, reason, context) : remove(transfer, reason, context);
+  return context.traits.kind === "edge"
+    ? anew(transfer, { kind: "session" }, reason, context)
+    : remove(transfer, reason, context);
 }
 
 /** What is there is not what was sent: it goes, and is sent anew. */
