@@ -14,11 +14,9 @@ import { type RunningServer, runToEnd, startServer } from "../test/server.ts";
 import { command, until } from "../test/sync/edges.ts";
 
 const place = process.argv[2] ?? path.join(import.meta.dirname, "../data");
-const [dataDir, centreDir, carriedDir] = [
-  path.resolve(place, "demo"),
-  path.resolve(place, "demo-centre"),
-  path.resolve(place, "demo-carried"),
-];
+const dataDir = path.resolve(place, "demo");
+const centreDir = path.resolve(place, "demo-centre");
+const carriedDir = path.resolve(place, "demo-carried");
 const sequence = "drive-milan";
 const drive: Drive = { startNs: 1_764_000_000_000_000_000n, seconds: 120, seed: 7 };
 const startedMs = performance.now();

@@ -132,12 +132,12 @@ class Repair {
     const { loss, files } = await repairTopic(parts, books, topic, reasons);
     await finishSwaps(parts);
     const { locator } = topic.topic;
-    // It says how many rows are lost.
-    const path = topicFile(ulid, number);
-    if (loss !== undefined)
+    if (loss !== undefined) {
+      // It says how many rows are lost.
+      const path = topicFile(ulid, number);
       await this.#writeDocument({ path, reasons: [`it is as it was before ${locator} was repaired`] });
-    if (loss !== undefined) this.#options.onDone(loss);
-    else if (files > 0) this.#options.onDone(`${locator} is written anew, with all batches that the catalog lists`);
+      this.#options.onDone(loss);
+    } else if (files > 0) this.#options.onDone(`${locator} is written anew, with all batches that the catalog lists`);
     if (unlisted > 0)
       this.#options.onDone(
         `${locator} has lost ${unlisted} rows before: its manifest lists them, which goes to quarantine, and the catalog does not`,

@@ -31,18 +31,16 @@ export type Place =
   | { readonly kind: "topic"; readonly index: number; readonly state: TopicState }
   | { readonly kind: "notes" }
   | { readonly kind: "finalize" }
-  | { readonly kind: "check"; readonly index: number; readonly wasThere?: WasThere }
+  /** `wasThere`: it was complete there before anything of it was sent, and is not deleted, whatever it is. */
+  | { readonly kind: "check"; readonly index: number; readonly wasThere?: true }
   /** All topics were checked; their contents are being compared. */
-  | { readonly kind: "compare"; readonly index: number; readonly wasThere?: WasThere }
+  | { readonly kind: "compare"; readonly index: number; readonly wasThere?: true }
   /** The session is being deleted there, to be begun anew. */
   | { readonly kind: "remove"; readonly reason: string }
   | { readonly kind: "synced" }
   /** It is of a class that does not go there, by the rules of a target that had changed so often. */
   | { readonly kind: "left_out"; readonly class: string; readonly rules: number; readonly from?: Place }
   | { readonly kind: "parked"; readonly cause: ParkCause; readonly reason: string; readonly from: Place };
-
-/** That the session was complete there before anything of it was sent: it is not deleted, whatever it is. */
-export type WasThere = true;
 
 /** Of an edge only `new`: it is asked. */
 export type TopicState =

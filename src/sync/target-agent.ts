@@ -312,7 +312,7 @@ export class TargetAgent {
     this.#wake = woken.resolve;
     const mostMs = Math.max(0, Math.min(restMs ?? confirmEveryMs, this.#storeWatch.restMs(this.#census)));
     const timer = setTimeout(woken.resolve, Math.ceil(mostMs));
-    signal.addEventListener("abort", this.#wake, { once: true });
+    signal.addEventListener("abort", this.#wake);
     await woken.promise;
     clearTimeout(timer);
     signal.removeEventListener("abort", this.#wake);

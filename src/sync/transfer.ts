@@ -431,14 +431,10 @@ function afterCompare(transfer: Transfer, index: number, answer: Answer, context
 
 /** What is complete there is not what is here. What may be the better one is not deleted: somebody has to decide. */
 function differs(transfer: Transfer, reason: string, context: TransferContext): Transfer {
-  const { cursor } = transfer;
-  const lost = context.facts.topics.some(({ lostRows }) => lostRows > 0);
-  if (!wasThere(cursor) && !lost) return remove(transfer, reason, context);
-  return leaveThere(
-    transfer,
-    `${reason}; ${wasThere(cursor) ? "it was complete there before" : "rows were lost here since"}`,
-    context,
-  );
+  const isLost = context.facts.topics.some(({ lostRows }) => lostRows > 0);
+  if (wasThere(transfer.cursor)) return leaveThere(transfer, `${reason}; it was complete there before`, context);
+  if (isLost) return leaveThere(transfer, `${reason}; rows were lost here since`, context);
+  return remove(transfer, reason, context);
 }
 
 /** Until somebody has decided. */

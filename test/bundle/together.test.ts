@@ -14,7 +14,7 @@ import { FlightClient } from "../load/flight-client.ts";
 import { toMessages } from "../load/messages.ts";
 import { blobs } from "../load/robot.ts";
 import { runToEnd, serverCommand, startServer } from "../server.ts";
-import { command, contents, record, until } from "../sync/edges.ts";
+import { command, contents, isThere, record, until } from "../sync/edges.ts";
 import { openOldFront } from "../sync/old-front.ts";
 import { bundle, done, Place, type Recorded, recordIn, sessionsOf } from "./stores.ts";
 
@@ -198,15 +198,7 @@ test("what was refused of an import stays when somebody else has brought it mean
     stdio: ["ignore", "pipe", "inherit"],
   });
   const ended = Promise.all([once(importing, "exit"), text(importing.stdout)]);
-  {
-    using client = new FlightClient(strict.port);
-    const isThere = (): Promise<boolean> =>
-      client.info({ resource_locator: "z-big" }).then(
-        () => true,
-        () => false,
-      );
-    while (!(await isThere())) expect(importing.exitCode).toBe(null);
-  }
+  while (!(await isThere(strict.port, "z-big"))) expect(importing.exitCode).toBe(null);
   importing.kill("SIGSTOP");
   await strict.kill();
   await using lax = await startServer({ dataDir, args: ["--ontology-policy", "off"] });

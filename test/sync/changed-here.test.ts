@@ -6,7 +6,7 @@ import { expect, test } from "vitest";
 import { FlightClient } from "../load/flight-client.ts";
 import { baseTopics, type TopicLoad } from "../load/robot.ts";
 import { runToEnd, startServer } from "../server.ts";
-import { command, contents, metadataOf, record, until } from "./edges.ts";
+import { command, contents, isThere, metadataOf, record, until } from "./edges.ts";
 import { folders } from "./folders.ts";
 
 const drive = { startNs: 1_700_000_000_000_000_000n, seconds: 20, seed: 7 } as const;
@@ -180,12 +180,7 @@ test("a sequence that is gone here and comes again is ours there", { timeout: 60
   // Half of it goes, then all of it here.
   await command(own, "set", "centre", "--rate", "500kB");
   await record(near.port, "given-up", cameraTopics());
-  const isBegun = (): Promise<boolean> =>
-    metadataOf(far.port, `given-up/${cameraPath}`).then(
-      () => true,
-      () => false,
-    );
-  await expect.poll(isBegun, { timeout: 20_000 }).toBe(true);
+  await expect.poll(() => isThere(far.port, `given-up/${cameraPath}`), { timeout: 20_000 }).toBe(true);
   using operator = new FlightClient(near.port);
   await operator.action("sequence_delete", { locator: "given-up" });
   await command(own, "set", "centre", "--no-rate");

@@ -88,6 +88,15 @@ export async function record(
   await client.action("session_finalize", { session_uuid: session });
 }
 
+/** Whether there is a sequence, session or topic. */
+export async function isThere(port: number, locator: string): Promise<boolean> {
+  using client = new FlightClient(port);
+  return await client.info({ resource_locator: locator }).then(
+    () => true,
+    () => false,
+  );
+}
+
 /** Schema and rows as do_get gives them, in the order of time, wherever its batches begin. */
 export async function contents(port: number, locator: string): Promise<{ schema: string; rows: string[] }> {
   using client = new FlightClient(port);

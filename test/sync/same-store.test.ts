@@ -6,20 +6,12 @@ import { expect, test } from "vitest";
 import { FlightClient } from "../load/flight-client.ts";
 import { baseTopics, labelTopics } from "../load/robot.ts";
 import { type RunningServer, runToEnd, startServer } from "../server.ts";
-import { command, logged, record, type TargetView, targetOf, until } from "./edges.ts";
+import { command, isThere, logged, record, type TargetView, targetOf, until } from "./edges.ts";
 import { folders } from "./folders.ts";
 import { openOldFront } from "./old-front.ts";
 
 const drive = { startNs: 1_700_000_000_000_000_000n, seconds: 20, seed: 7 } as const;
 const directory = folders("same-store");
-
-async function isThere(port: number, sequence: string): Promise<boolean> {
-  using client = new FlightClient(port);
-  return await client.info({ resource_locator: sequence }).then(
-    () => true,
-    () => false,
-  );
-}
 
 /** An address behind which one server after the other may be. */
 async function openAddress(first: RunningServer) {

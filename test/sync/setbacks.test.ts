@@ -22,20 +22,12 @@ import { done } from "../bundle/stores.ts";
 import { FlightClient } from "../load/flight-client.ts";
 import { baseTopics, labelTopics } from "../load/robot.ts";
 import { runToEnd, startServer } from "../server.ts";
-import { command, logged, metadataOf, record, until } from "./edges.ts";
+import { command, isThere, logged, metadataOf, record, until } from "./edges.ts";
 import { folders } from "./folders.ts";
 import { openOldFront } from "./old-front.ts";
 
 const drive = { startNs: 1_700_000_000_000_000_000n, seconds: 20, seed: 8 } as const;
 const directory = folders("setbacks");
-
-async function isThere(port: number, locator: string): Promise<boolean> {
-  using client = new FlightClient(port);
-  return await client.info({ resource_locator: locator }).then(
-    () => true,
-    () => false,
-  );
-}
 
 /** Pauses the target when the topic is there, which is then on its way. */
 async function pausedAt(own: string, port: number, locator: string): Promise<void> {
