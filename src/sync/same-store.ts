@@ -13,6 +13,7 @@ import { Fault } from "../model/fault.ts";
 import type { Topic } from "../model/resource.ts";
 import { confirmEveryMs } from "../model/sync-limits.ts";
 import type { Target } from "../model/target.ts";
+import type { TimeNs } from "../model/time.ts";
 import type { Census, SyncedSession } from "./census.ts";
 import { differenceOf } from "./command.ts";
 
@@ -116,6 +117,12 @@ export async function confirmStore(
       putTarget(catalog, { ...row, store, isUnconfirmed: problem !== undefined });
     });
   if (problem !== undefined) throw new Fault("wrong_state", problem);
+}
+
+/** The time of what is noted of a target: behind all that somebody confirmed, wherever the clock has gone since, so that it counts. */
+export function behindConfirmedNs(catalog: Catalog, { name }: Target, nowNs: TimeNs): TimeNs {
+  const { acceptedAtNs = -1n } = findTarget(catalog, name) ?? {};
+  return nowNs > acceptedAtNs ? nowNs : acceptedAtNs + 1n;
 }
 
 /** When a target is looked at that has nothing to get: what counts as synced there may be deleted here meanwhile. */

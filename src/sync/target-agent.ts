@@ -40,7 +40,7 @@ import { Gate, GateClosed } from "./gate.ts";
 import { Hands } from "./hands.ts";
 import { Leftovers } from "./leftovers.ts";
 import { slower } from "./rate.ts";
-import { confirmStore, StoreWatch } from "./same-store.ts";
+import { behindConfirmedNs, confirmStore, StoreWatch } from "./same-store.ts";
 import { SessionClasses } from "./session-class.ts";
 import { Setbacks } from "./setbacks.ts";
 import { findShipment, type Shipment, type UuidThere } from "./shipment.ts";
@@ -491,7 +491,8 @@ export class TargetAgent {
       // By other words it may have to be compared again, or elsewhere, or may not be refused.
       const isSettled = isSynced(cursor) || cursor.place.kind === "parked";
       if (isSettled && !isUnchanged(catalog, this.#target)) return false;
-      putTransfer(catalog, session.ulid, this.#target.id, row);
+      const changedAtNs = behindConfirmedNs(catalog, this.#target, row.changedAtNs);
+      putTransfer(catalog, session.ulid, this.#target.id, { cursor, changedAtNs });
       putClaim(catalog, session.sequenceUlid, this.#target.id, cursor.sequence);
       return true;
     });

@@ -3,6 +3,9 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { expect, test } from "vitest";
+import { findTarget } from "../../src/catalog/target-rows.ts";
+import { findTransfer, keysOfTarget, putTransfer } from "../../src/catalog/transfer-rows.ts";
+import { withCatalog } from "../../src/cli/with-catalog.ts";
 import { FlightClient } from "../load/flight-client.ts";
 import { baseTopics, labelTopics } from "../load/robot.ts";
 import { type RunningServer, runToEnd, startServer } from "../server.ts";
@@ -44,6 +47,20 @@ async function openAddress(first: RunningServer) {
       server.close();
     },
   };
+}
+
+/** As if the clock had been ahead when sessions were synced. */
+async function syncedAhead(dataDirectory: string, name: string, byNs: bigint): Promise<void> {
+  await withCatalog(dataDirectory, async (catalog) => {
+    const { id } = findTarget(catalog, name) ?? {};
+    if (id === undefined) throw new RangeError("there is a target");
+    await catalog.transaction(() => {
+      for (const [session] of [...keysOfTarget(catalog.transfers, id)].flat()) {
+        const row = findTransfer(catalog, session, id);
+        if (row !== undefined) putTransfer(catalog, session, id, { ...row, changedAtNs: row.changedAtNs + byNs });
+      }
+    });
+  });
 }
 
 test("a remote that moved is found at its new address, and gets what it has not", { timeout: 60_000 }, async () => {
@@ -219,6 +236,29 @@ test("a daemon that does not tell who it is and has nothing of what was synced l
   await command(own, "confirm", "centre");
   await until(own, "two are there", ({ syncedSessions }) => syncedSessions === 2);
   expect(await isThere(stranger.port, "two")).toBe(true);
+});
+
+test("what is synced after sync confirm is looked for, also when the clock was ahead before", {
+  timeout: 60_000,
+}, async () => {
+  const own = directory();
+  await using far = await startServer({ dataDir: directory() });
+  await using stranger = await startServer({ dataDir: directory() });
+  let port = far.port;
+  await using front = await openOldFront(() => port);
+  await using near = await startServer({ dataDir: own });
+  await record(near.port, "one", labelTopics(drive));
+  await command(own, "add", "centre", `grpc://127.0.0.1:${front.port}`);
+  await until(own, "one is there", ({ syncedSessions }) => syncedSessions === 1);
+  await syncedAhead(own, "centre", 365n * 86_400_000_000_000n);
+  await command(own, "confirm", "centre");
+  await record(near.port, "two", labelTopics(drive));
+  await until(own, "two is there", ({ state, syncedSessions }) => state === "idle" && syncedSessions === 2);
+  port = stranger.port;
+  await record(near.port, "three", labelTopics(drive));
+  const view = await until(own, "it is noticed", ({ lastError }) => /is not there/.test(lastError ?? ""));
+  expect(view.lastError).toMatch(/^Topic `two\/\S+` was synced and is not there/);
+  expect(await isThere(stranger.port, "three")).toBe(false);
 });
 
 test("who told which store it is has to tell it again, and who does so for the first time has what was synced", {
