@@ -55,7 +55,7 @@ const codec = {
 
 /**
  * @param target the port of the edge behind it, which may be another one after a restart
- * @param broken actions at which its database fails
+ * @param broken actions at which its database fails, or `GetFlightInfo`
  */
 export async function openOldFront(target: () => number, broken: ReadonlySet<string> = new Set()): Promise<OldFront> {
   const hits = new Map<string, number>();
@@ -123,6 +123,11 @@ export async function openOldFront(target: () => number, broken: ReadonlySet<str
     const { resource_locator: locator } = JSON.parse(
       Buffer.from(fromBinary(FlightDescriptorSchema, call.request).cmd).toString(),
     ) as { resource_locator: string };
+    if (broken.has("GetFlightInfo")) {
+      hit("GetFlightInfo failed");
+      answer({ code: internal, details: "Internal error: index broken." });
+      return;
+    }
     edge().makeUnaryRequest(`${service}/GetFlightInfo`, raw, raw, call.request, (error, found) => {
       if (error !== null) return answer(oldFailure(error));
       if (found === undefined) return answer({ code: internal, details: "nothing" });

@@ -238,6 +238,29 @@ test("a daemon that does not tell who it is and has nothing of what was synced l
   expect(await isThere(stranger.port, "two")).toBe(true);
 });
 
+test("what a daemon lists and cannot show is there, and what it does not list is not", {
+  timeout: 60_000,
+}, async () => {
+  const own = directory();
+  await using near = await startServer({ dataDir: own });
+  await using far = await startServer({ dataDir: directory() });
+  await using stranger = await startServer({ dataDir: directory() });
+  const broken = new Set<string>();
+  let port = far.port;
+  await using front = await openOldFront(() => port, broken);
+  await record(near.port, "one", labelTopics(drive));
+  await command(own, "add", "centre", `grpc://127.0.0.1:${front.port}`);
+  await until(own, "one is there", ({ syncedSessions }) => syncedSessions === 1);
+  broken.add("GetFlightInfo");
+  const check = ["sync", "check", "centre", "--data-dir", own];
+  const there = await runToEnd(check);
+  expect([there.code, there.stdout]).toEqual([0, expect.not.stringMatching(/problem/)]);
+  port = stranger.port;
+  const lost = await runToEnd(check);
+  expect([lost.code, lost.stdout]).toEqual([1, expect.stringMatching(/problem: Topic `one.* is not there/)]);
+  expect(front.hits.get("GetFlightInfo failed")).toBeGreaterThanOrEqual(2);
+});
+
 test("what is synced after sync confirm is looked for, also when the clock was ahead before", {
   timeout: 60_000,
 }, async () => {
