@@ -106,7 +106,6 @@ describe("a store that is whole", () => {
   });
 });
 
-/** How many topics; sessions are finalized and deleted in between. */
 test("what is known of targets has to fit to sessions, sequences and targets that there are", async () => {
   const dataDir = corpus.copy("closed");
   const [nobody, nowhere] = [newUlid(1), newUlid(2)];
@@ -145,6 +144,7 @@ test("what is known of targets has to fit to sessions, sequences and targets tha
   ]);
 });
 
+/** How many topics; sessions are finalized and deleted in between. */
 async function uploadUntil(port: number, signal: AbortSignal): Promise<number> {
   using client = new FlightClient(port);
   const loads = baseTopics({ startNs: 1n, seconds: 1, seed: 3 });
