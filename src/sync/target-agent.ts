@@ -32,8 +32,8 @@ import { Admission, type AdmissionParts } from "./admission.ts";
 import { type AgentState, type AgentUse, type Progress, sendingOf } from "./agent-use.ts";
 import { BrokenOff } from "./broken-off.ts";
 import { type Census, type Classify, type PendingSession, takeCensus, unclassed } from "./census.ts";
-import { limitsOf, traitsOf, whyTopicsUnsuitable } from "./central.ts";
-import { breaksOff, isOfLink, type TopicFacts, type TransferFacts } from "./command.ts";
+import { traitsOf } from "./central.ts";
+import { breaksOff, isOfLink, type RemoteTraits } from "./command.ts";
 import { connectTo } from "./connect.ts";
 import { KnownDigests } from "./contents.ts";
 import { Gate, GateClosed } from "./gate.ts";
@@ -41,11 +41,13 @@ import { Hands } from "./hands.ts";
 import { Leftovers } from "./leftovers.ts";
 import { slower } from "./rate.ts";
 import { behindConfirmedNs, confirmStore, StoreWatch } from "./same-store.ts";
+import { hindranceOf, type SentAs, SentFacts } from "./sent-facts.ts";
 import { SessionClasses } from "./session-class.ts";
 import { Setbacks } from "./setbacks.ts";
 import { findShipment, type Shipment, type UuidThere } from "./shipment.ts";
-import { countMessages, type StreamParts } from "./topic-stream.ts";
-import { beginTransfer, step } from "./transfer.ts";
+import type { StreamParts } from "./topic-stream.ts";
+import { step } from "./transfer.ts";
+import { beginTransfer } from "./transfer-place.ts";
 import { park, type Transfer, type TransferContext } from "./transfer-state.ts";
 
 export interface AgentParts extends Omit<StreamParts, "admit">, AdmissionParts {
@@ -77,6 +79,7 @@ export class TargetAgent {
   readonly #digests = new KnownDigests();
   readonly #leftovers: Leftovers;
   readonly #storeWatch: StoreWatch;
+  readonly #sentFacts: SentFacts;
   #state: AgentState = "idle";
   #remote: string | undefined;
   #isEdge: boolean | undefined;
@@ -100,8 +103,6 @@ export class TargetAgent {
   #hasNews = false;
   /** Before this there is no other census. */
   #censusAtMs = 0;
-  /** Of the session that was last sent to a remote that tells messages. */
-  #counted: { readonly session: Ulid; readonly facts: TransferFacts } | undefined;
 
   constructor(parts: AgentParts, target: Target) {
     this.#parts = parts;
@@ -111,6 +112,7 @@ export class TargetAgent {
     this.#classes = new SessionClasses(parts.search, target);
     this.#leftovers = new Leftovers(parts, target);
     this.#storeWatch = new StoreWatch(parts.clock);
+    this.#sentFacts = new SentFacts(parts);
   }
 
   /** A session was finalized, or somebody does not want to wait. */
@@ -372,13 +374,11 @@ export class TargetAgent {
     const traits = traitsOf(remote, this.#target);
     let stored = this.#cursorOf(session);
     const from = stored ?? this.#firstCursorOf(shipment);
-    const unsuitable = traits.kind === "edge" ? undefined : whyTopicsUnsuitable(catalog, shipment);
-    const cursor = unsuitable === undefined ? from : parkedCursor(from, "refused", unsuitable);
-    const isCounted = !traits.countsRows && unsuitable === undefined;
-    const facts = isCounted ? await this.#countedFacts(remote, shipment, signal) : shipment.facts;
+    const { facts, hindrance } = await this.#factsOf(remote, shipment, traits, signal);
+    const cursor = hindrance === undefined ? from : parkedCursor(from, hindrance.cause, hindrance.reason);
     const context = { facts, traits };
     let transfer = beginTransfer(cursor, context);
-    if (stored !== undefined && unsuitable === undefined && this.#setbacks.timesOf(ulid) < 2)
+    if (stored !== undefined && hindrance === undefined && this.#setbacks.timesOf(ulid) < 2)
       log.info("session_goes_on", { target: this.#target.name, session: session.locator, at: stored.place.kind });
     const sending: Progress = {
       session: session.locator,
@@ -427,23 +427,14 @@ export class TargetAgent {
     log.info("session_synced", { target: this.#target.name, session: session.locator, bytes: sending.sentBytes, ms });
   }
 
-  /** For a remote that tells messages in place of rows: how many there will be. */
-  async #countedFacts(
-    remote: Remote,
-    { session, topics, facts }: Shipment,
-    signal: AbortSignal,
-  ): Promise<TransferFacts> {
-    if (this.#counted?.session === session.ulid) return this.#counted.facts;
-    const options = { limits: limitsOf(remote), signal };
+  /** @throws GaveWay when the session is gone here */
+  async #factsOf(remote: Remote, shipment: Shipment, traits: RemoteTraits, signal: AbortSignal): Promise<SentAs> {
     const admit = (): Promise<void> => this.#admission.yield(signal);
-    const counted: TopicFacts[] = [];
-    for (const [index, topic] of facts.topics.entries()) {
-      const of = topics[index];
-      const messages = of === undefined ? 0 : await countMessages({ ...this.#parts, admit }, of, options);
-      counted.push({ ...topic, messages });
+    try {
+      return await this.#sentFacts.of(remote, shipment, { traits, admit, signal });
+    } catch (error) {
+      throw this.#parts.catalog.sessionKeys.has(shipment.session.ulid) ? error : new GaveWay();
     }
-    this.#counted = { session: session.ulid, facts: { ...facts, topics: counted } };
-    return this.#counted.facts;
   }
 
   async #act(
@@ -466,11 +457,12 @@ export class TargetAgent {
       }
       return step(transfer, answer, context);
     } catch (error) {
-      // Something on this side: what cannot be read here is not there either, and no time mends it.
+      // Something on this side.
       if (signal.aborted || !(error instanceof Fault)) throw error;
       if (error.code === "absent") return { ...transfer, command: { kind: "end" } };
-      if (error.code !== "corrupt" && error.code !== "unsupported") throw error;
-      return park(transfer, error.code === "corrupt" ? "damaged" : "refused", error.message);
+      const hindrance = hindranceOf(error);
+      if (hindrance === undefined) throw error;
+      return park(transfer, hindrance.cause, hindrance.reason);
     }
   }
 

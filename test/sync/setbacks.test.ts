@@ -17,7 +17,7 @@ import { type Cursor, firstCursor } from "../../src/model/transfer.ts";
 import { catalogDirectory } from "../../src/store/layout.ts";
 import type { TransferFacts } from "../../src/sync/command.ts";
 import { Setbacks } from "../../src/sync/setbacks.ts";
-import { beginTransfer } from "../../src/sync/transfer.ts";
+import { beginTransfer } from "../../src/sync/transfer-place.ts";
 import { done } from "../bundle/stores.ts";
 import { FlightClient } from "../load/flight-client.ts";
 import { baseTopics, labelTopics } from "../load/robot.ts";
@@ -332,10 +332,17 @@ test("a session at which this program itself fails is parked, and does not hold 
   expect(recorder.stderr()).toMatch(/"sync_bug"/);
 });
 
-test("a damaged session does not hold up a target whose classes ask for contents", { timeout: 60_000 }, async () => {
+const ofContents = `stop:10=${JSON.stringify({ ontology: { "imu.acceleration.x": { $lt: -5 } } })}`;
+test.each([
+  ["an edge", [], /^Cannot read \S*00000\.arrow at /],
+  ["an edge", ["--class", ofContents], /^Its class cannot be found out: .*00000\.arrow/],
+  // All of a session is read before the first of it goes.
+  ["what looks like the old daemon", [], /^Cannot read \S*00000\.arrow at /],
+] as const)("a damaged session does not hold up %s (%j)", { timeout: 60_000 }, async (kind, words, reason) => {
   const own = directory();
   await using recorder = await startServer({ dataDir: own });
   await using far = await startServer({ dataDir: directory() });
+  await using front = await openOldFront(() => far.port);
   await record(recorder.port, "damaged", baseTopics({ ...drive, seconds: 70 }).slice(1, 2));
   const [session] = readdirSync(path.join(own, "sessions"));
   const chunk = path.join(own, "sessions", `${session}`, "0", "00000.arrow");
@@ -343,12 +350,10 @@ test("a damaged session does not hold up a target whose classes ask for contents
   for (let at = 4_096; at < bytes.byteLength - 8_192; at += 1_024) bytes[at] = ~(bytes[at] ?? 0);
   writeFileSync(chunk, bytes);
   await record(recorder.port, "sound", labelTopics(drive));
-  const query = JSON.stringify({ ontology: { "imu.acceleration.x": { $lt: -5 } } });
-  await command(own, "add", "centre", `grpc://127.0.0.1:${far.port}`, "--class", `stop:10=${query}`);
+  const { port } = kind === "an edge" ? far : front;
+  await command(own, "add", "centre", `grpc://127.0.0.1:${port}`, ...words);
   const { parked } = await until(own, "the sound one is there", (view) => view.syncedSessions === 1);
-  expect(parked).toMatchObject([
-    { cause: "damaged", reason: expect.stringMatching(/^Its class cannot be found out: .*00000\.arrow/) as string },
-  ]);
+  expect(parked).toMatchObject([{ cause: "damaged", reason: expect.stringMatching(reason) as string }]);
 });
 
 test("a session that has to be deleted there first, and is not, lets the others go first as well", () => {

@@ -15,7 +15,8 @@ import {
   type TopicState,
 } from "../../src/model/transfer.ts";
 import { type Answer, breaksOff, type Command, type TransferFacts } from "../../src/sync/command.ts";
-import { beginTransfer, step } from "../../src/sync/transfer.ts";
+import { step } from "../../src/sync/transfer.ts";
+import { beginTransfer } from "../../src/sync/transfer-place.ts";
 import type { TransferContext } from "../../src/sync/transfer-state.ts";
 import { Coverage } from "../model/coverage.ts";
 import { Random } from "../model/random.ts";
