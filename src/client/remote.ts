@@ -9,6 +9,7 @@ import { type SequenceName, sequenceOfTopic, type TopicLocator } from "../model/
 import type { JsonText, Sequence, SerializationFormat, Uuid } from "../model/resource.ts";
 import { remoteAnswerBytes } from "../model/sync-limits.ts";
 import type { TimeWindow } from "../model/time.ts";
+import type { RemoteSession } from "../model/transfer.ts";
 import {
   resumeHeader,
   writeAction,
@@ -19,6 +20,7 @@ import {
 } from "../wire/flight-call.ts";
 import {
   type RemoteSequenceView,
+  type RemoteSessionView,
   type RemoteTopicView,
   type RemoteVersion,
   readCreated,
@@ -117,10 +119,7 @@ export class Remote implements Disposable {
     return { isAlike, topics: found.topics.length };
   }
 
-  async createSession(
-    sequence: SequenceName,
-    uuid: Uuid | undefined,
-  ): Promise<{ uuid: Uuid; locator: string | undefined }> {
+  async createSession(sequence: SequenceName, uuid: Uuid | undefined): Promise<RemoteSession> {
     return await this.#act("session_create", { locator: sequence, uuid }, readCreated);
   }
 
@@ -129,14 +128,14 @@ export class Remote implements Disposable {
   }
 
   /** @param locator where it is known: since 0.5 a session is deleted by it */
-  async deleteSession({ uuid, locator }: { uuid: Uuid; locator: string | undefined }): Promise<void> {
+  async deleteSession({ uuid, locator }: RemoteSession): Promise<void> {
     await this.#act("session_delete", locator === undefined ? { session_uuid: uuid } : { locator });
   }
 
   /** Unless it is complete. @throws Fault wrong_state when it is */
-  async deleteOpenSession(sequence: SequenceName, session: { uuid: Uuid; locator: string | undefined }): Promise<void> {
+  async deleteOpenSession(sequence: SequenceName, session: RemoteSession): Promise<void> {
     if (this.isEdge) return await this.#act("edge_session_delete_open", { session_uuid: session.uuid });
-    const found = (await this.#sequence(sequence))?.sessions.find(({ uuid }) => uuid === session.uuid);
+    const found = (await this.#sequence(sequence))?.sessions.find((one) => isSession(one, session));
     if (found === undefined) throw new Fault("absent", "There is no such session.");
     if (found.locked !== false) throw new Fault("wrong_state", "The session is complete there: it was not deleted.");
     await this.deleteSession(session);
@@ -169,9 +168,17 @@ export class Remote implements Disposable {
     return await this.#act("edge_topic_status", { topic_uuid: uuid }, readTopicStatus);
   }
 
-  /** Undefined when there is none. */
-  async showTopic(locator: TopicLocator): Promise<RemoteTopicView | undefined> {
-    return await this.#show({ locator }, readTopicInfo, () => this.#isListed(locator));
+  /** Undefined when there is none. @param of a session: whether the topic belongs to it is asked as well */
+  async showTopic(
+    locator: TopicLocator,
+    of?: RemoteSession,
+  ): Promise<(RemoteTopicView & { isOfSession?: boolean }) | undefined> {
+    const found = await this.#show({ locator }, readTopicInfo, () => this.#isListed(locator));
+    if (found === undefined || of === undefined) return found;
+    const sequence = await this.#sequence(sequenceOfTopic(locator));
+    const session = sequence?.sessions.find(({ topics }) => topics.includes(locator));
+    // Of none: it is gone since.
+    return session === undefined ? undefined : { ...found, isOfSession: isSession(session, of) };
   }
 
   /** The rows of a topic in a window, as messages of Arrow Flight. @param messageBytesMax of one of them @throws Fault absent */
@@ -262,6 +269,10 @@ export class Remote implements Disposable {
       throw error;
     }
   }
+}
+
+function isSession(shown: RemoteSessionView, { uuid, locator }: RemoteSession): boolean {
+  return shown.uuid === uuid || (locator !== undefined && shown.locator === locator);
 }
 
 /** @throws Fault what says nothing of permissions: unavailable and the like */

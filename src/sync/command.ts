@@ -44,7 +44,9 @@ export type Command =
   | { readonly kind: "finalize"; readonly session: Uuid }
   | { readonly kind: "create_topic"; readonly index: number; readonly session: Uuid; readonly uuid: Uuid | undefined }
   | { readonly kind: "topic_status"; readonly index: number; readonly uuid: Uuid }
-  | { readonly kind: "show_topic" | "delete_topic"; readonly index: number }
+  /** `of`: whether it belongs to this session is asked too. */
+  | { readonly kind: "show_topic"; readonly index: number; readonly of?: RemoteSession }
+  | { readonly kind: "delete_topic"; readonly index: number }
   /** Reads a complete topic back and compares its contents with those here. */
   | { readonly kind: "compare_topic"; readonly index: number }
   /** Sends the rows behind those that are there, up to the last one; `end_put` ends the stream. */
@@ -77,6 +79,8 @@ export interface ShownSequence {
 }
 
 export interface ShownTopic {
+  /** Undefined where nobody asked. */
+  readonly isOfSession?: boolean | undefined;
   readonly locked: boolean;
   /** Undefined where the remote does not say. */
   readonly rows: number | undefined;

@@ -71,7 +71,7 @@ export class Hands implements Disposable {
       case "topic_status":
         return await answered(remote.topicStatus(command.uuid), (status) => ({ kind: "status", status }));
       case "show_topic":
-        return await answered(remote.showTopic(this.#topic(command.index).locator), (found) => ({
+        return await answered(remote.showTopic(this.#topic(command.index).locator, command.of), (found) => ({
           kind: "topic",
           found,
         }));

@@ -92,9 +92,12 @@ function resumeTopic(
   { index, state }: Extract<Place, { kind: "topic" }>,
   context: TransferContext,
 ): Transfer {
-  return state.kind === "new"
-    ? createTopic(transfer, index, context)
-    : { ...transfer, command: { kind: "show_topic", index } };
+  return state.kind === "new" ? createTopic(transfer, index, context) : lookAtTopic(transfer, index);
+}
+
+/** At the central daemon, where somebody else's may have its name. */
+export function lookAtTopic(transfer: Transfer, index: number): Transfer {
+  return { ...transfer, command: { kind: "show_topic", index, of: sessionOf(transfer.cursor) } };
 }
 
 export function putTopic(

@@ -18,6 +18,7 @@ import {
   createSequence,
   createSession,
   createTopic,
+  lookAtTopic,
   nextTopic,
   putTopic,
   toTopics,
@@ -158,11 +159,9 @@ function afterCreateTopic(transfer: Transfer, index: number, answer: Answer, con
       // Finalized: by us, in a call whose answer was lost.
       return arrive(transfer, { kind: "check", index: 0 }, context);
     case "exists":
-      return traits.kind === "edge"
-        ? park(transfer, "conflict", answer.reason)
-        : { ...transfer, command: { kind: "show_topic", index } };
+      return traits.kind === "edge" ? park(transfer, "conflict", answer.reason) : lookAtTopic(transfer, index);
     case "internal":
-      return { ...transfer, command: { kind: "show_topic", index } };
+      return lookAtTopic(transfer, index);
     default:
       return park(transfer, "refused", answer.reason);
   }
@@ -222,7 +221,7 @@ function askTopic(transfer: Transfer, index: number, answer: Answer, context: Tr
   if (answer.code === "invalid" || answer.code === "unsupported" || asked > transferLimits.askedMax)
     return park(transfer, "refused", answer.reason);
   const at: Transfer = { ...transfer, asked, fresh: false };
-  if (traits.kind === "central") return { ...at, command: { kind: "show_topic", index } };
+  if (traits.kind === "central") return lookAtTopic(at, index);
   // What it says may have changed since it was asked: another process, a repair, a deletion.
   return { ...at, command: { kind: "topic_status", index, uuid: topicOf(facts, index).uuid } };
 }
@@ -243,6 +242,8 @@ function afterShowTopic(transfer: Transfer, index: number, answer: Answer, conte
     return createTopic({ ...transfer, asked }, index, context);
   }
   const wasSent = state.kind === "sending" || state.kind === "ended";
+  if (found.isOfSession !== true)
+    return park(transfer, "conflict", `The remote has a topic \`${topic.locator}\` that is not of this session.`);
   if (found.locked && wasSent)
     return differenceOf(found, topic) === undefined
       ? nextTopic(transfer, index, context)

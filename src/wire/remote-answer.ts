@@ -111,13 +111,26 @@ export interface RemoteSequenceView {
   readonly userMetadata: JsonValue | undefined;
   /** Locators of the topics of all its sessions. */
   readonly topics: readonly string[];
-  readonly sessions: readonly { readonly uuid?: string | undefined; readonly locked?: boolean | undefined }[];
+  readonly sessions: readonly RemoteSessionView[];
+}
+
+/** Before 0.5 a session is told by its UUID, since then by its locator. */
+export interface RemoteSessionView {
+  readonly topics: readonly string[];
+  readonly uuid?: string | undefined;
+  readonly locator?: string | undefined;
+  readonly locked?: boolean | undefined;
 }
 
 const sequenceShape = z.object({
   user_metadata: z.custom<JsonValue>().optional(),
   sessions: z.array(
-    z.object({ topics: z.array(z.string()), uuid: z.string().optional(), locked: z.boolean().optional() }),
+    z.object({
+      topics: z.array(z.string()),
+      uuid: z.string().optional(),
+      locator: z.string().optional(),
+      locked: z.boolean().optional(),
+    }),
   ),
 });
 

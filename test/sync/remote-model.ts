@@ -98,6 +98,7 @@ export class RemoteModel {
         return {
           kind: "topic",
           found: topic && {
+            isOfSession: this.#sessionOf(topic)?.uuid === command.of?.uuid,
             locked: topic.locked,
             rows: countsRows ? topic.rows.length : undefined,
             messages: countsRows ? undefined : topic.rows.length,

@@ -190,6 +190,7 @@ const interferences = [
   "deleted before it is compared",
   "foreign sequence",
   "foreign sequence, extended",
+  "foreign topic being recorded",
   "upload refused",
   "finalize refused",
 ] as const;
@@ -210,7 +211,8 @@ test("others interfere: what is theirs is left alone, what of ours they broke is
     const interference = random.pick(interferences);
     const facts = randomFacts(random);
     const remote = new RemoteModel(random, facts, options);
-    const onConflict = interference === "foreign sequence, extended" ? "extend" : "refuse";
+    const isExtended = interference === "foreign sequence, extended" || interference === "foreign topic being recorded";
+    const onConflict = isExtended ? "extend" : "refuse";
     const comparesContents = /changed|compared/.test(interference) || random.chance(0.5);
     const context: TransferContext = { facts, traits: { ...options, onConflict, comparesContents } };
     const seen = new Set<string>();
@@ -229,12 +231,15 @@ test("others interfere: what is theirs is left alone, what of ours they broke is
     };
     switch (interference) {
       case "foreign sequence":
-      case "foreign sequence, extended": {
-        const topics = new Map([[99, { uuid: "foreign" as Uuid, rows: [7], locked: true, lostRows: 0 }]]);
+      case "foreign sequence, extended":
+      case "foreign topic being recorded": {
+        const isOpen = interference === "foreign topic being recorded";
+        const index = isOpen ? random.below(facts.topics.length) : 99;
+        const topics = new Map([[index, { uuid: "foreign" as Uuid, rows: [7], locked: !isOpen, lostRows: 0 }]]);
         remote.sequence = {
           isOurs: false,
           isAlike: random.chance(0.5),
-          sessions: [{ uuid: "foreign" as Uuid, finalized: true, topics }],
+          sessions: [{ uuid: "foreign" as Uuid, finalized: !isOpen, topics }],
         };
         break;
       }
@@ -279,7 +284,7 @@ test("others interfere: what is theirs is left alone, what of ours they broke is
       if (cause === "reply_lost") continue;
       coverage.hit(`parked ${cause}`);
       const expected: readonly string[] =
-        interference === "foreign sequence"
+        interference === "foreign sequence" || interference === "foreign topic being recorded"
           ? ["conflict"]
           : interference.endsWith("refused")
             ? ["refused"]
@@ -292,11 +297,14 @@ test("others interfere: what is theirs is left alone, what of ours they broke is
       // Somebody mends it.
       remote.refuses = undefined;
       if (cause === "conflict") {
-        expect(
-          remote.sequence?.sessions.map(({ uuid }) => uuid),
-          title,
-        ).toEqual(["foreign"]);
-        remote.sequence = undefined;
+        const [theirs, ...others] = remote.sequence?.sessions ?? [];
+        expect([theirs?.uuid, [...(theirs?.topics.values() ?? [])].map(({ rows }) => rows)], title).toEqual([
+          "foreign",
+          [[7]],
+        ]);
+        if (interference === "foreign sequence") expect(others, title).toEqual([]);
+        remote.removeSession("foreign" as Uuid);
+        if (interference === "foreign sequence") remote.sequence = undefined;
       }
       cursor = transferTo({ ...run, faultsLeft: 0 }, retriedCursor(cursor));
       if (cursor.place.kind === "parked" && cursor.place.cause === "reply_lost") continue;
