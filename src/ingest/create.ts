@@ -43,7 +43,7 @@ export interface CreateParts {
 
 /**
  * @param request with a UUID that the client chose, repeating it answers the same
- * @throws Fault exists, unavailable
+ * @throws Fault exists, wrong_state (that UUID, with other metadata), unavailable
  */
 export async function createSequence(
   { catalog, clock, poison, space }: CreateParts,
@@ -106,7 +106,7 @@ function repeatedSession(known: Session, request: { sequence: SequenceName; uuid
 
 function repeatedSequence(known: Sequence, request: { userMetadata: JsonText }): Sequence {
   if (isAlike(known.userMetadata, request.userMetadata)) return known;
-  throw new Fault("exists", `Already exists: sequence \`${known.name}\`, with another user_metadata.`);
+  throw new Fault("wrong_state", `Sequence \`${known.name}\` has this UUID, with another user_metadata.`);
 }
 
 /** Repeating a request answers the same; another one under the same UUID would be dropped in silence. */

@@ -23,10 +23,11 @@ export function arrive(transfer: Transfer, place: Place, context: TransferContex
         ? { ...at, command: { kind: "show_sequence" } }
         : createSequence(at);
     case "session":
-      // The central daemon says the same of a sequence that is gone and of trouble with its database.
-      return isEdge || at.cursor.sequence !== "ours"
-        ? createSession(at, facts, traits)
-        : { ...at, command: { kind: "show_sequence" } };
+      // An edge says whether it is still ours. The central daemon says the same of one that is gone and of trouble with its database.
+      if (isEdge) return createSequence(at);
+      return at.cursor.sequence === "ours"
+        ? { ...at, command: { kind: "show_sequence" } }
+        : createSession(at, facts, traits);
     case "topic":
       return isEdge ? createTopic(at, place.index, context, place.state) : resumeTopic(at, place, context);
     case "notes":

@@ -54,18 +54,13 @@ export function step(transfer: Transfer, answer: Answer, context: TransferContex
       if (answer.kind !== "refused") return unexpected(transfer, answer);
       // The sequence went, with all that was in it.
       if (answer.code === "absent") return anew(transfer, { kind: "sequence" }, answer.reason, context);
-      // An edge says so of a session of this UUID that is finalized: nobody else knows it. It came by a bundle, or before our catalog
-      // was lost.
-      if (answer.code === "wrong_state" && traits.kind === "edge")
-        return arrive(
-          { ...transfer, cursor: { ...cursor, session: { uuid: context.facts.session, locator: undefined } } },
-          { kind: "check", index: 0, wasThere: true },
-          context,
-        );
+      // Of this UUID, and finalized: nobody else knows it.
+      if (answer.code === "wrong_state" && traits.kind === "edge") return isThereAlready(transfer, context);
       return park(transfer, "refused", answer.reason);
     case "create_topic":
       return afterCreateTopic(transfer, command.index, answer, context);
     case "topic_status":
+      if (cursor.place.kind !== "topic") return afterTaken(transfer, answer, context);
       return afterStatus(transfer, command, answer, context);
     case "show_topic":
       if (cursor.place.kind === "check") return afterCheck(transfer, command.index, answer, context);
@@ -106,9 +101,10 @@ function afterCreateSequence(transfer: Transfer, answer: Answer, context: Transf
   const { traits } = context;
   if (answer.kind === "done") return sequenceIsOurs(transfer, context);
   if (answer.kind !== "refused") return unexpected(transfer, answer);
-  // It is there, and it was ours before: our metadata may differ from those that an older version of us sent.
-  if (answer.code === "exists" && cursor.sequence === "ours") return sequenceIsOurs(transfer, context);
-  if (answer.code === "exists" && traits.kind === "edge") return conflict(transfer, answer.reason, context);
+  if (answer.code === "exists" && traits.kind === "edge") return takenAtEdge(transfer, answer.reason, context);
+  // Of our UUID, with other metadata: an older version of us may have sent others.
+  if (answer.code === "wrong_state" && traits.kind === "edge")
+    return cursor.sequence === "ours" ? sequenceIsOurs(transfer, context) : conflict(transfer, answer.reason, context);
   // The central daemon says the same of a name that is taken and of trouble with its database.
   if (answer.code === "exists" || answer.code === "internal")
     return { ...transfer, command: { kind: "show_sequence" } };
@@ -135,6 +131,29 @@ function sequenceIsOurs(transfer: Transfer, context: TransferContext): Transfer 
   return createSession({ ...transfer, cursor, asked: 0 }, context.facts, context.traits);
 }
 
+/** The name is somebody else's, or we brought the sequence with another UUID: then the session may be there. */
+function takenAtEdge(transfer: Transfer, reason: string, context: TransferContext): Transfer {
+  const [topic] = context.facts.topics;
+  return topic === undefined || context.traits.onConflict === "extend"
+    ? conflict(transfer, reason, context)
+    : { ...transfer, command: { kind: "topic_status", index: 0, uuid: topic.uuid } };
+}
+
+/** A complete topic of our UUID is nobody else's, and so is its session. */
+function afterTaken(transfer: Transfer, answer: Answer, context: TransferContext): Transfer {
+  if (answer.kind === "status" && answer.status.state === "finalized") return isThereAlready(transfer, context);
+  return answer.kind === "status" || (answer.kind === "refused" && answer.code === "absent")
+    ? conflict(transfer, "The remote has a sequence of this name that was not made by this store.", context)
+    : unexpected(transfer, answer);
+}
+
+/** At an edge: a session of our UUID came by a bundle, or before our catalog was lost. */
+function isThereAlready(transfer: Transfer, context: TransferContext): Transfer {
+  const session = { uuid: context.facts.session, locator: undefined };
+  const at: Transfer = { ...transfer, cursor: { ...transfer.cursor, session } };
+  return arrive(at, { kind: "check", index: 0, wasThere: true }, context);
+}
+
 function conflict(transfer: Transfer, reason: string, context: TransferContext): Transfer {
   return context.traits.onConflict === "extend"
     ? sequenceIsOurs(transfer, context)
@@ -156,8 +175,10 @@ function afterCreateTopic(transfer: Transfer, index: number, answer: Answer, con
     case "absent":
       return anew(transfer, { kind: "session" }, answer.reason, context);
     case "wrong_state":
-      // Finalized: by us, in a call whose answer was lost.
-      return arrive(transfer, { kind: "check", index: 0 }, context);
+      // Finalized, though not by us: an edge would have known the topic.
+      return traits.kind === "edge"
+        ? differs(transfer, notInSession(topicOf(facts, index)), context)
+        : arrive(transfer, { kind: "check", index: 0 }, context);
     case "exists":
       return traits.kind === "edge" ? park(transfer, "conflict", answer.reason) : lookAtTopic(transfer, index);
     case "internal":
@@ -344,12 +365,18 @@ function leaveThere(transfer: Transfer, reason: string, { traits }: TransferCont
   return park({ ...transfer, cursor: before }, "different", `${reason}, and stays there`);
 }
 
-/** An edge says so only when the session is gone: if not, it says that too. */
-function isGoneThere(transfer: Transfer, { locator }: TopicFacts, context: TransferContext): Transfer {
-  const reason = `\`${locator}\` is not there`;
-  return context.traits.kind === "edge"
-    ? anew(transfer, { kind: "session" }, reason, context)
-    : remove(transfer, reason, context);
+function isGoneThere(transfer: Transfer, topic: TopicFacts, context: TransferContext): Transfer {
+  const reason = `\`${topic.locator}\` is not there`;
+  if (context.traits.kind === "central") return remove(transfer, reason, context);
+  // The session is gone, or, if it says then that it is not, somebody deleted the topic alone.
+  const { cursor } = transfer;
+  return wasThere(cursor) && cursor.anew > 0
+    ? leaveThere(transfer, notInSession(topic), context)
+    : anew(transfer, { kind: "session" }, reason, context);
+}
+
+function notInSession({ locator }: TopicFacts): string {
+  return `\`${locator}\` is not in the session, which is complete there`;
 }
 
 /** What is there is not what was sent: it goes, and is sent anew. */

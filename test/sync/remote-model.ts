@@ -188,6 +188,27 @@ export class RemoteModel {
     return true;
   }
 
+  /** By a rule for sessions that nobody goes on with: what has arrived is all of it. */
+  finalizeAsIs(uuid: Uuid): boolean {
+    const session = this.#sessionBy(uuid);
+    if (session === undefined) return false;
+    this.breakOff();
+    for (const topic of session.topics.values()) topic.locked = true;
+    session.finalized = true;
+    return true;
+  }
+
+  /** The sequence is deleted there, and somebody else makes one of its name. */
+  replaceSequence(): boolean {
+    const topics = new Map([[99, { uuid: "foreign" as Uuid, rows: [7], locked: true, lostRows: 0 }]]);
+    this.sequence = {
+      isOurs: false,
+      isAlike: false,
+      sessions: [{ uuid: "foreign" as Uuid, finalized: true, topics }],
+    };
+    return true;
+  }
+
   #createSequence(): Answer {
     if (this.sequence !== undefined) {
       // The UUID is that of the sequence here: repeating the call answers the same.

@@ -183,6 +183,12 @@ test(`${seeds} transfers over bad links to all kinds of remotes: exactly once, o
   coverage.check();
 });
 
+/** Others cannot, or cannot be told from what is usual. */
+const atEdges = [
+  "finalized there before all came",
+  "foreign sequence in place of ours",
+  "there already, in a sequence of another UUID",
+] as const;
 const interferences = [
   "session deleted there",
   "rows lost there",
@@ -191,15 +197,47 @@ const interferences = [
   "foreign sequence",
   "foreign sequence, extended",
   "foreign topic being recorded",
+  "topic deleted there",
+  ...atEdges,
   "upload refused",
   "finalize refused",
 ] as const;
+const isAtEdges = (one: string): boolean => atEdges.some((own) => own === one);
 const causes: readonly ParkCause[] = ["conflict", "refused", "different"];
+
+/** Whether there was something to interfere with. */
+function interfereOnce(
+  remote: RemoteModel,
+  interference: (typeof interferences)[number],
+  isCompared: boolean,
+): boolean {
+  const sessions = remote.sequence?.sessions ?? [];
+  const open = sessions.find(({ finalized }) => !finalized);
+  const victim = isCompared ? sessions[0] : open;
+  switch (interference) {
+    case "rows lost there":
+      return remote.loseRows();
+    case "row changed there":
+      return remote.changeRow();
+    case "topic deleted there": {
+      // The one that is looked at last.
+      const { topics } = sessions.find(({ finalized }) => finalized) ?? {};
+      return topics?.delete(topics.size - 1) ?? false;
+    }
+    case "finalized there before all came":
+      return open !== undefined && remote.finalizeAsIs(open.uuid);
+    case "foreign sequence in place of ours":
+      return victim !== undefined && remote.replaceSequence();
+    default:
+      return victim !== undefined && remote.removeSession(victim.uuid);
+  }
+}
 
 test("others interfere: what is theirs is left alone, what of ours they broke is sent again, and what is refused is parked until it is tried again", () => {
   const random = new Random("transfers: interferences");
   const coverage = new Coverage("interferences", [
-    ...interferences.flatMap((one) => ["edge", "central"].map((kind) => `${kind} ${one}`)),
+    ...interferences.map((one) => `edge ${one}`),
+    ...interferences.filter((one) => !isAtEdges(one)).map((one) => `central ${one}`),
     ...causes.map((cause) => `parked ${cause}`),
     "edge delete_session request lost",
     "edge delete_session reply lost",
@@ -207,11 +245,12 @@ test("others interfere: what is theirs is left alone, what of ours they broke is
     "retried",
   ]);
   for (let round = 0; round < seeds; round += 1) {
-    const options = random.pick(remotes);
     const interference = random.pick(interferences);
+    const options = random.pick(remotes.filter(({ kind }) => kind === "edge" || !isAtEdges(interference)));
     const facts = randomFacts(random);
     const remote = new RemoteModel(random, facts, options);
     const isExtended = interference === "foreign sequence, extended" || interference === "foreign topic being recorded";
+    const isConflict = /^foreign sequence( in place of ours)?$|being recorded$/.test(interference);
     const onConflict = isExtended ? "extend" : "refuse";
     const comparesContents = /changed|compared/.test(interference) || random.chance(0.5);
     const context: TransferContext = { facts, traits: { ...options, onConflict, comparesContents } };
@@ -233,6 +272,7 @@ test("others interfere: what is theirs is left alone, what of ours they broke is
       case "foreign sequence":
       case "foreign sequence, extended":
       case "foreign topic being recorded": {
+        coverage.hit(cell);
         const isOpen = interference === "foreign topic being recorded";
         const index = isOpen ? random.below(facts.topics.length) : 99;
         const topics = new Map([[index, { uuid: "foreign" as Uuid, rows: [7], locked: !isOpen, lostRows: 0 }]]);
@@ -244,12 +284,27 @@ test("others interfere: what is theirs is left alone, what of ours they broke is
         break;
       }
       case "upload refused":
+        coverage.hit(cell);
         // For what it is, or as if something else had happened to the topic, again and again.
         refuse("put", random.pick(["invalid", "wrong_state"]));
         break;
       case "finalize refused":
+        coverage.hit(cell);
         refuse("finalize", "wrong_state");
         break;
+      case "there already, in a sequence of another UUID": {
+        coverage.hit(cell);
+        const whole = { locked: true, lostRows: 0 } as const;
+        const topics = new Map(
+          facts.topics.map(({ uuid, rows }, index) => [index, { ...whole, uuid, rows: [...Array(rows).keys()] }]),
+        );
+        remote.sequence = {
+          isOurs: false,
+          isAlike: true,
+          sessions: [{ uuid: facts.session, finalized: true, topics }],
+        };
+        break;
+      }
       default: {
         // In the middle of it.
         const before = 1 + random.below(12);
@@ -261,15 +316,11 @@ test("others interfere: what is theirs is left alone, what of ours they broke is
           const isCompared = command.kind === "compare_topic";
           // What changes after it was compared is not seen.
           if (isCompared && interference === "row changed there") steps = Number.NEGATIVE_INFINITY;
-          if (!happened && (interference === "deleted before it is compared" ? isCompared : steps >= before)) {
-            const sessions = remote.sequence?.sessions ?? [];
-            const victim = isCompared ? sessions[0] : sessions.find(({ finalized }) => !finalized);
-            happened =
-              interference === "rows lost there"
-                ? remote.loseRows()
-                : interference === "row changed there"
-                  ? remote.changeRow()
-                  : victim !== undefined && remote.removeSession(victim.uuid);
+          const isNow = interference === "deleted before it is compared" ? isCompared : steps >= before;
+          // Nobody could tell between the two calls.
+          const isTooClose = command.kind === "create_session" && interference === "foreign sequence in place of ours";
+          if (!happened && isNow && !isTooClose) {
+            happened = interfereOnce(remote, interference, isCompared);
             if (happened) coverage.hit(cell);
           }
           return interfere(command, rowsMax);
@@ -278,22 +329,26 @@ test("others interfere: what is theirs is left alone, what of ours they broke is
     }
     cursor = transferTo(run, cursor);
     for (const one of seen) if (one.startsWith("edge delete_session") && /lost$/.test(one)) coverage.hit(one);
-    if (interference.startsWith("foreign") || interference.endsWith("refused")) coverage.hit(cell);
+    if (isConflict && interference !== "foreign sequence in place of ours")
+      expect(cursor.place.kind, title).toBe("parked");
     if (cursor.place.kind === "parked") {
       const { cause } = cursor.place;
       if (cause === "reply_lost") continue;
       coverage.hit(`parked ${cause}`);
-      const expected: readonly string[] =
-        interference === "foreign sequence" || interference === "foreign topic being recorded"
-          ? ["conflict"]
-          : interference.endsWith("refused")
-            ? ["refused"]
-            : ["different"];
+      const expected: readonly string[] = isConflict
+        ? ["conflict"]
+        : interference.endsWith("refused")
+          ? ["refused"]
+          : ["different"];
       expect(expected, `${title}: ${cursor.place.reason}`).toContain(cause);
-      if (cause === "different") {
-        expect(options.mayDelete, `${title}: ${cursor.place.reason}`).toBe(false);
-        continue;
-      }
+      if (cause === "different" && options.mayDelete) {
+        // It may have been complete there before anything of it was sent: somebody has to decide.
+        expect(cursor.place.reason, title).toMatch(/is not in the session, which is complete there, and stays there$/);
+        const [there] = remote.sequence?.sessions ?? [];
+        if (interference !== "topic deleted there")
+          expect([cell, there?.topics.size], title).toEqual([`edge ${atEdges[0]}`, 0]);
+        expect(remote.removeSession(facts.session), title).toBe(true);
+      } else if (cause === "different") continue;
       // Somebody mends it.
       remote.refuses = undefined;
       if (cause === "conflict") {
@@ -302,9 +357,9 @@ test("others interfere: what is theirs is left alone, what of ours they broke is
           "foreign",
           [[7]],
         ]);
-        if (interference === "foreign sequence") expect(others, title).toEqual([]);
+        if (interference.startsWith("foreign sequence")) expect(others, title).toEqual([]);
         remote.removeSession("foreign" as Uuid);
-        if (interference === "foreign sequence") remote.sequence = undefined;
+        if (interference.startsWith("foreign sequence")) remote.sequence = undefined;
       }
       cursor = transferTo({ ...run, faultsLeft: 0 }, retriedCursor(cursor));
       if (cursor.place.kind === "parked" && cursor.place.cause === "reply_lost") continue;
@@ -388,7 +443,7 @@ test("what is complete there is not deleted while rows are lost here, and goes o
       let retried = beginTransfer(retriedCursor(transfer.cursor), context);
       const gone: Answer[] =
         kind === "edge"
-          ? [{ kind: "made", uuid: session.uuid }]
+          ? [{ kind: "done" }, { kind: "made", uuid: session.uuid }]
           : place.kind === "compare"
             ? [
                 { kind: "refused", code: "absent", reason: "gone" },
