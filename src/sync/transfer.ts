@@ -8,6 +8,7 @@
  */
 
 import { assert } from "../model/assert.ts";
+import { sequenceOfTopic } from "../model/locator.ts";
 import type { Uuid } from "../model/resource.ts";
 import { transferLimits } from "../model/sync-limits.ts";
 import type { Cursor } from "../model/transfer.ts";
@@ -142,9 +143,9 @@ function takenAtEdge(transfer: Transfer, reason: string, context: TransferContex
 /** A complete topic of our UUID is nobody else's, and so is its session. */
 function afterTaken(transfer: Transfer, answer: Answer, context: TransferContext): Transfer {
   if (answer.kind === "status" && answer.status.state === "finalized") return isThereAlready(transfer, context);
-  return answer.kind === "status" || (answer.kind === "refused" && answer.code === "absent")
-    ? conflict(transfer, "The remote has a sequence of this name that was not made by this store.", context)
-    : unexpected(transfer, answer);
+  if (answer.kind === "refused" && answer.code !== "absent") return unexpected(transfer, answer);
+  const name = sequenceOfTopic(topicOf(context.facts, 0).locator);
+  return conflict(transfer, `The remote has a sequence \`${name}\` that was not made by this store.`, context);
 }
 
 /** At an edge: a session of our UUID came by a bundle, or before our catalog was lost. */
