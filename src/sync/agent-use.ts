@@ -17,6 +17,8 @@ export interface AgentUse {
   readonly sending: Sending | undefined;
   readonly sentBytes: number;
   readonly sentRows: number;
+  /** How often something was read here or there that does not go, to be counted or compared: it comes further by that too. */
+  readonly readings: number;
   readonly brokenOff: number;
   /** Why nothing may go now; undefined when it may. */
   readonly closed: string | undefined;

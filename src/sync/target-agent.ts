@@ -87,6 +87,7 @@ export class TargetAgent {
   #sending: Progress | undefined;
   #sentBytes = 0;
   #sentRows = 0;
+  #readings = 0;
   #brokenOff = 0;
   #lastError: string | undefined;
   #told: string | undefined;
@@ -140,6 +141,7 @@ export class TargetAgent {
       sending: this.#sending === undefined ? undefined : sendingOf(this.#sending, nowMs),
       sentBytes: this.#sentBytes,
       sentRows: this.#sentRows,
+      readings: this.#readings,
       brokenOff: this.#brokenOff,
       closed: this.#closed,
       lastError: this.#lastError ?? whyHeld,
@@ -403,7 +405,7 @@ export class TargetAgent {
       signal,
       digests: this.#digests,
       rate: () => slower(this.#gate.rate(), of.bytesPerSecond),
-      yield: () => this.#admission.yield(signal),
+      yield: () => this.#read(signal),
       admit: (bytes) => this.#admission.admit(bytes, { gate: this.#gate, of, meanwhile }, signal),
       sent: (bytes, rows) => {
         sending.sentBytes += bytes;
@@ -427,9 +429,15 @@ export class TargetAgent {
     log.info("session_synced", { target: this.#target.name, session: session.locator, bytes: sending.sentBytes, ms });
   }
 
+  /** Called before something is read that does not go: lets uploads go first. */
+  async #read(signal: AbortSignal): Promise<void> {
+    this.#readings += 1;
+    await this.#admission.yield(signal);
+  }
+
   /** @throws GaveWay when the session is gone here */
   async #factsOf(remote: Remote, shipment: Shipment, traits: RemoteTraits, signal: AbortSignal): Promise<SentAs> {
-    const admit = (): Promise<void> => this.#admission.yield(signal);
+    const admit = (): Promise<void> => this.#read(signal);
     try {
       return await this.#sentFacts.of(remote, shipment, { traits, admit, signal });
     } catch (error) {
