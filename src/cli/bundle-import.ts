@@ -5,14 +5,14 @@
  */
 
 import type { Bundle } from "../bundle/bundle-file.ts";
+import { findOwnSession } from "../bundle/own-session.ts";
 import { flightSocketOf, isServed } from "../care/ownership.ts";
 import { type Catalog, openCatalogToRead } from "../catalog/catalog.ts";
-import { findSequence, findSession } from "../catalog/resources.ts";
+import { findSequence } from "../catalog/resources.ts";
 import { readOwner } from "../catalog/store-facts.ts";
 import { Remote } from "../client/remote.ts";
 import { socketPlaceIn } from "../host/control-socket.ts";
 import { type Disk, openDisk } from "../host/disk.ts";
-import { derivedUuid } from "../host/entropy.ts";
 import { assert } from "../model/assert.ts";
 import { importOwnersMax } from "../model/bundle-limits.ts";
 import { Fault } from "../model/fault.ts";
@@ -106,9 +106,9 @@ async function bring(bundle: Bundle, request: TransferRequest, { disk, catalog, 
     what: "bundle import",
     into: disk.root,
     isNear: true,
-    hasOwn({ ulid, uuid }) {
-      const known = findSession(catalog, ulid);
-      return known !== undefined && derivedUuid(known.uuid, "session") === uuid;
+    findOwn(record) {
+      catalog.refresh();
+      return findOwnSession(catalog, record);
     },
     hasSequence({ name, uuid }) {
       catalog.refresh();

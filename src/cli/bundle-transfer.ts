@@ -6,8 +6,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { bundleDisk } from "../bundle/bundle-disk.ts";
 import { type Bundle, openBundle } from "../bundle/bundle-file.ts";
+import type { OwnSession } from "../bundle/own-session.ts";
 import { openScratch, putContent, type Scratch } from "../bundle/scratch.ts";
 import { demandTrust, type Trust } from "../bundle/trust.ts";
+import type { SessionRecord } from "../care/session-record.ts";
 import type { Catalog } from "../catalog/catalog.ts";
 import { findSequence } from "../catalog/resources.ts";
 import { findTarget, putTarget } from "../catalog/target-rows.ts";
@@ -22,7 +24,7 @@ import { bundleBudgetBytes, bundleLookMs } from "../model/bundle-limits.ts";
 import { Fault, type FaultCode } from "../model/fault.ts";
 import { sequenceOfSession } from "../model/locator.ts";
 import { parseRemoteUrl } from "../model/remote-url.ts";
-import type { Sequence, Session } from "../model/resource.ts";
+import type { Sequence, Ulid } from "../model/resource.ts";
 import { type ConflictPolicy, type Target, unsaid } from "../model/target.ts";
 import { isSynced, leftoverOf, retriedCursor } from "../model/transfer.ts";
 import { Poison } from "../store/poison.ts";
@@ -50,7 +52,10 @@ export interface PushRequest extends TransferRequest, Pick<Target, "caFile" | "k
 /** What became of a session. */
 export interface CarriedView {
   readonly session: string;
-  /** `there` when it was there before, `refused` when it is not what it says, `parked` when the other side does not take it. */
+  /**
+   * `there` when it was there before, `refused` when it is not what it says, `parked` when the other side does not take it, or has
+   * another one that it was exported from.
+   */
   readonly state: "brought" | "there" | "refused" | "parked";
   readonly reason: string | null;
 }
@@ -82,8 +87,8 @@ export interface Destination extends TransferRequest, Pick<Target, "caFile" | "k
   readonly into?: string;
   /** Where it is not reached by its address. */
   readonly connect?: typeof connectTo;
-  /** Whether a session is there that was never sent: the one that was exported. */
-  readonly hasOwn?: (session: Session) => boolean;
+  /** A session that is there and was never sent: the one that was exported. It is left as it is. */
+  readonly findOwn?: (record: SessionRecord) => OwnSession | undefined;
   /** Whether a sequence is there that this command has made for this one. */
   readonly hasSequence?: (sequence: Sequence) => boolean;
   /** Whether what it does not take goes again at once, and no cursor is kept: begun anew it costs nothing. */
@@ -93,14 +98,19 @@ export interface Destination extends TransferRequest, Pick<Target, "caFile" | "k
 /** The exit code. @param store where it is kept how far it is */
 export async function bringTo(store: Disk, bundle: Bundle, destination: Destination): Promise<number> {
   await using scratch = await openScratch(store, bundle.manifest, destination.url);
+  const different = new Map<Ulid, string>();
   const refused = await checkBundle(bundle, async (content) => {
-    if (destination.hasOwn?.(content.record.session) !== true) await putContent(scratch.catalog, content);
+    const own = destination.findOwn?.(content.record);
+    if (own === undefined) await putContent(scratch.catalog, content);
+    else if (own.difference !== undefined) different.set(content.record.session.ulid, own.difference);
   });
   const target = await targetIn(scratch.catalog, bundle.manifest, destination);
   const { sent, isEdge } = await run(bundle, scratch, target, destination);
   const isNear = destination.isNear === true;
   if (isNear) await removeParked(scratch.catalog, bundle.manifest, target, destination);
-  const views = bundle.manifest.sessions.map((session) => viewOf(scratch.catalog, target, session, { refused, sent }));
+  const views = bundle.manifest.sessions.map((session) =>
+    viewOf(scratch.catalog, target, session, { refused, different, sent }),
+  );
   const isAllThere = views.every(({ state }) => state === "brought" || state === "there");
   tell(bundle, views, destination);
   // A central daemon does not tell whose a session is: only by what is kept here the next try knows it.
@@ -276,15 +286,27 @@ function isRefusal(code: string, during: string): boolean {
   return during === "connect" && ["absent", "invalid", "wrong_state"].includes(code);
 }
 
+interface Outcome {
+  /** Why the bundle's is not what it says. */
+  readonly refused: ReadonlyMap<BundleSession, string>;
+  /** In what the one that was exported is not whole there any more. */
+  readonly different: ReadonlyMap<Ulid, string>;
+  /** Bytes that went, by locator. */
+  readonly sent: ReadonlyMap<string, number>;
+}
+
 function viewOf(
   catalog: Catalog,
   target: Target,
   session: BundleSession,
-  { refused, sent }: { refused: ReadonlyMap<BundleSession, string>; sent: ReadonlyMap<string, number> },
+  { refused, different, sent }: Outcome,
 ): CarriedView {
   const { ulid, locator } = session;
   const problem = refused.get(session);
   if (problem !== undefined) return { session: locator, state: "refused", reason: problem };
+  const difference = different.get(ulid);
+  if (difference !== undefined)
+    return { session: locator, state: "parked", reason: `different: ${difference}; what is here stays as it is` };
   const place = findTransfer(catalog, ulid, target.id)?.cursor.place;
   if (place?.kind === "parked") return { session: locator, state: "parked", reason: `${place.cause}: ${place.reason}` };
   return { session: locator, state: (sent.get(locator) ?? 0) > 0 ? "brought" : "there", reason: null };
