@@ -98,24 +98,39 @@ export interface Destination extends TransferRequest, Pick<Target, "caFile" | "k
 /** The exit code. @param store where it is kept how far it is */
 export async function bringTo(store: Disk, bundle: Bundle, destination: Destination): Promise<number> {
   await using scratch = await openScratch(store, bundle.manifest, destination.url);
+  const isNear = destination.isNear === true;
+  const { views, isEdge } = await carry(bundle, scratch, destination).catch(async (error: unknown) => {
+    // Nothing has gone yet, or what has is known there by its UUIDs. Why it ended matters more than what it leaves.
+    const hasBegun = !isNear && findTarget(scratch.catalog, "bundle") !== undefined;
+    if (!hasBegun) await scratch.forget().catch(() => undefined);
+    throw error;
+  });
+  tell(bundle, views, destination);
+  const count = countsOf(views);
+  // A central daemon does not tell whose a session is: only by what is kept here the next try knows it.
+  if (isNear || (count.parked === 0 && isEdge)) await scratch.forget();
+  return count.refused + count.parked === 0 ? 0 : 1;
+}
+
+/** What became of each session, and whether they went to an edge. @throws Fault as `checkBundle`, `run` */
+async function carry(
+  bundle: Bundle,
+  scratch: Scratch,
+  destination: Destination,
+): Promise<{ views: readonly CarriedView[]; isEdge: boolean }> {
+  const { manifest } = bundle;
+  const { catalog } = scratch;
   const different = new Map<Ulid, string>();
   const refused = await checkBundle(bundle, async (content) => {
     const own = destination.findOwn?.(content.record);
-    if (own === undefined) await putContent(scratch.catalog, content);
+    if (own === undefined) await putContent(catalog, content);
     else if (own.difference !== undefined) different.set(content.record.session.ulid, own.difference);
   });
-  const target = await targetIn(scratch.catalog, bundle.manifest, destination);
+  const target = await targetIn(catalog, manifest, destination);
   const { sent, isEdge } = await run(bundle, scratch, target, destination);
-  const isNear = destination.isNear === true;
-  if (isNear) await removeParked(scratch.catalog, bundle.manifest, target, destination);
-  const views = bundle.manifest.sessions.map((session) =>
-    viewOf(scratch.catalog, target, session, { refused, different, sent }),
-  );
-  const isAllThere = views.every(({ state }) => state === "brought" || state === "there");
-  tell(bundle, views, destination);
-  // A central daemon does not tell whose a session is: only by what is kept here the next try knows it.
-  if (isNear || (isAllThere && isEdge)) await scratch.forget();
-  return isAllThere ? 0 : 1;
+  if (destination.isNear === true) await removeParked(catalog, manifest, target, destination);
+  const outcome: Outcome = { refused, different, sent };
+  return { views: manifest.sessions.map((session) => viewOf(catalog, target, session, outcome)), isEdge };
 }
 
 /** One row for all tries; what was parked is tried again, for somebody wants it, and what arrived is looked for. */
@@ -326,9 +341,15 @@ function tell({ manifest }: Bundle, views: readonly CarriedView[], { json, into 
   }
   for (const { session, state, reason } of views)
     printOut(`${session}: ${words[state]}${reason === null ? "" : `: ${reason}`}\n`);
-  const count = (state: CarriedView["state"]): number => views.filter((view) => view.state === state).length;
-  const missing = count("refused") + count("parked");
+  const { brought, there, refused, parked } = countsOf(views);
+  const missing = refused + parked;
   printOut(
-    `${count("brought")} brought, ${count("there")} were there already${missing === 0 ? "" : `, ${missing} are not there`}${into === undefined ? "" : `; into ${into}`}\n`,
+    `${brought} brought, ${there} were there already${missing === 0 ? "" : `, ${missing} are not there`}${into === undefined ? "" : `; into ${into}`}\n`,
   );
+}
+
+function countsOf(views: readonly CarriedView[]): Record<CarriedView["state"], number> {
+  const counts = { brought: 0, there: 0, refused: 0, parked: 0 };
+  for (const { state } of views) counts[state] += 1;
+  return counts;
 }
