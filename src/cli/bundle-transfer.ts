@@ -32,6 +32,7 @@ import type { AgentUse } from "../sync/agent-use.ts";
 import { connectTo, whyExposed } from "../sync/connect.ts";
 import { type AgentParts, TargetAgent } from "../sync/target-agent.ts";
 import { checkBundle } from "./bundle.ts";
+import { Patience } from "./patience.ts";
 import { openProgress } from "./progress.ts";
 import { searchPartsOf } from "./search-parts.ts";
 
@@ -247,30 +248,6 @@ async function removeParked(
 
 function isDone({ state, census }: AgentUse): boolean {
   return state === "idle" && census !== undefined && census.pending.sessions === 0;
-}
-
-/** Ends when nothing has come further for long, or will not for longer than that. */
-class Patience {
-  readonly #waitMs: number;
-  #seen = "";
-  #sinceMs = Number.NaN;
-
-  constructor(waitMs: number) {
-    this.#waitMs = waitMs;
-  }
-
-  /** @throws Fault unavailable with what the remote said */
-  check({ sentBytes, census, retryInMs, lastError, closed }: AgentUse, nowMs: number): void {
-    const seen = JSON.stringify([sentBytes, census?.synced, census?.parked]);
-    if (seen !== this.#seen) {
-      this.#seen = seen;
-      this.#sinceMs = nowMs;
-    }
-    const leftMs = this.#sinceMs + this.#waitMs - nowMs;
-    if (leftMs > 0 && (retryInMs ?? 0) < this.#waitMs) return;
-    const why = lastError ?? closed ?? "it does not answer";
-    throw new Fault("unavailable", `${why} (nothing came further; the same command goes on where this one ends)`);
-  }
 }
 
 interface Heard {
