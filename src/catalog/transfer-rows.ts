@@ -53,35 +53,41 @@ export function findClaim(catalog: Catalog, sequence: Ulid, target: Ulid): Seque
   return (catalog.claims.get([sequence, target]) as SequenceClaim | undefined) ?? "unknown";
 }
 
-/** The UUID of the last sequence of a name that is gone here and was ours there: the one there has what follows from it. */
+/** The UUID of the first sequence of a name that is gone here and was ours there: the one there has what follows from it. */
 export function findPastSequence(catalog: Catalog, name: SequenceName, target: Ulid): Uuid | undefined {
-  return catalog.claims.get([pastKey(name), target]) as Uuid | undefined;
+  return readable(catalog, [pastKey(name), target]) as Uuid | undefined;
 }
 
 export function putClaim(catalog: Catalog, sequence: Ulid, target: Ulid, claim: SequenceClaim): void {
   if (catalog.claims.get([sequence, target]) !== claim) catalog.claims.put([sequence, target], claim);
 }
 
-/** Of a sequence that goes. Which one was ours there is kept, for as many as are held: the first names are given up before the last. */
+/**
+ * Of a sequence that goes. Which one was ours there is kept, for as many as are held: the first names are given up before the last, and
+ * not while there is a sequence of the name, which goes by it.
+ */
 export function removeClaims(catalog: Catalog, { ulid, uuid, name }: Pick<Sequence, "ulid" | "uuid" | "name">): void {
   const { claims } = catalog;
   const targets = new Set<string>(listTargets(catalog).map(({ id }) => id));
   for (const key of claims.keys([ulid, ""], [ulid, behindAscii])) {
     const target = String(key[1]);
-    if (targets.has(target) && isOurs(catalog, key)) claims.put([pastKey(name), target], uuid);
+    const past: Key = [pastKey(name), target];
+    const isNews = readable(catalog, key) === "ours" && readable(catalog, past) === undefined;
+    if (targets.has(target) && isNews) claims.put(past, uuid);
     claims.remove(key);
   }
   const past = claims.keys([pastPrefix, ""], [behindPast, ""], pastClaimsMax + pastClaimsOver);
-  if (past.length === pastClaimsMax + pastClaimsOver)
-    for (const key of past.slice(0, pastClaimsOver)) claims.remove(key);
+  if (past.length < pastClaimsMax + pastClaimsOver) return;
+  const unused = past.filter(([name]) => !catalog.sequences.has(String(name).slice(pastPrefix.length)));
+  for (const key of unused.slice(0, pastClaimsOver)) claims.remove(key);
 }
 
 /** What cannot be read is given up, and nothing else with it. */
-function isOurs({ claims }: Catalog, key: Key): boolean {
+function readable({ claims }: Catalog, key: Key): string | undefined {
   try {
-    return claims.get(key) === "ours";
+    return claims.get(key);
   } catch (error) {
-    if (error instanceof Fault) return false;
+    if (error instanceof Fault) return undefined;
     throw error;
   }
 }

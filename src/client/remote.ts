@@ -135,7 +135,7 @@ export class Remote implements Disposable {
   /** Unless it is complete. @throws Fault wrong_state when it is */
   async deleteOpenSession(sequence: SequenceName, session: RemoteSession): Promise<void> {
     if (this.isEdge) return await this.#act("edge_session_delete_open", { session_uuid: session.uuid });
-    const found = (await this.#sequence(sequence))?.sessions.find((one) => isSession(one, session));
+    const found = (await this.#sequence(sequence))?.sessions.find((one) => isSession(one, session) === true);
     if (found === undefined) throw new Fault("absent", "There is no such session.");
     if (found.locked !== false) throw new Fault("wrong_state", "The session is complete there: it was not deleted.");
     await this.deleteSession(session);
@@ -172,7 +172,7 @@ export class Remote implements Disposable {
   async showTopic(
     locator: TopicLocator,
     of?: RemoteSession,
-  ): Promise<(RemoteTopicView & { isOfSession?: boolean }) | undefined> {
+  ): Promise<(RemoteTopicView & { isOfSession?: boolean | undefined }) | undefined> {
     const found = await this.#show({ locator }, readTopicInfo, () => this.#isListed(locator));
     if (found === undefined || of === undefined) return found;
     const sequence = await this.#sequence(sequenceOfTopic(locator));
@@ -271,8 +271,10 @@ export class Remote implements Disposable {
   }
 }
 
-function isSession(shown: RemoteSessionView, { uuid, locator }: RemoteSession): boolean {
-  return shown.uuid === uuid || (locator !== undefined && shown.locator === locator);
+/** Undefined where it cannot be told: a daemon of 0.4 has made the session, and became a later one since. */
+function isSession(shown: RemoteSessionView, { uuid, locator }: RemoteSession): boolean | undefined {
+  if (shown.uuid === uuid || (locator !== undefined && shown.locator === locator)) return true;
+  return shown.uuid === undefined && locator === undefined ? undefined : false;
 }
 
 /** @throws Fault what says nothing of permissions: unavailable and the like */

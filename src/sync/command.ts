@@ -79,7 +79,7 @@ export interface ShownSequence {
 }
 
 export interface ShownTopic {
-  /** Undefined where nobody asked. */
+  /** Undefined where nobody asked, or it cannot be told. */
   readonly isOfSession?: boolean | undefined;
   readonly locked: boolean;
   /** Undefined where the remote does not say. */

@@ -2,12 +2,13 @@
 
 import type { Remote } from "../client/remote.ts";
 import { Fault } from "../model/fault.ts";
-import type { Ulid } from "../model/resource.ts";
+import type { Topic } from "../model/resource.ts";
+import { pendingHeldMax } from "../model/sync-limits.ts";
 import type { ParkCause } from "../model/transfer.ts";
 import { limitsOf, whyTopicsUnsuitable } from "./central.ts";
-import type { RemoteTraits, TopicFacts, TransferFacts } from "./command.ts";
+import type { RemoteTraits, TransferFacts } from "./command.ts";
 import type { Shipment } from "./shipment.ts";
-import { countMessages, type StreamParts } from "./topic-stream.ts";
+import { countMessages, type StreamLimits, type StreamParts } from "./topic-stream.ts";
 
 export interface Hindrance {
   readonly cause: ParkCause;
@@ -28,8 +29,8 @@ export interface SentAs {
 
 export class SentFacts {
   readonly #parts: Omit<StreamParts, "admit">;
-  /** Of the session that was counted last. */
-  #counted: { readonly session: Ulid; readonly facts: TransferFacts } | undefined;
+  /** Messages of each topic, by session and what a message may have; the longest known first. */
+  readonly #counted = new Map<string, readonly number[]>();
 
   constructor(parts: Omit<StreamParts, "admit">) {
     this.#parts = parts;
@@ -60,15 +61,28 @@ export class SentFacts {
     { session, topics, facts }: Shipment,
     { admit, signal }: { admit: StreamParts["admit"]; signal: AbortSignal },
   ): Promise<TransferFacts> {
-    if (this.#counted?.session === session.ulid) return this.#counted.facts;
-    const options = { limits: limitsOf(remote), signal };
-    const counted: TopicFacts[] = [];
-    for (const [index, topic] of facts.topics.entries()) {
-      const of = topics[index];
-      const messages = of === undefined ? 0 : await countMessages({ ...this.#parts, admit }, of, options);
-      counted.push({ ...topic, messages });
-    }
-    this.#counted = { session: session.ulid, facts: { ...facts, topics: counted } };
-    return this.#counted.facts;
+    const limits = limitsOf(remote);
+    const key = `${session.ulid} ${limits.messageBytesMax}`;
+    const known = this.#counted.get(key);
+    const messages = known ?? (await this.#count(topics, { limits, admit, signal }));
+    if (known === undefined) this.#remember(key, messages);
+    return { ...facts, topics: facts.topics.map((topic, index) => ({ ...topic, messages: messages[index] ?? 0 })) };
+  }
+
+  async #count(
+    topics: readonly Topic[],
+    { limits, admit, signal }: { limits: StreamLimits; admit: StreamParts["admit"]; signal: AbortSignal },
+  ): Promise<number[]> {
+    const messages: number[] = [];
+    for (const topic of topics)
+      messages.push(await countMessages({ ...this.#parts, admit }, topic, { limits, signal }));
+    return messages;
+  }
+
+  /** For as many as may be tried in turns. */
+  #remember(key: string, messages: readonly number[]): void {
+    const [oldest] = this.#counted.keys();
+    if (this.#counted.size >= pendingHeldMax && oldest !== undefined) this.#counted.delete(oldest);
+    this.#counted.set(key, messages);
   }
 }

@@ -2,7 +2,7 @@
 
 import type { Catalog } from "../catalog/catalog.ts";
 import { findSequence, findSession, listTopicsOfSession } from "../catalog/resources.ts";
-import { findClaim, findPastSequence } from "../catalog/transfer-rows.ts";
+import { findPastSequence } from "../catalog/transfer-rows.ts";
 import { derivedUuid } from "../host/entropy.ts";
 import { bytesOfTopics } from "../model/extent.ts";
 import { isFinalized, type Sequence, type Session, type Topic, type Ulid, type Uuid } from "../model/resource.ts";
@@ -33,9 +33,8 @@ export function findShipment(
   const session = findSession(catalog, ulid);
   const sequence = session === undefined ? undefined : findSequence(catalog, session.sequence);
   if (session === undefined || sequence === undefined || !isFinalized(session)) return undefined;
-  const isOurs = findClaim(catalog, sequence.ulid, target) === "ours";
   // One of this name may be there that was ours before: with its UUID it is again, and nobody else's is.
-  const past = isOurs ? undefined : findPastSequence(catalog, sequence.name, target);
+  const past = findPastSequence(catalog, sequence.name, target);
   const topics = listTopicsOfSession(catalog, session).toSorted((a, b) => a.number - b.number);
   return {
     sequence,

@@ -6,9 +6,12 @@ import type { Cursor, Place, TopicState } from "../model/transfer.ts";
 import type { RemoteTraits, TransferFacts } from "./command.ts";
 import { park, sessionOf, type Transfer, type TransferContext, topicOf } from "./transfer-state.ts";
 
+/** What is known of a session before it is asked for. */
+const unasked = { fresh: false, isComplete: false, asked: 0 } as const;
+
 /** A transfer at its cursor: for the first time, or after it broke off. */
 export function beginTransfer(cursor: Cursor, context: TransferContext): Transfer {
-  const transfer: Transfer = { cursor, command: { kind: "end" }, fresh: false, mayDelete: true, asked: 0 };
+  const transfer: Transfer = { cursor, command: { kind: "end" }, ...unasked, mayDelete: true };
   return arrive(transfer, cursor.place, context);
 }
 
@@ -142,5 +145,5 @@ export function anew(transfer: Transfer, place: Place, reason: string, context: 
       "repeated",
       `It was begun anew ${transferLimits.anewMax} times, at last because of: ${reason}`,
     );
-  return arrive({ ...transfer, cursor, fresh: false, asked: 0 }, place, context);
+  return arrive({ ...transfer, ...unasked, cursor }, place, context);
 }

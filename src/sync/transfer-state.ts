@@ -9,6 +9,8 @@ export interface Transfer {
   readonly command: Command;
   /** Whether the topic that is looked at was never begun: then nothing of it can be there. */
   readonly fresh: boolean;
+  /** Whether it was said since this was begun that the session is complete there. */
+  readonly isComplete: boolean;
   /** False when deleting was refused. */
   readonly mayDelete: boolean;
   /** How often the same was asked without an answer that decides. */

@@ -151,7 +151,7 @@ function afterTaken(transfer: Transfer, answer: Answer, context: TransferContext
 /** At an edge: a session of our UUID came by a bundle, or before our catalog was lost. */
 function isThereAlready(transfer: Transfer, context: TransferContext): Transfer {
   const session = { uuid: context.facts.session, locator: undefined };
-  const at: Transfer = { ...transfer, cursor: { ...transfer.cursor, session } };
+  const at: Transfer = { ...transfer, isComplete: true, cursor: { ...transfer.cursor, session } };
   return arrive(at, { kind: "check", index: 0, wasThere: true }, context);
 }
 
@@ -264,7 +264,7 @@ function afterShowTopic(transfer: Transfer, index: number, answer: Answer, conte
     return createTopic({ ...transfer, asked }, index, context);
   }
   const wasSent = state.kind === "sending" || state.kind === "ended";
-  if (found.isOfSession !== true)
+  if (!(found.isOfSession ?? wasSent))
     return park(transfer, "conflict", `The remote has a topic \`${topic.locator}\` that is not of this session.`);
   if (found.locked && wasSent)
     return differenceOf(found, topic) === undefined
@@ -370,8 +370,7 @@ function isGoneThere(transfer: Transfer, topic: TopicFacts, context: TransferCon
   const reason = `\`${topic.locator}\` is not there`;
   if (context.traits.kind === "central") return remove(transfer, reason, context);
   // The session is gone, or, if it says then that it is not, somebody deleted the topic alone.
-  const { cursor } = transfer;
-  return wasThere(cursor) && cursor.anew > 0
+  return transfer.isComplete && wasThere(transfer.cursor)
     ? leaveThere(transfer, notInSession(topic), context)
     : anew(transfer, { kind: "session" }, reason, context);
 }

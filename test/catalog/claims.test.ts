@@ -45,6 +45,21 @@ test("what was ours is kept by name for the targets that there are, and nothing 
   expect(namesOf(catalog)).toEqual(['["/drive","centre"]', '["01B","centre"]']);
 });
 
+test("the first one of a name stays the one that is there, however often it is recorded again", async () => {
+  await using scratch = await openScratch();
+  const { catalog } = scratch;
+  await catalog.transaction(() => putTargets(catalog));
+  for (const n of [1, 2, 3]) {
+    const again = { ...drive, ulid: `01${n}` as Ulid, uuid: `uuid-${n}` as Uuid };
+    await catalog.transaction(() => {
+      putSequence(catalog, again);
+      putClaim(catalog, again.ulid, centre, "ours");
+    });
+    await catalog.transaction(() => removeSequence(catalog, again));
+    expect(findPastSequence(catalog, drive.name, centre)).toBe("uuid-1");
+  }
+});
+
 test("a claim that cannot be read does not keep a sequence from going, and is not taken for ours", async () => {
   await using scratch = await openScratch();
   const { catalog } = scratch;
@@ -86,9 +101,13 @@ test("of past ones there are no more than are held, and the one that goes now is
     putSequence(catalog, drive);
     putClaim(catalog, drive.ulid, centre, "ours");
     for (let n = 0; n < all; n += 1) catalog.claims.put([`/a${String(n).padStart(6, "0")}`, centre], "uuid");
+    // It goes by what is known of its name.
+    putSequence(catalog, { ...drive, ulid: "01B" as Ulid, name: parseSequenceName("a000000") });
   });
   expect(namesOf(catalog)).toHaveLength(all + 1);
   await catalog.transaction(() => removeSequence(catalog, drive));
   expect(namesOf(catalog)).toHaveLength(pastClaimsMax);
+  expect(findPastSequence(catalog, parseSequenceName("a000000"), centre)).toBe("uuid");
+  expect(findPastSequence(catalog, parseSequenceName("a000001"), centre)).toBeUndefined();
   expect(findPastSequence(catalog, drive.name, centre)).toBe(drive.uuid);
 });

@@ -198,6 +198,31 @@ test("a sequence that is gone here and comes again is ours there", { timeout: 60
   expect((await contents(far.port, `robot/${gps.path}`)).rows.length).toBe(gps.rows);
 });
 
+test("a sequence that is recorded again and again goes on in the one that was ours", { timeout: 60_000 }, async () => {
+  const own = directory();
+  await using near = await startServer({ dataDir: own });
+  await using far = await startServer({ dataDir: directory() });
+  await command(own, "add", "centre", `grpc://127.0.0.1:${far.port}`);
+  using operator = new FlightClient(near.port);
+  const [gps] = baseTopics({ ...drive, seconds: 2 });
+  if (gps === undefined) throw new RangeError("a drive has this topic");
+  const topics = Array.from({ length: 6 }, (_none, index) => ({ ...gps, path: `gps-${index}` }));
+  for (const [index, topic] of topics.entries()) {
+    // Three generations of two sessions each.
+    const isFirst = index % 2 === 0;
+    if (isFirst && index > 0) await operator.action("sequence_delete", { locator: "drive" });
+    await record(near.port, "drive", [topic], isFirst);
+    const wanted = isFirst ? 1 : 2;
+    const view = await until(
+      own,
+      `session ${index} is settled`,
+      ({ syncedSessions, parkedSessions }) => syncedSessions === wanted || parkedSessions > 0,
+    );
+    expect(view.parked, `session ${index}`).toEqual([]);
+  }
+  for (const { path: below } of topics) expect(await isThere(far.port, `drive/${below}`), below).toBe(true);
+});
+
 test("a sequence that was ours there, and is somebody else's now, is a conflict", { timeout: 60_000 }, async () => {
   const own = directory();
   await using near = await startServer({ dataDir: own });

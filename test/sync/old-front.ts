@@ -62,6 +62,8 @@ export async function openOldFront(target: () => number, broken: ReadonlySet<str
   const hit = (what: string): void => void hits.set(what, (hits.get(what) ?? 0) + 1);
   /** Messages with rows of each upload, by locator. */
   const messages = new Map<string, number>();
+  /** UUIDs of the sessions that were made through it, by locator: in lists an edge tells others. */
+  const sessions = new Map<string, string>();
   let client: { readonly port: number; readonly to: Client } | undefined;
 
   function edge(): Client {
@@ -104,12 +106,23 @@ export async function openOldFront(target: () => number, broken: ReadonlySet<str
     const action = create(ActionSchema, { type, body: oldBody(type, body) });
     edge()
       .makeServerStreamRequest(`${service}/DoAction`, raw, raw, Buffer.from(toBinary(ActionSchema, action)))
-      .on("data", (answer: Buffer) => answers.push(type === "version" ? version : answer))
+      .on("data", (answer: Buffer) => answers.push(type === "version" ? version : oldAnswer(type, answer)))
       .on("error", (error: ServiceError) => call.emit("error", oldFailure(error, type === "topic_create")))
       .on("end", () => {
         for (const answer of answers) call.write(answer);
         call.end();
       });
+  }
+
+  /** Sessions have no locator yet. */
+  function oldAnswer(type: string, answer: Buffer): Buffer {
+    if (type !== "session_create") return answer;
+    const { response, ...others } = JSON.parse(Buffer.from(fromBinary(ResultSchema, answer).body).toString()) as {
+      response: { uuid: string; locator: string };
+    };
+    sessions.set(response.locator, response.uuid);
+    const body = Buffer.from(JSON.stringify({ ...others, response: { uuid: response.uuid } }));
+    return Buffer.from(toBinary(ResultSchema, create(ResultSchema, { body })));
   }
 
   function oldBody(type: string, body: Uint8Array): Uint8Array {
@@ -141,8 +154,23 @@ export async function openOldFront(target: () => number, broken: ReadonlySet<str
         hit("messages counted");
         endpoint.appMetadata = Buffer.from(old);
       }
+      info.appMetadata = oldSequence(info.appMetadata);
       answer(null, Buffer.from(toBinary(FlightInfoSchema, info)));
     });
+  }
+
+  function oldSequence(metadata: Uint8Array): Uint8Array {
+    if (metadata.byteLength === 0) return metadata;
+    const text = Buffer.from(metadata).toString();
+    // As text, for it may have integers beyond 2^53.
+    const old = text.replace(
+      /"uuid":"([^"]*)","locator":"([^"]*)"/g,
+      (_all, uuid: string, locator: string) => `"uuid":"${sessions.get(locator) ?? uuid}"`,
+    );
+    if (/"sessions":\[\{/.test(text) && old === text)
+      throw new Error(`an edge tells a session in another form: ${text}`);
+    if (old !== text) hit("sessions by UUID");
+    return Buffer.from(old);
   }
 
   function listFlights(call: ServerWritableStream<Buffer, Buffer>): void {
