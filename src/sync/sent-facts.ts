@@ -22,6 +22,9 @@ export function hindranceOf(error: unknown): Hindrance | undefined {
   return error.code === "unsupported" ? { cause: "refused", reason: error.message } : undefined;
 }
 
+/** By which it is known what a remote takes. */
+type Told = Pick<Remote, "version" | "isEdge">;
+
 export interface SentAs {
   readonly facts: TransferFacts;
   readonly hindrance?: Hindrance | undefined;
@@ -38,8 +41,8 @@ export class SentFacts {
 
   /** @throws Fault absent when the session goes meanwhile; the signal's reason */
   async of(
-    remote: Remote,
-    shipment: Shipment,
+    remote: Told,
+    shipment: Pick<Shipment, "session" | "topics" | "facts">,
     { traits, admit, signal }: { traits: RemoteTraits; admit: StreamParts["admit"]; signal: AbortSignal },
   ): Promise<SentAs> {
     const { facts } = shipment;
@@ -57,8 +60,8 @@ export class SentFacts {
 
   /** For a remote that tells messages in place of rows: how many there will be. */
   async #withMessages(
-    remote: Remote,
-    { session, topics, facts }: Shipment,
+    remote: Told,
+    { session, topics, facts }: Pick<Shipment, "session" | "topics" | "facts">,
     { admit, signal }: { admit: StreamParts["admit"]; signal: AbortSignal },
   ): Promise<TransferFacts> {
     const limits = limitsOf(remote);
