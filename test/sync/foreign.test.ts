@@ -28,32 +28,37 @@ async function beginTopic(client: FlightClient, sequence: string, { path: below,
   return { session, locator, uuid };
 }
 
-test("a topic of that name that somebody else records is a conflict at a daemon, and becomes complete", {
-  timeout: 60_000,
-}, async () => {
-  const own = directory();
-  await using near = await startServer({ dataDir: own });
-  await using far = await startServer({ dataDir: directory() });
-  await using front = await openOldFront(() => far.port);
-  const [gps, imu] = twoTopics();
-  await command(own, "add", "centre", `grpc://127.0.0.1:${front.port}`);
-  await record(near.port, "drive", [gps]);
-  await until(own, "the first is there", ({ syncedSessions }) => syncedSessions === 1);
-  using other = new FlightClient(far.port);
-  const theirs = await beginTopic(other, "drive", imu);
-  await record(near.port, "drive", [imu], false);
-  const { parked } = await until(own, "it is parked", ({ parkedSessions }) => parkedSessions === 1);
-  const reason = expect.stringMatching(/`drive\/sensors\/imu` that is not of this session/) as string;
-  expect(parked).toMatchObject([{ cause: "conflict", reason }]);
-  await other.put(theirs, imu.messages);
-  await other.action("session_finalize", { session_uuid: theirs.session });
-  expect(await contents(far.port, theirs.locator)).toEqual(await contents(near.port, theirs.locator));
-  // Whoever decides for ours deletes theirs.
-  await other.action("session_delete", { session_uuid: theirs.session });
-  await command(own, "retry", "centre");
-  await until(own, "both are there", ({ syncedSessions }) => syncedSessions === 2);
-  expect(await contents(far.port, theirs.locator)).toEqual(await contents(near.port, theirs.locator));
-});
+test.each(["uuid", "locator"] as const)(
+  "a topic of that name that somebody else records is a conflict at a daemon that tells sessions by %s, and becomes complete",
+  {
+    timeout: 60_000,
+  },
+  async (tells) => {
+    const own = directory();
+    await using near = await startServer({ dataDir: own });
+    await using far = await startServer({ dataDir: directory() });
+    await using front = await openOldFront(() => far.port, { tells });
+    const [gps, imu] = twoTopics();
+    await command(own, "add", "centre", `grpc://127.0.0.1:${front.port}`);
+    await record(near.port, "drive", [gps]);
+    await until(own, "the first is there", ({ syncedSessions }) => syncedSessions === 1);
+    using other = new FlightClient(far.port);
+    const theirs = await beginTopic(other, "drive", imu);
+    await record(near.port, "drive", [imu], false);
+    const { parked } = await until(own, "it is parked", ({ parkedSessions }) => parkedSessions === 1);
+    const reason = expect.stringMatching(/`drive\/sensors\/imu` that is not of this session/) as string;
+    expect(parked).toMatchObject([{ cause: "conflict", reason }]);
+    await other.put(theirs, imu.messages);
+    await other.action("session_finalize", { session_uuid: theirs.session });
+    expect(await contents(far.port, theirs.locator)).toEqual(await contents(near.port, theirs.locator));
+    // Whoever decides for ours deletes theirs.
+    await other.action("session_delete", { session_uuid: theirs.session });
+    await command(own, "retry", "centre");
+    await until(own, "both are there", ({ syncedSessions }) => syncedSessions === 2);
+    expect(await contents(far.port, theirs.locator)).toEqual(await contents(near.port, theirs.locator));
+    expect(front.hits.get(`sessions by ${tells}`)).toBeGreaterThan(0);
+  },
+);
 
 test("a sequence of ours that is somebody else's now gets no more of ours", { timeout: 60_000 }, async () => {
   const own = directory();

@@ -56,8 +56,12 @@ const codec = {
 /**
  * @param target the port of the edge behind it, which may be another one after a restart
  * @param broken actions at which its database fails, or `GetFlightInfo`
+ * @param tells by what it tells sessions: the daemons of 0.4 by their UUIDs, later ones by locators
  */
-export async function openOldFront(target: () => number, broken: ReadonlySet<string> = new Set()): Promise<OldFront> {
+export async function openOldFront(
+  target: () => number,
+  { broken = new Set(), tells = "uuid" }: { broken?: ReadonlySet<string>; tells?: "uuid" | "locator" } = {},
+): Promise<OldFront> {
   const hits = new Map<string, number>();
   const hit = (what: string): void => void hits.set(what, (hits.get(what) ?? 0) + 1);
   /** Messages with rows of each upload, by locator. */
@@ -114,9 +118,9 @@ export async function openOldFront(target: () => number, broken: ReadonlySet<str
       });
   }
 
-  /** Sessions have no locator yet. */
+  /** At first sessions have no locators. */
   function oldAnswer(type: string, answer: Buffer): Buffer {
-    if (type !== "session_create") return answer;
+    if (type !== "session_create" || tells === "locator") return answer;
     const { response, ...others } = JSON.parse(Buffer.from(fromBinary(ResultSchema, answer).body).toString()) as {
       response: { uuid: string; locator: string };
     };
@@ -163,13 +167,12 @@ export async function openOldFront(target: () => number, broken: ReadonlySet<str
     if (metadata.byteLength === 0) return metadata;
     const text = Buffer.from(metadata).toString();
     // As text, for it may have integers beyond 2^53.
-    const old = text.replace(
-      /"uuid":"([^"]*)","locator":"([^"]*)"/g,
-      (_all, uuid: string, locator: string) => `"uuid":"${sessions.get(locator) ?? uuid}"`,
+    const old = text.replace(/"uuid":"([^"]*)","locator":"([^"]*)"/g, (_all, uuid: string, locator: string) =>
+      tells === "locator" ? `"locator":"${locator}"` : `"uuid":"${sessions.get(locator) ?? uuid}"`,
     );
     if (/"sessions":\[\{/.test(text) && old === text)
       throw new Error(`an edge tells a session in another form: ${text}`);
-    if (old !== text) hit("sessions by UUID");
+    if (old !== text) hit(`sessions by ${tells}`);
     return Buffer.from(old);
   }
 

@@ -247,7 +247,7 @@ test("what a daemon lists and cannot show is there, and what it does not list is
   await using stranger = await startServer({ dataDir: directory() });
   const broken = new Set<string>();
   let port = far.port;
-  await using front = await openOldFront(() => port, broken);
+  await using front = await openOldFront(() => port, { broken });
   await record(near.port, "one", labelTopics(drive));
   await command(own, "add", "centre", `grpc://127.0.0.1:${front.port}`);
   await until(own, "one is there", ({ syncedSessions }) => syncedSessions === 1);

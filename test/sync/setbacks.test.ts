@@ -155,7 +155,7 @@ test("what is deleted here while a target is paused, or no server runs, goes the
   expect((await runToEnd(["verify", "--data-dir", own])).code).toBe(0);
 });
 
-test.each(["an edge", "a central daemon"])(
+test.each(["an edge", "a central daemon", "a central daemon of 0.5"])(
   "what is deleted here while it is sent to %s stops at once",
   {
     timeout: 60_000,
@@ -163,7 +163,7 @@ test.each(["an edge", "a central daemon"])(
   async (kind) => {
     const own = directory();
     await using far = await startServer({ dataDir: directory() });
-    await using front = await openOldFront(() => far.port);
+    await using front = await openOldFront(() => far.port, { tells: /0\.5/.test(kind) ? "locator" : "uuid" });
     await using recorder = await startServer({ dataDir: own });
     await record(recorder.port, "cut", baseTopics(drive));
     const port = kind === "an edge" ? far.port : front.port;
@@ -257,7 +257,7 @@ test("a remote in trouble at what is to be deleted there is asked again, ever la
   const own = directory();
   const broken = new Set(["session_delete"]);
   await using far = await startServer({ dataDir: directory() });
-  await using front = await openOldFront(() => far.port, broken);
+  await using front = await openOldFront(() => far.port, { broken });
   await using recorder = await startServer({ dataDir: own });
   await record(recorder.port, "cut", baseTopics(drive));
   await command(own, "add", "centre", `grpc://127.0.0.1:${front.port}`, "--rate", "500kB");
