@@ -3,17 +3,9 @@
 
 import { expect, test } from "vitest";
 import type { FaultCode } from "../../src/model/fault.ts";
-import type { SessionLocator, TopicLocator } from "../../src/model/locator.ts";
+import type { TopicLocator } from "../../src/model/locator.ts";
 import type { Uuid } from "../../src/model/resource.ts";
-import {
-  type Cursor,
-  firstCursor,
-  leftoverOf,
-  type ParkCause,
-  type Place,
-  retriedCursor,
-  type TopicState,
-} from "../../src/model/transfer.ts";
+import { type Cursor, firstCursor, type ParkCause, retriedCursor } from "../../src/model/transfer.ts";
 import { type Answer, breaksOff, type Command, type TransferFacts } from "../../src/sync/command.ts";
 import { step } from "../../src/sync/transfer.ts";
 import { beginTransfer } from "../../src/sync/transfer-place.ts";
@@ -374,109 +366,4 @@ test("others interfere: what is theirs is left alone, what of ours they broke is
     } else expectOnce(remote, facts, title);
   }
   coverage.check();
-});
-
-test("rows that are at an edge are gone on with only while the topic is what it was when they were sent", () => {
-  const locator = "s/topic-0" as TopicLocator;
-  const traits = { ...remotes[0], onConflict: "refuse", comparesContents: false } as const;
-  const uuid = "topic-0" as Uuid;
-  const session = { uuid: "session" as Uuid, locator: undefined };
-  const cases: readonly (readonly [TopicState, lostRows: number, command: Command["kind"]])[] = [
-    [{ kind: "new", rows: 5 }, 0, "put"],
-    [{ kind: "new", rows: 5 }, 2, "put"],
-    [{ kind: "new", rows: 7 }, 2, "delete_session"],
-    // What nobody noted may be of before the loss.
-    [{ kind: "new" }, 0, "put"],
-    [{ kind: "new" }, 2, "delete_session"],
-    // A daemon that has become an edge.
-    [{ kind: "asked" }, 0, "put"],
-    [{ kind: "sending", uuid }, 0, "put"],
-    [{ kind: "ended", uuid }, 2, "delete_session"],
-  ];
-  for (const [state, lostRows, kind] of cases) {
-    const range = { startNs: 0n, endNs: 4n };
-    const facts = { session: session.uuid, topics: [{ locator, uuid, rows: 5, range, lostRows, messages: 5 }] };
-    const context: TransferContext = { facts, traits };
-    const cursor: Cursor = { place: { kind: "topic", index: 0, state }, sequence: "ours", session, anew: 0 };
-    const asked = step(beginTransfer(cursor, context), { kind: "made", uuid }, context);
-    expect(asked.command.kind).toBe("topic_status");
-    const status = { rows: 3, state: "open", lostRows: 0 } as const;
-    const next = step(asked, { kind: "status", status }, context);
-    expect(next.command, JSON.stringify([state, lostRows])).toMatchObject(
-      kind === "put" ? { kind, fromRow: 3 } : { kind },
-    );
-  }
-});
-
-test("what is complete there is not deleted while rows are lost here, and goes on once somebody has deleted it", () => {
-  const uuid = "topic" as Uuid;
-  const session = { uuid: "session" as Uuid, locator: undefined };
-  const topics = ["s/topic-0", "s/topic-1"].map((name) => {
-    const locator = name as TopicLocator;
-    return { locator, uuid, rows: 5, range: { startNs: 0n, endNs: 4n }, lostRows: 2, messages: 5 };
-  });
-  const whole = { locked: true, rows: 7, messages: undefined, range: { startNs: 0n, endNs: 6n } };
-  const places: readonly (readonly [Place, Answer[]])[] = [
-    [{ kind: "check", index: 1 }, [{ kind: "topic", found: whole }]],
-    [{ kind: "compare", index: 0 }, [{ kind: "compared", difference: "has other rows" }]],
-    [{ kind: "finalize" }, [{ kind: "done" }, { kind: "topic", found: whole }]],
-    [
-      { kind: "topic", index: 1, state: { kind: "new" } },
-      [
-        { kind: "made", uuid },
-        { kind: "status", status: { rows: 7, state: "finalized", lostRows: 0 } },
-      ],
-    ],
-  ];
-  for (const kind of ["edge", "central"] as const) {
-    const traits = { kind, countsRows: true, onConflict: "refuse", comparesContents: true } as const;
-    const context: TransferContext = { facts: { session: session.uuid, topics }, traits };
-    for (const [place, answers] of places) {
-      if (kind === "central" && place.kind === "topic") continue;
-      const title = `${kind} at ${place.kind}`;
-      let transfer = beginTransfer({ place, sequence: "ours", session, anew: 0 }, context);
-      for (const answer of answers) transfer = step(transfer, answer, context);
-      expect(transfer.command.kind, title).toBe("end");
-      expect(transfer.cursor.place, title).toMatchObject({ kind: "parked", cause: "different" });
-      expect(leftoverOf({ locator: "s:session" as SessionLocator }, transfer.cursor), title).toBeUndefined();
-      // Whoever deletes it and says retry gets what is here.
-      let retried = beginTransfer(retriedCursor(transfer.cursor), context);
-      const gone: Answer[] =
-        kind === "edge"
-          ? [{ kind: "done" }, { kind: "made", uuid: session.uuid }]
-          : place.kind === "compare"
-            ? [
-                { kind: "refused", code: "absent", reason: "gone" },
-                { kind: "refused", code: "internal", reason: "gone" },
-              ]
-            : [{ kind: "topic", found: undefined }, { kind: "done" }];
-      for (const answer of gone) retried = step(retried, answer, context);
-      expect(["create_topic", "show_sequence", "wait"], title).toContain(retried.command.kind);
-    }
-  }
-});
-
-test("a topic that lost rows is asked for what is there before anything of it is sent, also behind others", () => {
-  const session = { uuid: "session" as Uuid, locator: undefined };
-  const range = { startNs: 0n, endNs: 4n };
-  for (const [lostRows, kind] of [
-    [0, "put"],
-    [2, "topic_status"],
-  ] as const) {
-    const topics = [0, 1].map((index) => {
-      const locator = `s/topic-${index}` as TopicLocator;
-      return { locator, uuid: `topic-${index}` as Uuid, rows: 5, range, lostRows: index * lostRows, messages: 5 };
-    });
-    const traits = { ...remotes[0], onConflict: "refuse", comparesContents: false } as const;
-    const context: TransferContext = { facts: { session: session.uuid, topics }, traits };
-    const place: Place = { kind: "topic", index: 0, state: { kind: "new" } };
-    let transfer = beginTransfer({ place, sequence: "ours", session, anew: 0 }, context);
-    for (const answer of [
-      { kind: "made", uuid: "topic-0" as Uuid },
-      { kind: "status", status: { rows: 5, state: "completed", lostRows: 0 } },
-      { kind: "made", uuid: "topic-1" as Uuid },
-    ] as const)
-      transfer = step(transfer, answer, context);
-    expect(transfer.command).toMatchObject({ kind, index: 1 });
-  }
 });
