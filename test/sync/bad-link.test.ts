@@ -161,7 +161,7 @@ test.each(Object.entries(remotes))(
       ...commands.map((one) => `broken off at ${one}`),
       ...fastFaults,
       ...(isLong ? ["half-open"] : []),
-      ...(isOld ? ["no such action", "INTERNAL", "messages counted"] : []),
+      ...(isOld ? ["no such action", "INTERNAL", "messages counted", "sessions by uuid"] : []),
       "near killed",
       "far killed",
     ]);
