@@ -24,6 +24,7 @@ export function hindranceOf(error: unknown): Hindrance | undefined {
 
 /** By which it is known what a remote takes. */
 type Told = Pick<Remote, "version" | "isEdge">;
+type Sent = Pick<Shipment, "session" | "topics" | "facts">;
 
 export interface SentAs {
   readonly facts: TransferFacts;
@@ -42,7 +43,7 @@ export class SentFacts {
   /** @throws Fault absent when the session goes meanwhile; the signal's reason */
   async of(
     remote: Told,
-    shipment: Pick<Shipment, "session" | "topics" | "facts">,
+    shipment: Sent,
     { traits, admit, signal }: { traits: RemoteTraits; admit: StreamParts["admit"]; signal: AbortSignal },
   ): Promise<SentAs> {
     const { facts } = shipment;
@@ -61,7 +62,7 @@ export class SentFacts {
   /** For a remote that tells messages in place of rows: how many there will be. */
   async #withMessages(
     remote: Told,
-    { session, topics, facts }: Pick<Shipment, "session" | "topics" | "facts">,
+    { session, topics, facts }: Sent,
     { admit, signal }: { admit: StreamParts["admit"]; signal: AbortSignal },
   ): Promise<TransferFacts> {
     const limits = limitsOf(remote);

@@ -214,6 +214,19 @@ test("the status of a topic ends its stream, counts what had arrived, and names 
   expect((await refusal(client.action("edge_topic_status", { topic_uuid: "x" }))).code).toBe(3);
 });
 
+test("a sequence under a UUID of the client's own tells the same one with other metadata from another one", async () => {
+  using client = new FlightClient(server.port);
+  const body = { locator: "chosen", user_metadata: { of: 1 }, uuid: randomUUID() };
+  for (let time = 0; time < 2; time += 1) await client.action("sequence_create", body);
+  const other = await refusal(client.action("sequence_create", { ...body, user_metadata: { of: 2 } }));
+  expect([other.code, other.message]).toEqual([
+    9,
+    expect.stringMatching(/`chosen` has this UUID, with another user_m/),
+  ]);
+  for (const uuid of [randomUUID(), undefined])
+    expect((await refusal(client.action("sequence_create", { ...body, uuid }))).code).toBe(6);
+});
+
 test("a UUID of the client's own makes creating repeatable, and belongs to one thing", async () => {
   using client = new FlightClient(server.port);
   await openSession(client, "own");

@@ -172,3 +172,18 @@ test("a session is complete there without a topic only when it was asked since; 
   const { place: end } = step(complete, missing, context).cursor;
   expect(end).toMatchObject({ kind: "parked", cause: "different" });
 });
+
+test("a sequence of our UUID with other metadata at an edge is ours where it was before, and else a conflict", () => {
+  const traits = { kind: "edge", countsRows: true, onConflict: "refuse", comparesContents: false } as const;
+  const context: TransferContext = { facts: oneTopic, traits };
+  const answer: Answer = { kind: "refused", code: "wrong_state", reason: "it has another user_metadata" };
+  const answered = (sequence: Cursor["sequence"]) =>
+    step(
+      beginTransfer({ place: { kind: "sequence" }, sequence, session: undefined, anew: 0 }, context),
+      answer,
+      context,
+    );
+  expect(answered("ours").command).toMatchObject({ kind: "create_session" });
+  for (const claim of ["unknown", "asked"] as const)
+    expect(answered(claim).cursor.place, claim).toMatchObject({ kind: "parked", cause: "conflict" });
+});
